@@ -1,0 +1,124 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// Every knob of parley with its default and its unit in the name. Plain data: load.h fills it from
+// YAML, and an empty file gives exactly these values. Each struct is one section of the file.
+namespace parley::config {
+
+enum class LogLevel : std::uint8_t { Debug, Info, Warn, Error };
+enum class LogFormat : std::uint8_t { Text, Json };
+enum class KeyRole : std::uint8_t { Admin, Operator, Tenant, Observer };
+enum class KeyAlgorithm : std::uint8_t { Hs256, EdDsa };
+
+struct Log {
+  LogLevel level = LogLevel::Info;
+  LogFormat format = LogFormat::Text;
+  std::uint32_t queue_lines = 8'192;  // more are dropped and counted
+};
+
+struct Tls {
+  std::string certificate_file;  // PEM; empty together with key_file: plain HTTP
+  std::string key_file;
+};
+
+struct Control {
+  std::vector<std::string> listen = {"127.0.0.1:7080", "[::1]:7080"};
+  Tls tls;
+  bool allow_plain_public = false;  // plain HTTP on other than loopback, e.g. behind a proxy
+  std::string public_url;           // what links start with; empty: from the listener
+  std::uint32_t max_connections = 10'000;
+  std::uint32_t max_connections_per_address = 1'000;
+  std::uint32_t max_message_bytes = 262'144;
+  std::uint32_t max_inflight = 256;                // requests per connection
+  std::uint32_t max_send_queue_bytes = 4'194'304;  // per connection, then it is closed
+  std::uint32_t handshake_timeout_ms = 5'000;      // TLS and HTTP header
+  std::uint32_t ping_interval_ms = 15'000;
+  std::uint32_t idle_timeout_ms = 45'000;
+  bool demo_page = true;
+};
+
+struct ApiKey {
+  std::string id;
+  KeyAlgorithm algorithm = KeyAlgorithm::Hs256;
+  // HS256: at least 32 bytes each, current first; EdDSA: PEM public keys. From `secrets`, or
+  // from `secrets_file` (one a line; PEM blocks for EdDSA) or `secrets_env`.
+  std::vector<std::string> secrets;
+  KeyRole role = KeyRole::Admin;
+  std::vector<std::string> tenants = {"*"};  // patterns, `*` matches any run of characters
+  std::vector<std::string> methods;          // empty: all its role allows
+};
+
+struct Auth {
+  std::vector<ApiKey> api_keys;
+  std::uint32_t max_key_token_ttl_s = 300;  // API-key JWTs
+  std::uint32_t max_join_token_ttl_s = 2'678'400;
+  std::uint32_t leeway_s = 5;
+};
+
+struct Workers {
+  std::uint32_t count = 0;  // 0: one per core
+};
+
+struct Ice {
+  std::uint16_t port_base = 40'000;  // worker i listens on port_base + i
+  std::vector<std::string> bind = {"0.0.0.0", "::"};
+  std::vector<std::string> announced_addresses;  // 1:1 NAT: what candidates say instead
+  std::uint32_t consent_timeout_ms = 30'000;     // RFC 7675
+  std::uint32_t away_after_ms = 8'000;
+  std::uint32_t connect_timeout_ms = 15'000;  // first check and DTLS handshake
+  std::uint32_t max_addresses_per_peer = 8;
+};
+
+struct Media {
+  std::uint32_t pool_packets = 32'768;        // per worker, 1.7 KB each, touched as used
+  std::uint32_t history_packets = 512;        // per stream, for retransmission
+  std::uint32_t key_frame_interval_ms = 500;  // at most one request per stream and interval
+  std::uint32_t feedback_interval_ms = 100;   // transport-cc
+  std::uint32_t max_ssrcs_per_peer = 32;
+  std::uint32_t max_tracks_per_peer = 16;
+  std::uint32_t max_slots_per_peer = 64;
+  std::uint32_t max_publish_bitrate_kbps = 0;  // per peer, 0: no limit announced
+};
+
+struct Rooms {
+  std::uint32_t max_rooms = 10'000;
+  std::uint32_t max_participants = 500;    // default of a room; a room may ask for less
+  std::uint32_t empty_timeout_s = 300;     // nobody ever came
+  std::uint32_t departure_timeout_s = 20;  // everybody left
+  std::uint32_t reconnect_window_s = 15;
+};
+
+struct Recording {
+  bool enabled = true;
+  std::string directory = "parley-data/recordings";
+  std::uint32_t tap_bytes = 2'097'152;         // ring from worker to recorder, per track
+  std::uint32_t queue_bytes = 33'554'432;      // recorder to writer, per recording
+  std::uint32_t sync_interval_ms = 2'000;      // fdatasync
+  std::uint64_t min_free_bytes = 268'435'456;  // stop before the disk is full
+  std::uint32_t max_link_ttl_s = 604'800;
+};
+
+struct Store {
+  std::string file = "parley-data/parley.db";
+  std::uint64_t event_retention_bytes = 2'147'483'648;
+  std::uint32_t event_retention_s = 604'800;
+};
+
+struct Config {
+  Log log;
+  Control control;
+  Auth auth;
+  Workers workers;
+  Ice ice;
+  Media media;
+  Rooms rooms;
+  Recording recording;
+  Store store;
+};
+
+}  // namespace parley::config

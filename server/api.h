@@ -1,0 +1,180 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "rtp/extensions.h"
+#include "rtp/tap.h"
+#include "rtp/types.h"
+
+// The whole surface between control/ and a worker: commands one way, events the other, as plain
+// values. Control invents every id and every local secret, so it can answer an offer at once
+// without asking the worker anything.
+namespace parley::server {
+
+using RoomId = rtp::Strong<struct RoomIdTag, std::uint64_t>;
+using PeerId = rtp::Strong<struct PeerIdTag, std::uint64_t>;
+using TapId = rtp::Strong<struct TapIdTag, std::uint64_t>;
+// Also the `track_no` that rides as CSRC in every forwarded packet, so that a receiver can tell
+// whom it hears and sees from the packets alone. Unique in the daemon, never 0.
+using TrackNo = rtp::Strong<struct TrackNoTag, std::uint32_t>;
+
+struct IceCredentials {
+  std::string ufrag;  // RFC 8839: 4..256 ice-chars
+  std::string pwd;    // 22..256 ice-chars
+  friend bool operator==(const IceCredentials&, const IceCredentials&) = default;
+};
+
+enum class HashAlgorithm : std::uint8_t { Sha256, Sha384, Sha512 };
+struct Fingerprint {  // RFC 8122
+  HashAlgorithm algorithm = HashAlgorithm::Sha256;
+  std::vector<std::uint8_t> digest;
+  friend bool operator==(const Fingerprint&, const Fingerprint&) = default;
+};
+
+// One negotiated codec of an m-line, with this peer's payload types.
+struct CodecParams {
+  rtp::Codec codec = rtp::Codec::Opus;
+  rtp::PayloadType pt;
+  std::optional<rtp::PayloadType> rtx_pt;
+  std::uint32_t clock_rate_hz = 90'000;
+  std::uint32_t h264_profile = 0;  // profile-level-id as a number, H.264 only
+  std::uint8_t packetization_mode = 0;
+  std::uint8_t vp9_profile = 0;
+  bool nack = false;
+  bool pli = false;
+  bool transport_cc = false;
+};
+
+// One m-line on which the peer sends to us.
+struct PublishSection {
+  TrackNo track;
+  rtp::Mid mid;
+  rtp::MediaKind kind = rtp::MediaKind::Audio;
+  std::vector<CodecParams> codecs;  // the peer's order of preference
+  rtp::ExtensionMap extensions;
+  std::vector<rtp::Rid> rids;  // simulcast, lowest layer first; empty without simulcast
+  struct SsrcPair {
+    rtp::Ssrc ssrc;
+    std::optional<rtp::Ssrc> rtx;
+  };
+  std::vector<SsrcPair> ssrcs;  // announced by a=ssrc and FID groups; may be empty
+};
+
+// One recvonly m-line of the peer: a slot that tracks are assigned to. Its numbers stay for life.
+struct SlotSection {
+  rtp::Mid mid;
+  rtp::MediaKind kind = rtp::MediaKind::Audio;
+  rtp::Ssrc ssrc;
+  rtp::Ssrc rtx_ssrc;
+  std::vector<CodecParams> codecs;
+  rtp::ExtensionMap extensions;
+};
+
+struct PeerParams {
+  IceCredentials local;
+  IceCredentials remote;
+  std::vector<Fingerprint> fingerprints;  // any one of them must match the peer's certificate
+  std::string cname;                      // for our sender reports (RFC 7022)
+  std::vector<PublishSection> publishes;
+  std::vector<SlotSection> slots;
+};
+
+// ---- commands: control -> worker -------------------------------------------------------------
+
+struct OpenRoom {
+  RoomId room;
+};
+struct CloseRoom {  // closes its peers too; no PeerClosed follows
+  RoomId room;
+};
+// Adds the peer, or changes it after a new offer. Sections keep their identity by mid: a publish
+// section that is gone ends its track, a slot that is gone ends its subscription. Other remote
+// credentials are an ICE restart: both old and new are accepted until a check with the new ones
+// has come. Another fingerprint after the handshake is refused by control, not here.
+struct SetPeer {
+  RoomId room;
+  PeerId peer;
+  PeerParams params;
+};
+struct RemovePeer {
+  PeerId peer;
+};
+// Puts a track into a slot, or empties it. `max_height` bounds the simulcast layer: the smallest
+// layer at least that high is sent, the highest living one if there is none; 0 means the lowest.
+struct Assign {
+  PeerId peer;
+  rtp::Mid slot;
+  std::optional<TrackNo> track;
+  std::uint32_t max_height = 720;
+};
+// Forwarding stops within the turn and starts again on a key frame.
+struct MuteTrack {
+  TrackNo track;
+  bool muted = false;
+};
+// shared_ptr with reason: worker and recorder threads end at times of their own, and the ring
+// must outlive both ends.
+struct OpenTap {
+  TapId tap;
+  TrackNo track;
+  std::shared_ptr<rtp::Tap> ring;
+};
+struct CloseTap {
+  TapId tap;
+};
+
+using Command =
+    std::variant<OpenRoom, CloseRoom, SetPeer, RemovePeer, Assign, MuteTrack, OpenTap, CloseTap>;
+
+// ---- events: worker -> control ---------------------------------------------------------------
+
+enum class CloseReason : std::uint8_t {
+  ConsentExpired,       // RFC 7675: nothing authenticated for consent_timeout
+  ConnectTimeout,       // no valid check, or no finished handshake, in time
+  DtlsFailed,           // alert, no common cipher or SRTP profile
+  FingerprintMismatch,  // the certificate is not the one the offer named
+  DtlsClosed,           // the peer sent close_notify
+};
+
+struct PeerConnected {  // DTLS finished, keys in place
+  PeerId peer;
+};
+struct PeerAway {  // silent for away_after; PeerBack or PeerClosed follows
+  PeerId peer;
+};
+struct PeerBack {
+  PeerId peer;
+};
+struct PeerClosed {  // the worker has forgotten the peer
+  PeerId peer;
+  CloseReason reason = CloseReason::ConsentExpired;
+};
+// The first authenticated media packet of a section has come, or the codec has changed.
+struct TrackStarted {
+  PeerId peer;
+  TrackNo track;
+  rtp::Codec codec = rtp::Codec::Opus;
+};
+// A packet of the assigned track has left for the slot (for video: its key frame), or it was
+// emptied. `height` is 0 while unknown.
+struct SlotSwitched {
+  PeerId peer;
+  rtp::Mid slot;
+  std::optional<TrackNo> track;
+  std::uint32_t height = 0;
+};
+// At most every 200 ms, when it changed: loudest first, silent tracks left out.
+struct Speakers {
+  RoomId room;
+  std::vector<TrackNo> tracks;
+};
+
+using Event = std::variant<PeerConnected, PeerAway, PeerBack, PeerClosed, TrackStarted,
+                           SlotSwitched, Speakers>;
+
+}  // namespace parley::server
