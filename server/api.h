@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -176,5 +178,22 @@ struct Speakers {
 
 using Event = std::variant<PeerConnected, PeerAway, PeerBack, PeerClosed, TrackStarted,
                            SlotSwitched, Speakers>;
+
+// ---- what control knows of the workers; server/server.h provides it, main.cpp hands it over
+// ------
+
+// An address at which a worker can be reached, for the answer's candidate lines; best first.
+struct Candidate {
+  std::string ip;  // IPv4 or IPv6 text without brackets
+  std::uint16_t port = 0;
+  friend bool operator==(const Candidate&, const Candidate&) = default;
+};
+struct WorkerInfo {
+  std::vector<Candidate> candidates;
+};
+// Puts a command into the mailbox of worker `index`, from any thread. False when it is full.
+using PostCommand = std::function<bool(std::size_t index, Command command)>;
+// Receives a worker's events, on the control loop, in the order they happened.
+using OnEvents = std::function<void(std::size_t index, std::vector<Event> events)>;
 
 }  // namespace parley::server

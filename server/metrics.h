@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace parley::server {
+
+struct WorkerCounters;
+
+// What `GET /metrics` says, in the Prometheus text format. Other folders register numbers as plain
+// callbacks and need no Prometheus header; the callbacks run inside render(), on its thread. No
+// label ever names a room or a participant: series must not grow with the traffic.
+class Metrics {
+ public:
+  using Labels = std::vector<std::pair<std::string, std::string>>;
+  using Read = std::function<double()>;
+
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // Registering is for the start, before the first render(). Several registrations under one name
+  // with different labels are one family; the first one's help text stands.
+  void gauge(std::string name, std::string help, Read read, Labels labels = {});
+  void counter(std::string name, std::string help, Read read, Labels labels = {});
+  // The counters must outlive this. They appear as parley_worker_* with the label worker="index".
+  void add_worker(std::size_t index, const WorkerCounters& counters);
+
+  [[nodiscard]] std::string render() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace parley::server
