@@ -19,11 +19,13 @@ struct Log {
   LogLevel level = LogLevel::Info;
   LogFormat format = LogFormat::Text;
   std::uint32_t queue_lines = 8'192;  // more are dropped and counted
+  friend bool operator==(const Log&, const Log&) = default;
 };
 
 struct Tls {
   std::string certificate_file;  // PEM; empty together with key_file: plain HTTP
   std::string key_file;
+  friend bool operator==(const Tls&, const Tls&) = default;
 };
 
 struct Control {
@@ -40,6 +42,7 @@ struct Control {
   std::uint32_t ping_interval_ms = 15'000;
   std::uint32_t idle_timeout_ms = 45'000;
   bool demo_page = true;
+  friend bool operator==(const Control&, const Control&) = default;
 };
 
 struct ApiKey {
@@ -51,6 +54,7 @@ struct ApiKey {
   KeyRole role = KeyRole::Admin;
   std::vector<std::string> tenants = {"*"};  // patterns, `*` matches any run of characters
   std::vector<std::string> methods;          // empty: all its role allows
+  friend bool operator==(const ApiKey&, const ApiKey&) = default;
 };
 
 struct Auth {
@@ -58,10 +62,12 @@ struct Auth {
   std::uint32_t max_key_token_ttl_s = 300;  // API-key JWTs
   std::uint32_t max_join_token_ttl_s = 2'678'400;
   std::uint32_t leeway_s = 5;
+  friend bool operator==(const Auth&, const Auth&) = default;
 };
 
 struct Workers {
   std::uint32_t count = 0;  // 0: one per core
+  friend bool operator==(const Workers&, const Workers&) = default;
 };
 
 struct Ice {
@@ -72,6 +78,7 @@ struct Ice {
   std::uint32_t away_after_ms = 8'000;
   std::uint32_t connect_timeout_ms = 15'000;  // first check and DTLS handshake
   std::uint32_t max_addresses_per_peer = 8;
+  friend bool operator==(const Ice&, const Ice&) = default;
 };
 
 struct Media {
@@ -83,6 +90,7 @@ struct Media {
   std::uint32_t max_tracks_per_peer = 16;
   std::uint32_t max_slots_per_peer = 64;
   std::uint32_t max_publish_bitrate_kbps = 0;  // per peer, 0: no limit announced
+  friend bool operator==(const Media&, const Media&) = default;
 };
 
 struct Rooms {
@@ -91,6 +99,7 @@ struct Rooms {
   std::uint32_t empty_timeout_s = 300;     // nobody ever came
   std::uint32_t departure_timeout_s = 20;  // everybody left
   std::uint32_t reconnect_window_s = 15;
+  friend bool operator==(const Rooms&, const Rooms&) = default;
 };
 
 struct Recording {
@@ -101,12 +110,14 @@ struct Recording {
   std::uint32_t sync_interval_ms = 2'000;      // fdatasync
   std::uint64_t min_free_bytes = 268'435'456;  // stop before the disk is full
   std::uint32_t max_link_ttl_s = 604'800;
+  friend bool operator==(const Recording&, const Recording&) = default;
 };
 
 struct Store {
   std::string file = "parley-data/parley.db";
   std::uint64_t event_retention_bytes = 2'147'483'648;
   std::uint32_t event_retention_s = 604'800;
+  friend bool operator==(const Store&, const Store&) = default;
 };
 
 struct Config {
@@ -119,6 +130,7 @@ struct Config {
   Rooms rooms;
   Recording recording;
   Store store;
+  friend bool operator==(const Config&, const Config&) = default;
 };
 
 }  // namespace parley::config

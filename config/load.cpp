@@ -1,0 +1,439 @@
+#include "config/load.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <yaml-cpp/yaml.h>
+
+namespace parley::config {
+namespace {
+
+constexpr std::size_t kMinSecretBytes = 32;
+
+// Thrown from the depth of the walk and caught in load_text: loading happens at start-up, where
+// exceptions are allowed, and yaml-cpp throws anyway.
+struct Mistake {
+  YAML::Mark mark;
+  std::string text;
+};
+
+[[noreturn]] void fail(const YAML::Node& at, const std::string& key, const std::string& what) {
+  throw Mistake{at.Mark(), key + ": " + what};
+}
+
+std::string kind_of(const YAML::Node& node) {
+  switch (node.Type()) {
+    case YAML::NodeType::Undefined:
+    case YAML::NodeType::Null:
+      return "nothing";
+    case YAML::NodeType::Scalar:
+      return "\"" + node.Scalar() + "\"";
+    case YAML::NodeType::Sequence:
+      return "a list";
+    case YAML::NodeType::Map:
+      return "a section";
+  }
+  return "nothing";
+}
+
+// "!" is yaml-cpp's tag of a quoted scalar: "5" in quotes is text, not a number.
+bool is_plain_scalar(const YAML::Node& node) { return node.IsScalar() && node.Tag() != "!"; }
+
+template <class Int>
+Int read_int(const YAML::Node& node, const std::string& key, Int low, Int high) {
+  std::uint64_t value = 0;
+  const std::string text = is_plain_scalar(node) ? node.Scalar() : "";
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || end != text.data() + text.size() || error == std::errc::invalid_argument) {
+    fail(node, key, "expected a whole number, found " + kind_of(node));
+  }
+  if (error != std::errc{} || value < low || value > high) {
+    fail(node, key,
+         text + " is out of range, " + std::to_string(low) + " to " + std::to_string(high) +
+             " are allowed");
+  }
+  return static_cast<Int>(value);
+}
+
+bool read_bool(const YAML::Node& node, const std::string& key) {
+  if (is_plain_scalar(node) && node.Scalar() == "true") return true;
+  if (is_plain_scalar(node) && node.Scalar() == "false") return false;
+  fail(node, key, "expected true or false, found " + kind_of(node));
+}
+
+std::string read_string(const YAML::Node& node, const std::string& key) {
+  if (!node.IsScalar()) fail(node, key, "expected text, found " + kind_of(node));
+  if (node.Scalar().find('\0') != std::string::npos) fail(node, key, "holds a zero byte");
+  return node.Scalar();
+}
+
+constexpr std::size_t kMaxListEntries = 1'024;
+
+std::vector<std::string> read_strings(const YAML::Node& node, const std::string& key) {
+  if (!node.IsSequence()) fail(node, key, "expected a list, found " + kind_of(node));
+  if (node.size() > kMaxListEntries) fail(node, key, "more than 1024 entries");
+  std::vector<std::string> texts;
+  for (const YAML::Node& entry : node) texts.push_back(read_string(entry, key));
+  return texts;
+}
+
+template <class Enum>
+using Choices = std::vector<std::pair<std::string_view, Enum>>;
+
+template <class Enum>
+Enum read_choice(const YAML::Node& node, const std::string& key, const Choices<Enum>& choices) {
+  const std::string text = read_string(node, key);
+  std::string known;
+  for (const auto& [name, value] : choices) {
+    if (name == text) return value;
+    known += (known.empty() ? "" : ", ") + std::string(name);
+  }
+  fail(node, key, "\"" + text + "\" is none of " + known);
+}
+
+// One section of the file while it is read: every field asks for its key once, and finish()
+// complains about the first key that nobody asked for.
+class Section {
+ public:
+  Section(const YAML::Node& node, std::string path) : node_(node), path_(std::move(path)) {
+    if (node_.IsNull()) return;  // "log:" with nothing below keeps its defaults
+    if (!node_.IsMap()) fail(node_, path_, "expected a section, found " + kind_of(node_));
+    std::set<std::string> seen;
+    for (const auto& entry : node_) {
+      const std::string key = read_string(entry.first, path_.empty() ? "key" : path_);
+      if (!seen.insert(key).second) fail(entry.first, name(key), "given twice");
+    }
+  }
+
+  template <class Int>
+  Section& number(const char* key, Int& into, std::uint64_t low, std::uint64_t high) {
+    with(key, [&](const YAML::Node& node) {
+      into = read_int<Int>(node, name(key), static_cast<Int>(low), static_cast<Int>(high));
+    });
+    return *this;
+  }
+  Section& flag(const char* key, bool& into) {
+    with(key, [&](const YAML::Node& node) { into = read_bool(node, name(key)); });
+    return *this;
+  }
+  Section& text(const char* key, std::string& into) {
+    with(key, [&](const YAML::Node& node) { into = read_string(node, name(key)); });
+    return *this;
+  }
+  Section& texts(const char* key, std::vector<std::string>& into) {
+    with(key, [&](const YAML::Node& node) { into = read_strings(node, name(key)); });
+    return *this;
+  }
+  template <class Enum>
+  Section& choice(const char* key, Enum& into, const Choices<Enum>& choices) {
+    with(key, [&](const YAML::Node& node) { into = read_choice(node, name(key), choices); });
+    return *this;
+  }
+  Section& section(const char* key, const std::function<void(Section&)>& read) {
+    with(key, [&](const YAML::Node& node) {
+      Section child(node, name(key));
+      read(child);
+      child.finish();
+    });
+    return *this;
+  }
+  // A list of sections; `read` is called with each.
+  Section& sections(const char* key, const std::function<void(Section&)>& read) {
+    with(key, [&](const YAML::Node& node) {
+      if (!node.IsSequence()) fail(node, name(key), "expected a list, found " + kind_of(node));
+      if (node.size() > kMaxListEntries) fail(node, name(key), "more than 1024 entries");
+      std::size_t index = 0;
+      for (const YAML::Node& entry : node) {
+        Section child(entry, name(key) + "[" + std::to_string(index++) + "]");
+        read(child);
+        child.finish();
+      }
+    });
+    return *this;
+  }
+
+  void finish() const {
+    if (!node_.IsMap()) return;
+    for (const auto& entry : node_) {
+      const std::string& key = entry.first.Scalar();
+      if (asked_.contains(key)) continue;
+      std::string known;
+      for (const std::string& one : asked_) known += (known.empty() ? "" : ", ") + one;
+      fail(entry.first, name(key), "unknown key; known here: " + known);
+    }
+  }
+
+  [[nodiscard]] const YAML::Node& node() const { return node_; }
+  [[nodiscard]] std::string name(const std::string& key) const {
+    return path_.empty() ? key : path_ + "." + key;
+  }
+  // Where a key stands, for mistakes that show only when several are seen together.
+  [[nodiscard]] YAML::Node at(const std::string& key) const {
+    for (const auto& entry : node_) {
+      if (entry.first.Scalar() == key) return entry.second;
+    }
+    return node_;
+  }
+
+ private:
+  void with(const char* key, const std::function<void(const YAML::Node&)>& read) {
+    asked_.insert(key);
+    if (!node_.IsMap()) return;
+    for (const auto& entry : node_) {
+      if (entry.first.Scalar() == key) read(entry.second);
+    }
+  }
+
+  YAML::Node node_;
+  std::string path_;
+  std::set<std::string> asked_;
+};
+
+constexpr std::uint64_t kMaxMs = 86'400'000;
+constexpr std::uint64_t kMaxU32 = std::numeric_limits<std::uint32_t>::max();
+
+void read_log(Section& s, Log& log) {
+  s.choice<LogLevel>("level", log.level,
+                     {{"debug", LogLevel::Debug},
+                      {"info", LogLevel::Info},
+                      {"warn", LogLevel::Warn},
+                      {"error", LogLevel::Error}})
+      .choice<LogFormat>("format", log.format,
+                         {{"text", LogFormat::Text}, {"json", LogFormat::Json}})
+      .number("queue_lines", log.queue_lines, 64, 1'048'576);
+}
+
+void read_tls(Section& s, Tls& tls) {
+  s.text("certificate_file", tls.certificate_file).text("key_file", tls.key_file);
+  if (tls.certificate_file.empty() != tls.key_file.empty()) {
+    fail(s.node(), s.name(tls.key_file.empty() ? "key_file" : "certificate_file"),
+         "missing: TLS needs both certificate_file and key_file");
+  }
+}
+
+void read_control(Section& s, Control& control) {
+  s.texts("listen", control.listen)
+      .section("tls", [&](Section& child) { read_tls(child, control.tls); })
+      .flag("allow_plain_public", control.allow_plain_public)
+      .text("public_url", control.public_url)
+      .number("max_connections", control.max_connections, 1, 1'000'000)
+      .number("max_connections_per_address", control.max_connections_per_address, 1, 1'000'000)
+      .number("max_message_bytes", control.max_message_bytes, 4'096, 16'777'216)
+      .number("max_inflight", control.max_inflight, 1, 65'536)
+      .number("max_send_queue_bytes", control.max_send_queue_bytes, 65'536, 1'073'741'824)
+      .number("handshake_timeout_ms", control.handshake_timeout_ms, 10, kMaxMs)
+      .number("ping_interval_ms", control.ping_interval_ms, 10, kMaxMs)
+      .number("idle_timeout_ms", control.idle_timeout_ms, 20, kMaxMs)
+      .flag("demo_page", control.demo_page);
+  if (control.listen.empty()) {
+    fail(s.at("listen"), s.name("listen"), "empty: parley would have no way in");
+  }
+  if (control.idle_timeout_ms <= control.ping_interval_ms) {
+    fail(s.at("idle_timeout_ms"), s.name("idle_timeout_ms"),
+         "must be longer than ping_interval_ms, or every quiet connection is cut");
+  }
+}
+
+// One secret a line; for EdDSA the PEM blocks of public keys.
+std::vector<std::string> split_secrets(const std::string& text, KeyAlgorithm algorithm) {
+  std::vector<std::string> secrets;
+  const bool pem = algorithm == KeyAlgorithm::EdDsa;
+  const std::string_view stop = pem ? "-----END PUBLIC KEY-----" : "\n";
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t found = text.find(stop, at);
+    const std::size_t end =
+        found == std::string::npos ? text.size() : found + (pem ? stop.size() : 0);
+    std::string one = text.substr(at, end - at);
+    std::erase(one, '\r');
+    const std::size_t first = one.find_first_not_of("\n ");
+    if (first != std::string::npos) secrets.push_back(one.substr(first));
+    at = end + 1;
+  }
+  return secrets;
+}
+
+std::string read_secrets_file(const YAML::Node& at, const std::string& key,
+                              const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) fail(at, key, "cannot read " + path);
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (text.size() > kMaxFileBytes) fail(at, key, path + " is larger than 1 MiB");
+  return text;
+}
+
+void read_api_key(Section& s, ApiKey& key) {
+  std::string file;
+  std::string env;
+  s.text("id", key.id)
+      .choice<KeyAlgorithm>("algorithm", key.algorithm,
+                            {{"HS256", KeyAlgorithm::Hs256}, {"EdDSA", KeyAlgorithm::EdDsa}})
+      .texts("secrets", key.secrets)
+      .text("secrets_file", file)
+      .text("secrets_env", env)
+      .choice<KeyRole>("role", key.role,
+                       {{"admin", KeyRole::Admin},
+                        {"operator", KeyRole::Operator},
+                        {"tenant", KeyRole::Tenant},
+                        {"observer", KeyRole::Observer}})
+      .texts("tenants", key.tenants)
+      .texts("methods", key.methods);
+  if (key.id.empty()) fail(s.node(), s.name("id"), "missing: an API key needs an id");
+  const int sources =
+      (key.secrets.empty() ? 0 : 1) + (file.empty() ? 0 : 1) + (env.empty() ? 0 : 1);
+  if (sources != 1) {
+    fail(s.node(), s.name("secrets"), "give exactly one of secrets, secrets_file and secrets_env");
+  }
+  if (!file.empty()) {
+    const YAML::Node at = s.at("secrets_file");
+    key.secrets = split_secrets(read_secrets_file(at, s.name("secrets_file"), file), key.algorithm);
+  }
+  if (!env.empty()) {
+    const char* value = std::getenv(env.c_str());
+    if (value == nullptr) fail(s.at("secrets_env"), s.name("secrets_env"), env + " is not set");
+    key.secrets = split_secrets(value, key.algorithm);
+  }
+  if (key.secrets.empty() || key.secrets.size() > 2) {
+    fail(s.node(), s.name("secrets"), "one or two are allowed, the current and the next");
+  }
+  const bool weak = std::any_of(key.secrets.begin(), key.secrets.end(), [](const std::string& one) {
+    return one.size() < kMinSecretBytes;
+  });
+  if (weak) {
+    fail(s.node(), s.name("secrets"), "shorter than 32 bytes; make one with: openssl rand -hex 32");
+  }
+}
+
+void read_auth(Section& s, Auth& auth) {
+  s.sections("api_keys",
+             [&](Section& child) {
+               ApiKey key;
+               read_api_key(child, key);
+               const bool taken =
+                   std::any_of(auth.api_keys.begin(), auth.api_keys.end(),
+                               [&](const ApiKey& other) { return other.id == key.id; });
+               if (taken)
+                 fail(child.at("id"), child.name("id"), "\"" + key.id + "\" is taken already");
+               auth.api_keys.push_back(std::move(key));
+             })
+      .number("max_key_token_ttl_s", auth.max_key_token_ttl_s, 1, 86'400)
+      .number("max_join_token_ttl_s", auth.max_join_token_ttl_s, 1, kMaxU32)
+      .number("leeway_s", auth.leeway_s, 0, 300);
+}
+
+void read_ice(Section& s, Ice& ice) {
+  s.number("port_base", ice.port_base, 1, 65'535)
+      .texts("bind", ice.bind)
+      .texts("announced_addresses", ice.announced_addresses)
+      .number("consent_timeout_ms", ice.consent_timeout_ms, 100, kMaxMs)
+      .number("away_after_ms", ice.away_after_ms, 100, kMaxMs)
+      .number("connect_timeout_ms", ice.connect_timeout_ms, 100, kMaxMs)
+      .number("max_addresses_per_peer", ice.max_addresses_per_peer, 1, 64);
+  if (ice.bind.empty()) fail(s.at("bind"), s.name("bind"), "empty: media could not come in");
+}
+
+void read_media(Section& s, Media& media) {
+  s.number("pool_packets", media.pool_packets, 1'024, 16'777'216)
+      .number("history_packets", media.history_packets, 16, 16'384)
+      .number("key_frame_interval_ms", media.key_frame_interval_ms, 20, 60'000)
+      .number("feedback_interval_ms", media.feedback_interval_ms, 10, 1'000)
+      .number("max_ssrcs_per_peer", media.max_ssrcs_per_peer, 2, 1'024)
+      .number("max_tracks_per_peer", media.max_tracks_per_peer, 1, 64)
+      .number("max_slots_per_peer", media.max_slots_per_peer, 1, 64)
+      .number("max_publish_bitrate_kbps", media.max_publish_bitrate_kbps, 0, 1'000'000);
+}
+
+void read_rooms(Section& s, Rooms& rooms) {
+  s.number("max_rooms", rooms.max_rooms, 1, 10'000'000)
+      .number("max_participants", rooms.max_participants, 1, 10'000)
+      .number("empty_timeout_s", rooms.empty_timeout_s, 0, kMaxU32)
+      .number("departure_timeout_s", rooms.departure_timeout_s, 0, kMaxU32)
+      .number("reconnect_window_s", rooms.reconnect_window_s, 0, 3'600);
+}
+
+void read_recording(Section& s, Recording& recording) {
+  s.flag("enabled", recording.enabled)
+      .text("directory", recording.directory)
+      .number("tap_bytes", recording.tap_bytes, 65'536, 1'073'741'824)
+      .number("queue_bytes", recording.queue_bytes, 1'048'576, 2'147'483'648)
+      .number("sync_interval_ms", recording.sync_interval_ms, 10, 600'000)
+      .number("min_free_bytes", recording.min_free_bytes, 0, std::uint64_t{1} << 60)
+      .number("max_link_ttl_s", recording.max_link_ttl_s, 1, kMaxU32);
+}
+
+void read_store(Section& s, Store& store) {
+  s.text("file", store.file)
+      .number("event_retention_bytes", store.event_retention_bytes, 1'048'576,
+              std::uint64_t{1} << 50)
+      .number("event_retention_s", store.event_retention_s, 60, kMaxU32);
+}
+
+Config read_config(const YAML::Node& root) {
+  Config config;
+  Section s(root, "");
+  s.section("log", [&](Section& c) { read_log(c, config.log); })
+      .section("control", [&](Section& c) { read_control(c, config.control); })
+      .section("auth", [&](Section& c) { read_auth(c, config.auth); })
+      .section("workers", [&](Section& c) { c.number("count", config.workers.count, 0, 1'024); })
+      .section("ice", [&](Section& c) { read_ice(c, config.ice); })
+      .section("media", [&](Section& c) { read_media(c, config.media); })
+      .section("rooms", [&](Section& c) { read_rooms(c, config.rooms); })
+      .section("recording", [&](Section& c) { read_recording(c, config.recording); })
+      .section("store", [&](Section& c) { read_store(c, config.store); });
+  s.finish();
+  if (config.ice.port_base + std::max(config.workers.count, 1U) > 65'536) {
+    fail(root, "ice.port_base", "too high: each of the workers needs a port of its own");
+  }
+  return config;
+}
+
+std::string one_line(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c >= 0 && c < ' '; }, ' ');
+  return text;
+}
+
+std::string at_mark(std::string_view name, const YAML::Mark& mark, const std::string& what) {
+  // yaml-cpp counts from 0 and says -1 where it does not know.
+  return std::string(name) + ":" + std::to_string(std::max(0, mark.line) + 1) + ":" +
+         std::to_string(std::max(0, mark.column) + 1) + ": " + one_line(what);
+}
+
+}  // namespace
+
+tl::expected<Config, std::string> load_text(std::string_view text, std::string_view name) {
+  if (text.size() > kMaxFileBytes) {
+    return tl::unexpected(std::string(name) + ": larger than 1 MiB");
+  }
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1) {
+      throw Mistake{documents[1].Mark(), "document: only one document is allowed in a file"};
+    }
+    return documents.empty() ? Config{} : read_config(documents[0]);
+  } catch (const Mistake& mistake) {
+    return tl::unexpected(at_mark(name, mistake.mark, mistake.text));
+  } catch (const YAML::Exception& error) {
+    return tl::unexpected(at_mark(name, error.mark, "syntax: " + error.msg));
+  }
+}
+
+tl::expected<Config, std::string> load_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return tl::unexpected(path + ": cannot be read");
+  std::string text(kMaxFileBytes + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || (in.fail() && !in.eof())) return tl::unexpected(path + ": cannot be read");
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  return load_text(text, path);
+}
+
+}  // namespace parley::config
