@@ -9,7 +9,10 @@
 
 namespace parley::rtp {
 
-// The header extensions parley knows by meaning. Anything else is never negotiated.
+// The header extensions parley knows by meaning. Anything else is never negotiated. The bytes of a
+// packet are read by ExtensionReader and written by ExtensionWriter; this page is only the names.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"  // GCC warns of Mid and Rid, though the enum is scoped
 enum class Extension : std::uint8_t {
   AudioLevel,            // RFC 6464
   AbsSendTime,           // webrtc.org experiment
@@ -27,6 +30,7 @@ enum class Extension : std::uint8_t {
   LayersAllocation,      // webrtc.org experiment
   AbsCaptureTime,        // webrtc.org experiment
 };
+#pragma GCC diagnostic pop
 inline constexpr std::size_t kExtensionCount = 15;
 
 [[nodiscard]] std::string_view uri_of(Extension extension) noexcept;

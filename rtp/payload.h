@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "rtp/resolution.h"
+#include "rtp/types.h"
+#include "rtp/vp8.h"
+
+namespace parley::rtp {
+
+// What one RTP payload says about its frame, whatever the codec: all that forwarding, layer choice
+// and recording need to know. A fact that the payload does not tell has its default.
+struct PayloadInfo {
+  bool key_frame = false;    // the first packet that a decoder can start with; always for audio
+  bool frame_start = false;  // H264 and H265: may be true twice in a frame, see h264.h
+  bool frame_end = false;    // VP9 and audio only; elsewhere the marker bit tells
+  bool layer_sync = false;   // VP8 Y, VP9 U: a receiver may step up to temporal_id here
+  std::uint8_t temporal_id = 0;
+  std::uint8_t spatial_id = 0;
+  Resolution resolution{};             // 0x0 where not said
+  std::optional<Vp8Descriptor> vp8{};  // VP8 only
+};
+
+// Nothing when the payload is empty or malformed: such a packet is dropped. RED is described by its
+// primary block, taken for Opus.
+[[nodiscard]] std::optional<PayloadInfo> describe(Codec codec, ConstBytes payload) noexcept;
+
+}  // namespace parley::rtp

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "rtp/sequence.h"
+#include "rtp/types.h"
+
+namespace parley::rtp {
+
+// Transport-wide congestion control feedback
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01): the receiver says for each transport-wide
+// number whether and when its packet arrived.
+
+// Receiver side. Notes arrivals and makes feedback packets. It keeps a bounded window of the last
+// kWindow numbers; one instance per peer, over all its SSRCs.
+class TwccRecorder {
+ public:
+  static constexpr std::size_t kWindow = 2048;
+  static constexpr std::size_t kMinSize = 32;  // `out` of build() must have at least this
+
+  // The number out of the header extension. A duplicate keeps its first arrival.
+  void on_packet(Seq seq, Time arrival) noexcept;
+
+  // Something arrived that no feedback has told yet.
+  [[nodiscard]] bool pending() const noexcept { return pending_; }
+  // Writes one RTCP packet with what is pending and returns its size; 0 when nothing is or `out` is
+  // too small. What does not fit, or is too far apart in time for one packet, stays pending: call
+  // until it says 0.
+  [[nodiscard]] std::size_t build(Ssrc sender, Ssrc media, Bytes out) noexcept;
+
+  // Packets that came too late for the window, or whose numbers were skipped by a jump beyond it.
+  [[nodiscard]] std::uint64_t untold() const noexcept { return untold_; }
+
+ private:
+  struct Arrival {
+    ExtSeq seq{-1};
+    std::int64_t ticks = 0;  // of 250 us
+  };
+  struct Statuses;
+
+  [[nodiscard]] const Arrival* find(ExtSeq seq) const noexcept;
+  [[nodiscard]] Statuses gather(std::size_t room) const noexcept;
+
+  SeqUnwrapper unwrapper_;
+  std::array<Arrival, kWindow> arrivals_{};
+  ExtSeq next_{0};  // first number of the next feedback
+  ExtSeq end_{0};   // one past the highest number seen
+  bool started_ = false;
+  bool pending_ = false;
+  std::uint8_t feedback_count_ = 0;
+  std::uint64_t untold_ = 0;
+};
+
+struct TwccStatus {
+  Seq seq{};
+  bool received = false;
+  Duration arrival{};  // on the receiver's clock, modulo 2^24 * 64 ms; only if received
+};
+
+// Sender side: a view of one feedback (the part behind the two SSRCs). All of it is checked before
+// the first status comes out.
+class TwccFeedback {
+ public:
+  // Browsers tell some hundred. A packet of 20 bytes could claim 65,535 and keep us busy.
+  static constexpr std::size_t kMaxStatuses = 8192;
+
+  // Nothing when cut off, without statuses, or over the limit.
+  [[nodiscard]] static std::optional<TwccFeedback> parse(ConstBytes feedback) noexcept;
+
+  [[nodiscard]] Seq base_seq() const noexcept { return base_; }
+  [[nodiscard]] std::size_t status_count() const noexcept { return status_count_; }
+  [[nodiscard]] std::uint8_t feedback_count() const noexcept { return feedback_count_; }
+  [[nodiscard]] Duration reference_time() const noexcept { return reference_; }
+
+  class Cursor {
+   public:
+    [[nodiscard]] std::optional<TwccStatus> next() noexcept;
+
+   private:
+    friend class TwccFeedback;
+    explicit Cursor(const TwccFeedback& feedback) noexcept
+        : chunks_(feedback.chunks_),
+          deltas_(feedback.deltas_),
+          seq_(feedback.base_),
+          left_(feedback.status_count_),
+          clock_(feedback.reference_) {}
+    [[nodiscard]] std::uint8_t next_symbol() noexcept;
+
+    ConstBytes chunks_;
+    ConstBytes deltas_;
+    Seq seq_;
+    std::size_t left_;
+    Duration clock_;
+    std::uint16_t chunk_ = 0;
+    std::uint16_t chunk_left_ = 0;
+  };
+  [[nodiscard]] Cursor statuses() const noexcept { return Cursor(*this); }
+
+ private:
+  TwccFeedback() = default;
+
+  ConstBytes chunks_{};
+  ConstBytes deltas_{};
+  Seq base_{};
+  std::uint16_t status_count_ = 0;
+  Duration reference_{};
+  std::uint8_t feedback_count_ = 0;
+};
+
+}  // namespace parley::rtp
