@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "rtp/types.h"
+#include "server/client/pcap.h"
+
+namespace parley::client {
+
+// Plays the RTP of a capture, at its own pace and over and over, under other numbers: each stream
+// keeps its gaps and its timing, and on each round its sequence numbers and timestamps go on
+// where they stopped, so that a receiver sees one endless stream.
+class RtpPlayer {
+ public:
+  // How a captured stream appears. What is not set stays as captured.
+  struct Stream {
+    std::optional<rtp::Ssrc> ssrc;
+    std::optional<rtp::PayloadType> pt;
+    std::uint32_t clock_rate_hz = 90'000;
+  };
+  struct Options {
+    // By captured SSRC. If not empty, other streams are left out.
+    std::map<std::uint32_t, Stream> streams;
+    rtp::Duration round_gap{
+        33'000};  // between the last packet of a round and the first of the next
+  };
+
+  RtpPlayer(std::vector<CapturedDatagram> capture, Options options);
+
+  // Starts the timeline at `now`.
+  void start(rtp::Time now) noexcept;
+  // The next packet whose time has come, or nothing; valid until the next call.
+  [[nodiscard]] std::optional<rtp::ConstBytes> poll(rtp::Time now);
+  [[nodiscard]] std::optional<rtp::Time> next_deadline() const noexcept;
+
+  // SSRCs in the capture, by number of packets, most first.
+  [[nodiscard]] std::vector<rtp::Ssrc> captured_ssrcs() const;
+  [[nodiscard]] std::size_t packets_per_round() const noexcept { return packets_.size(); }
+
+ private:
+  struct Track {
+    Stream to;
+    std::uint16_t seq_step = 0;  // added per round
+    std::uint32_t timestamp_step = 0;
+    std::uint16_t first_seq = 0;
+    std::int64_t lowest = 0;  // unwrapped, relative to the first
+    std::int64_t highest = 0;
+    std::size_t packets = 0;
+  };
+  std::vector<CapturedDatagram> packets_;
+  std::map<std::uint32_t, Track> tracks_;
+  rtp::Duration round_{};
+  std::optional<rtp::Time> started_;
+  std::uint64_t rounds_ = 0;
+  std::size_t next_ = 0;
+  std::vector<std::uint8_t> out_;
+};
+
+}  // namespace parley::client
