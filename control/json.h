@@ -78,6 +78,10 @@ class Json {
   // Appends to an array; a null value becomes an array first.
   Json& push(Json value);
 
+  // For the parser: puts a value at the end of this array, or of this object under `name`, without
+  // looking for the name. The place stays good until the next one is appended here.
+  Json* append_parsed(std::string&& name, Json value);
+
   friend bool operator==(const Json&, const Json&) = default;
 
  private:
