@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include <tl/expected.hpp>
+
+#include "rtp/packet_info.h"
+#include "rtp/renumberer.h"
+#include "rtp/timeline.h"
+#include "rtp/types.h"
+#include "rtp/vp8_numbers.h"
+
+namespace parley::rtp {
+
+// Decides for one slot (or tap) which packets pass and under which numbers. Changing the layer and
+// changing the source are the same operation: set_target(), then wait for the target's key frame,
+// then continue with running sequence numbers (RFC 3550, section 5.1), a steady time line and
+// running VP8 numbers (RFC 7741), so a receiver sees one stream that never ends. While it waits,
+// another layer of the same track goes on being forwarded; another track does not, so that no name
+// stands over someone else's picture. It sees no bytes and sends none:
+//
+//   forwarder.set_target(Source{track_no, layer});              // Assign, or another layer chosen
+//   for each packet of the track's encodings:
+//     auto rewrite = forwarder.on_packet(info, source);
+//     if (!rewrite) { ++drops[rewrite.error()]; continue; }
+//     egress.write(packet, info, *rewrite);                      // rewrite_payload() does VP8
+//     sent_log.on_sent(*rewrite, source, info.seq, size, now);
+//   if (auto source = forwarder.wants_key_frame()) gate_of(*source).want();
+//   if (auto source = forwarder.take_switched()) tell("slot shows", *source);
+//   every second: sender report {to_ntp(now), *forwarder.timestamp_at(now)}
+
+// One encoding (simulcast layer) of one track. `track` is the server-wide track number.
+struct Source {
+  std::uint32_t track = 0;
+  std::uint8_t encoding = 0;
+  friend bool operator==(Source, Source) = default;
+};
+
+// Why a packet is not forwarded.
+enum class Drop : std::uint8_t {
+  NoTarget,     // the slot is empty
+  OtherSource,  // a layer or track that this slot does not show
+  Muted,
+  WaitingForKeyFrame,
+  BeforeSwitch,  // late, of before the source was switched to
+  TooOld,        // late, and its number is no longer remembered
+  PaddingOnly,
+};
+inline constexpr std::size_t kDropCount = 7;
+[[nodiscard]] std::string_view name(Drop drop) noexcept;
+
+// What to write into the forwarded copy. Small: SentLog keeps one per packet.
+struct Rewrite {
+  ExtSeq seq;
+  RtpTimestamp timestamp;
+  Vp8Numbers vp8;                  // meaningful for VP8 only
+  std::uint16_t frame_number = 0;  // dependency descriptor, where PacketInfo has one
+  bool marker = false;
+
+  [[nodiscard]] Seq wire_seq() const noexcept { return Seq{static_cast<std::uint16_t>(seq.value)}; }
+};
+
+class Forwarder {
+ public:
+  // `first_seq` and `first_timestamp` should be random (RFC 3550, section 5.1).
+  Forwarder(MediaKind kind, std::uint32_t clock_rate_hz, Seq first_seq,
+            RtpTimestamp first_timestamp) noexcept;
+
+  // What the slot shall show; nothing empties it at once. The same target again changes nothing.
+  void set_target(std::optional<Source> target) noexcept;
+  // Muted: nothing passes from this very packet on. Afterwards video waits for a key frame, audio
+  // goes on at once; numbers run on, time goes on.
+  void set_muted(bool muted) noexcept;
+  // The source's sequence numbers and timestamps begin anew (new SSRC, or Verdict::Restarted).
+  void on_source_restarted(Source source) noexcept;
+  // The receiver lost its decoder state (PLI or FIR from a subscriber, or a full tap). Forwarding
+  // goes on, a key frame is wanted. With `hold` nothing passes until it comes (taps).
+  void request_key_frame(bool hold = false) noexcept;
+
+  [[nodiscard]] tl::expected<Rewrite, Drop> on_packet(const PacketInfo& packet,
+                                                      Source source) noexcept;
+
+  // Of which source a key frame is needed, as long as it is.
+  [[nodiscard]] std::optional<Source> wants_key_frame() const noexcept;
+  // Once after the first packet of another source has passed: what the slot shows now. Every
+  // change of track and of layer is told.
+  [[nodiscard]] std::optional<Source> take_switched() noexcept;
+
+  [[nodiscard]] std::optional<Source> target() const noexcept { return target_; }
+  [[nodiscard]] std::optional<Source> current() const noexcept { return current_; }
+  [[nodiscard]] bool muted() const noexcept { return muted_; }
+
+  // The slot's timestamp for media captured now: our sender report says {to_ntp(now), this}.
+  // Nothing before the first packet.
+  [[nodiscard]] std::optional<RtpTimestamp> timestamp_at(Time now) const noexcept;
+  // The slot's timestamp for a timestamp of the current source: a tap re-expresses the publisher's
+  // sender reports with it. Nothing unless `source` is the one now shown.
+  [[nodiscard]] std::optional<RtpTimestamp> convert(RtpTimestamp timestamp,
+                                                    Source source) const noexcept;
+
+ private:
+  [[nodiscard]] std::optional<Drop> refuse(const PacketInfo& packet, Source source) noexcept;
+  [[nodiscard]] bool may_start_at(const PacketInfo& packet) const noexcept;
+  void start(const PacketInfo& packet, Source source) noexcept;
+  [[nodiscard]] tl::expected<Rewrite, Drop> rewrite(const PacketInfo& packet, bool first) noexcept;
+
+  MediaKind kind_;
+  std::optional<Source> target_;
+  std::optional<Source> current_;   // whose packets pass, or passed last
+  std::optional<Source> switched_;  // not told yet
+  Codec codec_ = Codec::Opus;       // of current_
+  bool muted_ = false;
+  bool paused_ = true;             // current_ may not go on without a start
+  bool key_frame_wanted_ = false;  // by the receiver
+  bool new_numbering_ = true;      // current_'s timestamps do not continue
+  Renumberer renumberer_;
+  Timeline timeline_;
+  Vp8Renumberer vp8_;
+  std::uint16_t frame_number_offset_ = 0;
+  std::uint16_t last_frame_number_ = 0;
+};
+
+}  // namespace parley::rtp

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "rtp/rate_meter.h"
+#include "rtp/types.h"
+
+namespace parley::rtp {
+
+// How one encoding of a track lives: measured, never believed from the offer, because browsers
+// stop, starve and revive simulcast layers as they please. One per encoding, fed by the Track.
+class LayerActivity {
+ public:
+  // Without a packet for this long it is dead; well below the second within which it must be left.
+  static constexpr Duration kDead{700'000};
+  static constexpr Duration kSteady{1'000'000};  // alive so long in one go: worth switching up to
+
+  // Media only, no padding. `first_of_frame`: its timestamp is new.
+  void on_packet(std::size_t bytes, bool first_of_frame, Time now) noexcept;
+  // From a key frame that says it.
+  void set_height(std::uint32_t height) noexcept { height_ = height; }
+
+  struct Layer {
+    bool alive = false;
+    bool steady = false;  // alive for kSteady without a pause
+    double fps = 0;
+    Bitrate bitrate;
+    std::uint32_t height = 0;  // 0: unknown
+  };
+  [[nodiscard]] Layer at(Time now) noexcept;
+
+ private:
+  RateMeter meter_;
+  std::optional<Time> last_;
+  Time alive_since_{};
+  std::uint32_t height_ = 0;
+};
+
+// A layer crawls when it is below this rate while another has more than thrice its own.
+inline constexpr double kCrawlFps = 5.0;
+
+// Which encoding a slot shall show: the smallest that is at least `max_height` high, the highest
+// living one if none is; `layers` are ordered from lowest to highest. A layer must have been steady
+// before it is switched to while another still lives; a dying or crawling one is left at once.
+// Heights that are unknown are guessed from their neighbours (each layer twice the one below, the
+// top one 720 if nothing is known). `current` is what the slot shows or waits for. Nothing only
+// when `layers` is empty; when all are dead `current` (or the lowest) stays. Call it a few times a
+// second for each slot.
+[[nodiscard]] std::optional<std::size_t> select_layer(std::span<const LayerActivity::Layer> layers,
+                                                      std::uint32_t max_height,
+                                                      std::optional<std::size_t> current) noexcept;
+
+}  // namespace parley::rtp
