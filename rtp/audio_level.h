@@ -11,7 +11,7 @@ namespace parley::rtp {
 
 // How loud one audio track is, smoothed from the level in every packet (RFC 6464), and whether
 // somebody speaks on it: quick to begin (a syllable), slow to end (a pause between words).
-class AudioLevel {
+class AudioLevelMeter {
  public:
   // Begins above, ends below, in -dBov (smaller is louder).
   static constexpr double kBeginDbov = 50;
@@ -36,7 +36,7 @@ class AudioLevel {
 };
 
 // Fills `out` with the positions of those who speak, loudest first. Returns how many.
-[[nodiscard]] std::size_t rank_speakers(std::span<const AudioLevel* const> levels, Time now,
+[[nodiscard]] std::size_t rank_speakers(std::span<const AudioLevelMeter* const> levels, Time now,
                                         std::span<std::size_t> out) noexcept;
 
 }  // namespace parley::rtp

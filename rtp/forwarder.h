@@ -11,6 +11,7 @@
 #include "rtp/renumberer.h"
 #include "rtp/timeline.h"
 #include "rtp/types.h"
+#include "rtp/vp8.h"
 #include "rtp/vp8_numbers.h"
 
 namespace parley::rtp {
@@ -26,7 +27,7 @@ namespace parley::rtp {
 //   for each packet of the track's encodings:
 //     auto rewrite = forwarder.on_packet(info, source);
 //     if (!rewrite) { ++drops[rewrite.error()]; continue; }
-//     egress.write(packet, info, *rewrite);                      // rewrite_payload() does VP8
+//     egress.write(packet, info, *rewrite);  // to_wire(rewrite->seq); VP8: rewrite(info.vp8, ...)
 //     sent_log.on_sent(*rewrite, source, info.seq, size, now);
 //   if (auto source = forwarder.wants_key_frame()) gate_of(*source).want();
 //   if (auto source = forwarder.take_switched()) tell("slot shows", *source);
@@ -59,9 +60,10 @@ struct Rewrite {
   Vp8Numbers vp8;                  // meaningful for VP8 only
   std::uint16_t frame_number = 0;  // dependency descriptor, where PacketInfo has one
   bool marker = false;
-
-  [[nodiscard]] Seq wire_seq() const noexcept { return Seq{static_cast<std::uint16_t>(seq.value)}; }
 };
+}
+}
+;
 
 class Forwarder {
  public:

@@ -6,7 +6,7 @@
 #include "rtp/extensions.h"
 #include "rtp/packet.h"
 #include "rtp/types.h"
-#include "rtp/vp8_numbers.h"
+#include "rtp/vp8.h"
 
 namespace parley::rtp {
 
@@ -20,15 +20,15 @@ struct PacketInfo {
   std::optional<Time> capture;  // on the server's time line, once a sender report has come
   Codec codec = Codec::Opus;
   bool marker = false;
-  bool key_frame = false;     // belongs, as far as this packet can tell, to a key frame
-  bool frame_start = false;   // first packet of a frame; with key_frame: a decoder can start here
+  bool key_frame = false;     // a decoder can start with this very packet; always for audio
+  bool frame_start = false;   // H.264: may be true twice in a frame
   bool padding_only = false;  // no payload: nothing to forward
   std::uint8_t temporal_id = 0;
   std::uint16_t width = 0;  // from a key frame that says it (VP8, H.264 SPS, ...), else 0
   std::uint16_t height = 0;
   std::uint16_t payload_at = 0;               // within the packet
   std::uint16_t payload_size = 0;             // without padding
-  Vp8Place vp8;                               // VP8 only
+  Vp8Descriptor vp8;                          // VP8 only: rewrite(info.vp8, numbers, payload)
   std::optional<std::uint16_t> frame_number;  // dependency descriptor
   std::optional<std::uint8_t> audio_level;    // RFC 6464: 0 (loudest) .. 127, -dBov
 };

@@ -3,40 +3,18 @@
 #include <cstdint>
 #include <optional>
 
-#include "rtp/types.h"
+#include "rtp/vp8.h"
 
 namespace parley::rtp {
 
-// The running numbers of a VP8 payload descriptor (RFC 7741, section 4.2) as one packet carries
-// them, and where they lie in its payload, so that they can be rewritten in place.
-struct Vp8Place {
-  std::uint8_t picture_id_at = 0;    // offset in the payload; 0: not there
-  std::uint8_t picture_id_bits = 0;  // 7 or 15
-  std::uint8_t tl0picidx_at = 0;     // 0: not there
-  std::uint8_t keyidx_at = 0;        // the octet that ends in KEYIDX; 0: not there
-  std::uint16_t picture_id = 0;
-  std::uint8_t tl0picidx = 0;
-  std::uint8_t keyidx = 0;  // 5 bits
-};
-
-// What to write in their stead. Only what Vp8Place says is there gets written.
-struct Vp8Numbers {
-  std::uint16_t picture_id = 0;
-  std::uint8_t tl0picidx = 0;
-  std::uint8_t keyidx = 0;
-  friend bool operator==(const Vp8Numbers&, const Vp8Numbers&) = default;
-};
-
-// `payload` is the packet's payload, descriptor first.
-void write_vp8_numbers(const Vp8Place& place, const Vp8Numbers& numbers, Bytes payload) noexcept;
-
 // Keeps picture id, TL0PICIDX and KEYIDX running on when a slot changes its source: a decoder must
-// never see them jump. Sources may have started anywhere, with 7-bit or 15-bit picture ids.
+// never see them jump (RFC 7741, section 4.2). Sources may have started anywhere, with 7-bit or
+// 15-bit picture ids. rewrite() in rtp/vp8.h puts the numbers into a payload.
 class Vp8Renumberer {
  public:
   // The next mapped packet begins a new source (or the same one after a pause).
   void restart() noexcept { restarting_ = true; }
-  [[nodiscard]] Vp8Numbers map(const Vp8Place& in) noexcept;
+  [[nodiscard]] Vp8Numbers map(const Vp8Descriptor& in) noexcept;
 
  private:
   bool restarting_ = true;
