@@ -61,9 +61,6 @@ struct Rewrite {
   std::uint16_t frame_number = 0;  // dependency descriptor, where PacketInfo has one
   bool marker = false;
 };
-}
-}
-;
 
 class Forwarder {
  public:
