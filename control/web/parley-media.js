@@ -1,0 +1,173 @@
+// @ts-check
+/**
+ * The media of a call: one RTCPeerConnection from the first offer until it is closed. Lines on which
+ * the client sends are publications, lines on which it receives are slots. Only the client offers,
+ * one offer at a time. It knows nothing of participants: parley.js gives slots their meaning.
+ */
+import {CallError} from './parley-signalling.js';
+
+const CONNECT_TIMEOUT_MS = 15_000; // from the first offer to connected media
+const DISCONNECTED_GRACE_MS = 2_000; // a short loss of packets is not worth an ICE restart
+
+/** Bit rates suit a 1280x720 camera; a smaller one needs less and takes less. */
+const CAMERA_LAYERS = [
+  {rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000},
+  {rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 500_000},
+  {rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_700_000},
+];
+const CAMERA_SINGLE = [{maxBitrate: 1_500_000}];
+const SCREEN_SINGLE = [{maxBitrate: 2_500_000, maxFramerate: 15}];
+
+/**
+ * @typedef {'camera'|'microphone'|'screen_share'|'screen_share_audio'} Source
+ * @typedef {{source: Source, track: MediaStreamTrack, simulcast: boolean, muted: boolean,
+ *   trackId: string|null}} Publication  trackId is the server's, null until it has answered
+ * @typedef {{kind: 'audio'|'video', transceiver: RTCRtpTransceiver, stream: MediaStream}} SlotLine
+ * @typedef {'connected'|'disconnected'|'failed'|'unreachable'} MediaState
+ */
+
+export class MediaConnection {
+  #pc;
+  #request;
+  #onstate;
+  /** @type {SlotLine[]} */ #slots = [];
+  /** @type {Map<Source, RTCRtpTransceiver>} */ #senders = new Map();
+  /** @type {Map<Source, Publication>} */ #publications;
+  #offerNeeded = false;
+  /** @type {Promise<void>|null} */ #offering = null;
+  #closed = false;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */ #connectTimer;
+
+  /**
+   * @param {{iceServers: RTCIceServer[], publications: Map<Source, Publication>,
+   *   request: (method: string, params: object) => Promise<any>,
+   *   onstate: (state: MediaState) => void}} options  publications belongs to the caller and is read
+   */
+  constructor({iceServers, publications, request, onstate}) {
+    this.#pc = new RTCPeerConnection({iceServers, bundlePolicy: 'max-bundle'});
+    this.#publications = publications;
+    this.#request = request;
+    this.#onstate = onstate;
+    this.#pc.onconnectionstatechange = () => this.#stateChanged();
+  }
+
+  get peerConnection() { return this.#pc; }
+
+  /** @param {string} mid @returns {SlotLine|undefined} */
+  slot(mid) { return this.#slots.find(({transceiver}) => transceiver.mid === mid); }
+
+  /**
+   * Adds slots until there are `count`. Slots are never taken away.
+   * @param {'audio'|'video'} kind @param {number} count @returns {boolean} whether an offer is due
+   */
+  growSlots(kind, count) {
+    const missing = count - this.#slots.filter((slot) => slot.kind === kind).length;
+    for (let i = 0; i < missing; ++i) {
+      const transceiver = this.#pc.addTransceiver(kind, {direction: 'recvonly'});
+      preferPlainCodecs(transceiver, kind);
+      this.#slots.push({kind, transceiver, stream: new MediaStream([transceiver.receiver.track])});
+    }
+    return missing > 0;
+  }
+
+  /** Starts to send a publication; `offer` makes it known. @param {Publication} publication */
+  async send(publication) {
+    const {source, track, simulcast} = publication;
+    let transceiver = this.#senders.get(source);
+    if (!transceiver) {
+      /** @type {RTCRtpTransceiverInit} */ const init = {direction: 'sendonly'};
+      if (source === 'screen_share') init.sendEncodings = SCREEN_SINGLE;
+      if (source === 'camera') init.sendEncodings = simulcast ? CAMERA_LAYERS : CAMERA_SINGLE;
+      transceiver = this.#pc.addTransceiver(track, init);
+      this.#senders.set(source, transceiver);
+    }
+    transceiver.direction = 'sendonly';
+    await this.apply(publication);
+  }
+
+  /** Stops to send. The line is kept for the next time: sharing a screen again adds no SDP. @param {Source} source */
+  async stop(source) {
+    const transceiver = this.#senders.get(source);
+    if (!transceiver) return;
+    transceiver.direction = 'inactive';
+    await transceiver.sender.replaceTrack(null);
+  }
+
+  /** A muted microphone goes on sending silence; a camera that is off sends nothing. @param {Publication} publication */
+  async apply({source, track, muted}) {
+    if (track.kind === 'audio') track.enabled = !muted;
+    const wanted = muted && track.kind === 'video' ? null : track;
+    const sender = this.#senders.get(source)?.sender;
+    if (sender && sender.track !== wanted) await sender.replaceTrack(wanted);
+  }
+
+  /** Makes the server know the lines as they are now; a change meanwhile goes into the next offer. */
+  offer() {
+    this.#offerNeeded = true;
+    this.#connectTimer ??= setTimeout(() => this.#checkConnected(), CONNECT_TIMEOUT_MS);
+    this.#offering ??= this.#offerUntilDone().finally(() => { this.#offering = null; });
+    return this.#offering;
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#connectTimer);
+    this.#pc.onconnectionstatechange = null;
+    this.#pc.close();
+  }
+
+  async #offerUntilDone() {
+    const pc = this.#pc;
+    while (this.#offerNeeded && !this.#closed) {
+      this.#offerNeeded = false;
+      await pc.setLocalDescription();
+      const sending = [...this.#publications.values()].map((publication) =>
+        ({publication, mid: this.#senders.get(publication.source)?.mid})).filter(({mid}) => mid);
+      const tracks = sending.map(({publication, mid}) => ({mid, source: publication.source}));
+      try {
+        const answer = await this.#request('offer', {sdp: pc.localDescription?.sdp, tracks});
+        if (this.#closed) return;
+        for (const {publication, mid} of sending) {
+          publication.trackId = answer.tracks.find((/** @type {any} */ track) => track.mid === mid)?.track_id ?? null;
+        }
+        await pc.setRemoteDescription({type: 'answer', sdp: answer.sdp});
+      } catch (error) {
+        if (this.#closed) return;
+        await pc.setLocalDescription({type: 'rollback'}).catch(() => {});
+        if (error instanceof CallError) throw error;
+        throw new CallError('media_failure', 'This browser did not accept the server\'s media description.');
+      }
+    }
+  }
+
+  #stateChanged() {
+    const state = this.#pc.connectionState;
+    if (state === 'connected' || state === 'failed') this.#onstate(state);
+    if (state !== 'disconnected') return;
+    setTimeout(() => {
+      if (this.#closed || this.#pc.connectionState !== 'disconnected') return;
+      this.#onstate('disconnected');
+      this.#pc.restartIce();
+      this.offer().catch(() => this.#onstate('failed'));
+    }, DISCONNECTED_GRACE_MS);
+  }
+
+  #checkConnected() {
+    if (['new', 'connecting'].includes(this.#pc.connectionState)) this.#onstate('unreachable');
+  }
+}
+
+/**
+ * A slot needs only what the server forwards; without the rest an offer of ten slots is a third as long.
+ * @param {RTCRtpTransceiver} transceiver @param {'audio'|'video'} kind
+ */
+function preferPlainCodecs(transceiver, kind) {
+  const codecs = RTCRtpReceiver.getCapabilities?.(kind)?.codecs ?? [];
+  const plain = codecs.filter(({mimeType, sdpFmtpLine = ''}) => {
+    const name = mimeType.split('/')[1].toLowerCase();
+    if (name === 'h264') return sdpFmtpLine.includes('packetization-mode=1');
+    if (name === 'vp9') return !/profile-id=[1-9]/.test(sdpFmtpLine);
+    return ['opus', 'vp8', 'av1', 'rtx'].includes(name);
+  });
+  if (plain.length > 0) transceiver.setCodecPreferences?.(plain);
+}

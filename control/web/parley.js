@@ -1,0 +1,483 @@
+// @ts-check
+/**
+ * parley.js: one participant's side of a call. It joins over the signalling socket
+ * (docs/control-protocol.md, "Participants"), publishes local tracks, keeps the roster and hands out
+ * the tracks of the others as slots. It draws nothing and asks for no device: the page does that.
+ *
+ *   import {Call} from './parley.js';
+ *   const call = new Call({url: location.origin, token});
+ *   call.addEventListener('slot', ({detail}) => show(detail));
+ *   await call.publish(cameraTrack, {source: 'camera', simulcast: true});
+ *   await call.join();
+ *
+ * Who is seen in which slot changes without any SDP. Every promise settles: with its result, or
+ * with a `CallError` whose message is a sentence that can be shown to a person.
+ */
+import {MediaConnection} from './parley-media.js';
+import {CallError, Socket, isRetryable, reasonText} from './parley-signalling.js';
+
+export {CallError, reasonText};
+
+const PING_INTERVAL_MS = 10_000;
+const PING_TIMEOUT_MS = 5_000;
+const LEAVE_TIMEOUT_MS = 1_000;
+const CLOSE_LEAVE = 1000;
+const CLOSE_REJOIN = 4000; // the server keeps our place for reconnect_window_s
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 3_000;
+const MAX_SLOTS = {audio: 12, video: 24};
+
+/**
+ * @typedef {import('./parley-media.js').Source} Source
+ * @typedef {import('./parley-media.js').Publication} Publication
+ * @typedef {'idle'|'joining'|'joined'|'reconnecting'|'ended'} CallState
+ * @typedef {{id: string, kind: 'audio'|'video', source: Source, muted: boolean}} Track
+ * @typedef {{id: string, identity: string, name: string, role: string, joinedMs: number,
+ *   state: 'active'|'reconnecting', tracks: Map<string, Track>}} Participant
+ * @typedef {{mid: string, kind: 'audio'|'video', stream: MediaStream|null, trackId: string|null,
+ *   source: Source|null, participant: Participant|null}} Slot  stream is null while nothing is shown
+ */
+
+/**
+ * One participant in one room. Events (`event.detail`):
+ * - `state` {state}: idle, joining, joined, reconnecting, ended
+ * - `joined` {participant}, `left` {participant, reason}, `updated` {participant}
+ * - `published` / `unpublished` {participant, track}
+ * - `muted` {participant, track, muted, by: 'self'|'host'|'api'}; `participant` may be `call.self`
+ * - `slot` {Slot}: show `stream`, or hide the tile when it is null
+ * - `speakers` {participants}: loudest first
+ * - `recording` {event: 'started'|'stopped'|'completed'|'failed', recordingId, startedMs, reason}
+ * - `ended` {reason, text}: for good; `text` can be shown
+ */
+export class Call extends EventTarget {
+  #url;
+  #token;
+  /** @type {CallState} */ #state = 'idle';
+  /** @type {Socket|null} */ #socket = null;
+  /** @type {MediaConnection|null} */ #media = null;
+  /** @type {Participant|null} */ #self = null;
+  /** @type {Map<string, Participant>} */ #participants = new Map();
+  /** @type {Map<Source, Publication>} */ #publications = new Map();
+  /** @type {Map<string, Slot>} */ #slots = new Map();
+  /** @type {any} */ #welcome = null;
+  #slotsWanted = {audio: 0, video: 0};
+  #retrying = false;
+  /** @type {{recordingId: string, startedMs: number}|null} */ #recording = null;
+  /** @type {Set<ReturnType<typeof setTimeout>>} */ #timers = new Set();
+
+  /** @param {{url: string|URL, token: string}} options  url: the server's, http(s) or ws(s) */
+  constructor({url, token}) {
+    super();
+    this.#url = new URL(url);
+    this.#token = token;
+  }
+
+  get state() { return this.#state; }
+  /** The others, in the order in which they joined. */
+  get participants() { return [...this.#participants.values()]; }
+  get self() { return this.#self; }
+  get room() { return this.#welcome?.room ?? null; }
+  /** @returns {Set<string>} */
+  get permissions() { return new Set(this.#welcome?.permissions ?? []); }
+  get publications() { return [...this.#publications.values()]; }
+  get slots() { return [...this.#slots.values()]; }
+  get recording() { return this.#recording; }
+  /** For statistics; do not change it. */
+  get peerConnection() { return this.#media?.peerConnection ?? null; }
+
+  /**
+   * Joins; resolves when the server has answered the first offer.
+   * @param {{audioSlots?: number, videoSlots?: number}} [options]
+   */
+  async join({audioSlots = 3, videoSlots = 4} = {}) {
+    if (this.#state !== 'idle') throw new CallError('not_joined', 'This call was already joined once.');
+    this.#slotsWanted = {audio: audioSlots, video: videoSlots};
+    this.#setState('joining');
+    try {
+      await this.#connect();
+    } catch (error) {
+      this.#end(/** @type {CallError} */ (error).reason ?? 'media_failure', /** @type {Error} */ (error).message);
+      throw error;
+    }
+  }
+
+  /** Leaves for good. */
+  async leave() {
+    if (this.#state === 'ended') return;
+    await this.#socket?.request('leave', {}, LEAVE_TIMEOUT_MS).catch(() => {});
+    this.#end('left');
+  }
+
+  /**
+   * Sends a track to the room. May be called before `join`, then the track is in the first offer.
+   * @param {MediaStreamTrack} track
+   * @param {{source: Source, simulcast?: boolean, muted?: boolean}} options
+   * @returns {Promise<Publication>}
+   */
+  async publish(track, {source, simulcast = source === 'camera', muted = false}) {
+    const publication = {source, track, simulcast, muted, trackId: null};
+    if (source === 'screen_share') track.contentHint ||= 'detail';
+    this.#publications.set(source, publication);
+    if (this.#media) {
+      await this.#media.send(publication);
+      await this.#offer();
+    }
+    return publication;
+  }
+
+  /** Stops sending; the track stays the caller's. @param {Source} source */
+  async unpublish(source) {
+    if (!this.#publications.delete(source)) return;
+    await this.#media?.stop(source);
+    await this.#offer();
+  }
+
+  /** Sends another track in place, for example of another camera. @param {Source} source @param {MediaStreamTrack} track */
+  async replaceTrack(source, track) {
+    const publication = this.#publications.get(source);
+    if (!publication) return;
+    publication.track = track;
+    await this.#media?.apply(publication);
+  }
+
+  /** Says to all that a track is silent, and makes it so. @param {Source} source @param {boolean} muted */
+  async setMuted(source, muted) {
+    const publication = this.#publications.get(source);
+    if (!publication || publication.muted === muted) return;
+    publication.muted = muted;
+    await this.#media?.apply(publication);
+    if (!publication.trackId || this.#state !== 'joined') return; // told when (re)joined
+    try {
+      await this.#request('track.update', {track_id: publication.trackId, muted});
+    } catch (error) {
+      if (/** @type {CallError} */ (error).retryable) return;
+      publication.muted = !muted;
+      await this.#media?.apply(publication);
+      throw error;
+    }
+  }
+
+  /**
+   * How high, in real pixels, a slot is shown (0: not at all) and, if it matters, whose track.
+   * @param {string} mid @param {{trackId?: string|null, height: number, priority?: number}} wish
+   */
+  async want(mid, {trackId, height, priority}) {
+    const params = {mid, height: Math.round(height)};
+    if (trackId) Object.assign(params, {track_id: trackId});
+    if (priority !== undefined) Object.assign(params, {priority});
+    await this.#request('slot.want', params);
+  }
+
+  // Host actions; refused by the server without the permission.
+  async muteAll() { await this.#request('room.mute_all'); }
+  /** @param {string} trackId */
+  async muteTrack(trackId, muted = true) { await this.#request('track.mute', {track_id: trackId, muted}); }
+  /** @param {string} participantId @param {{ban?: boolean}} [options] */
+  async remove(participantId, {ban = false} = {}) {
+    await this.#request('participant.remove', {participant_id: participantId, ...(ban && {ban})});
+  }
+  async endForAll() { await this.#request('session.end'); }
+  /** @returns {Promise<string>} the recording's id */
+  async startRecording() { return (await this.#request('recording.start')).recording_id; }
+  async stopRecording() { await this.#request('recording.stop'); }
+  /** @returns {Promise<any[]>} as in the protocol's `recording.list` */
+  async recordings() { return (await this.#request('recording.list')).recordings; }
+  /** Links to the files of a recording, absolute. @param {string} recordingId @returns {Promise<{name: string, url: string}[]>} */
+  async recordingLinks(recordingId, ttlS = 3_600) {
+    const {files} = await this.#request('recording.access_link', {recording_id: recordingId, ttl_s: ttlS});
+    const base = new URL('/', this.#url);
+    base.protocol = base.protocol.replace('ws', 'http');
+    return files.map((/** @type {any} */ file) => ({...file, url: new URL(file.url, base).href}));
+  }
+
+  // ---- joining, losing, ending
+
+  async #connect() {
+    const url = new URL('/v1/rtc', this.#url);
+    url.protocol = url.protocol.replace('http', 'ws');
+    const socket = await Socket.open(url.href);
+    /** @type {[string, any][]} */ const early = [];
+    socket.onnotification = (method, params) => early.push([method, params]);
+    try {
+      this.#welcome = await socket.request('join', {token: this.#token, client: 'parley.js/0.1'});
+    } catch (error) {
+      socket.close(CLOSE_LEAVE);
+      throw error;
+    }
+    if (this.#state === 'ended') { socket.close(CLOSE_LEAVE); throw new CallError('left'); }
+    this.#socket?.close(CLOSE_REJOIN);
+    this.#socket = socket;
+    socket.onclose = () => this.#lost();
+    this.#takeRoster();
+    socket.onnotification = (method, params) => this.#notified(method, params);
+    this.#openMedia(socket);
+    const answered = /** @type {MediaConnection} */ (this.#media).offer();
+    for (const [method, params] of early) this.#notified(method, params);
+    await answered;
+    this.#keepAlive(socket);
+    this.#setState('joined');
+    for (const publication of this.#publications.values()) {
+      if (publication.muted && publication.trackId) {
+        this.#request('track.update', {track_id: publication.trackId, muted: true}).catch(() => {});
+      }
+    }
+  }
+
+  /** The list of the join answer replaces what was known; the differences are told as events. */
+  #takeRoster() {
+    const {participant_id, identity, name, role, recording} = this.#welcome;
+    this.#self = {id: participant_id, identity, name: name || identity, role, joinedMs: Date.now(), state: 'active', tracks: new Map()};
+    const before = this.#participants;
+    this.#participants = new Map();
+    for (const wire of this.#welcome.participants) {
+      const participant = fromWire(wire);
+      this.#participants.set(participant.id, participant);
+      this.#emit(before.has(participant.id) ? 'updated' : 'joined', {participant});
+    }
+    for (const [id, participant] of before) {
+      if (!this.#participants.has(id)) this.#emit('left', {participant, reason: 'client_left'});
+    }
+    const was = this.#recording;
+    this.#recording = recording ? {recordingId: recording.recording_id, startedMs: recording.started_ms} : null;
+    if (this.#recording) this.#emit('recording', {event: 'started', ...this.#recording});
+    else if (was) this.#emit('recording', {event: 'stopped', ...was});
+  }
+
+  #lost() {
+    if (this.#state === 'ended' || this.#state === 'joining' || this.#state === 'idle') return;
+    this.#socket?.close(CLOSE_REJOIN);
+    this.#socket = null;
+    if (this.#retrying) return;
+    this.#retrying = true;
+    this.#retry().finally(() => { this.#retrying = false; });
+  }
+
+  async #retry() {
+    this.#setState('reconnecting');
+    const deadline = Date.now() + (this.#welcome?.reconnect_window_s ?? 15) * 1_000;
+    for (let attempt = 0; this.#state === 'reconnecting'; ++attempt) {
+      if (attempt > 0 && Date.now() > deadline) return this.#end('connection_lost');
+      const backoff = Math.min(BACKOFF_FIRST_MS * 2 ** attempt, BACKOFF_MAX_MS);
+      await pause(attempt === 0 ? 0 : backoff * (0.75 + Math.random() / 2));
+      if (this.#state !== 'reconnecting') return;
+      try {
+        return await this.#connect();
+      } catch (error) {
+        const {reason, message, retryable} = /** @type {CallError} */ (error);
+        if (!retryable) return this.#end(reason ?? 'media_failure', message);
+      }
+    }
+  }
+
+  /** @param {string} reason @param {string} [text] */
+  #end(reason, text) {
+    if (this.#state === 'ended') return;
+    this.#setState('ended');
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#socket?.close(CLOSE_LEAVE);
+    this.#socket = null;
+    this.#closeMedia();
+    this.#emit('ended', {reason, text: text ?? reasonText(reason)});
+  }
+
+  /** A browser hides the protocol's own pings, so a dead network is found by asking. @param {Socket} socket */
+  #keepAlive(socket) {
+    this.#later(PING_INTERVAL_MS, async () => {
+      if (socket !== this.#socket) return;
+      try {
+        await socket.request('ping', {}, PING_TIMEOUT_MS);
+        this.#keepAlive(socket);
+      } catch {
+        if (socket === this.#socket) this.#lost();
+      }
+    });
+  }
+
+  // ---- media
+
+  /** @param {Socket} socket */
+  #openMedia(socket) {
+    this.#closeMedia();
+    const media = new MediaConnection({
+      iceServers: this.#welcome.ice_servers ?? [],
+      publications: this.#publications,
+      request: (method, params) => socket.request(method, params),
+      onstate: (state) => this.#mediaChanged(state),
+    });
+    this.#media = media;
+    // Slots come first: the first m-line carries the transport of all and must never be refused.
+    this.#growSlots();
+    for (const publication of this.#publications.values()) void media.send(publication);
+  }
+
+  #closeMedia() {
+    for (const mid of [...this.#slots.keys()]) this.#assign({mid, track_id: null});
+    for (const publication of this.#publications.values()) publication.trackId = null;
+    this.#media?.close();
+    this.#media = null;
+  }
+
+  /** @param {import('./parley-media.js').MediaState} state */
+  #mediaChanged(state) {
+    if (state === 'connected' && this.#state === 'reconnecting' && this.#socket) this.#setState('joined');
+    else if (state === 'disconnected' && this.#state === 'joined') this.#setState('reconnecting');
+    else if (state === 'failed') this.#lost();
+    else if (state === 'unreachable') this.#end('media_failure');
+  }
+
+  /** One slot for each track of the others, within the limits. @returns {boolean} whether an offer is due */
+  #growSlots() {
+    const tracks = this.participants.flatMap((participant) => [...participant.tracks.values()]);
+    const grown = (/** @type {'audio'|'video'} */ kind) => {
+      const published = tracks.filter((track) => track.kind === kind).length;
+      const count = Math.min(MAX_SLOTS[kind], Math.max(this.#slotsWanted[kind], published));
+      return this.#media?.growSlots(kind, count) ?? false;
+    };
+    const audio = grown('audio');
+    return grown('video') || audio;
+  }
+
+  #growAndOffer() {
+    if (this.#growSlots()) this.#offer().catch(() => this.#lost());
+  }
+
+  /** A lost socket is no failure here: joining again offers anew. */
+  async #offer() {
+    try {
+      await this.#media?.offer();
+    } catch (error) {
+      if (!(error instanceof CallError) || !error.retryable) throw error;
+    }
+  }
+
+  // ---- what the server tells
+
+  /** @param {string} method @param {any} params */
+  #notified(method, params) {
+    const participant = this.#participants.get(params.participant_id) ??
+        (params.participant_id === this.#self?.id ? this.#self : null);
+    if (method === 'slot.assigned') {
+      this.#assign(params);
+    } else if (method === 'speakers') {
+      const all = new Map([...this.#participants, [this.#self?.id, this.#self]]);
+      this.#emit('speakers', {participants: params.participant_ids.map((/** @type {string} */ id) => all.get(id)).filter(Boolean)});
+    } else if (method === 'bye') {
+      if (isRetryable(params.reason)) this.#lost();
+      else this.#end(params.reason);
+    } else if (method.startsWith('recording.')) {
+      this.#recordingChanged(method.slice('recording.'.length), params);
+    } else if (method === 'participant.joined') {
+      if (params.participant.participant_id !== this.#self?.id) this.#joined(fromWire(params.participant));
+    } else if (participant) {
+      this.#participantChanged(method, params, participant);
+    }
+  }
+
+  /** @param {Participant} participant */
+  #joined(participant) {
+    this.#participants.set(participant.id, participant);
+    this.#emit('joined', {participant});
+    this.#growAndOffer();
+  }
+
+  /** @param {string} method @param {any} params @param {Participant} participant */
+  #participantChanged(method, params, participant) {
+    const track = participant.tracks.get(params.track_id) ?? null;
+    switch (method) {
+      case 'participant.updated':
+        participant.state = params.state;
+        return this.#emit('updated', {participant});
+      case 'participant.left':
+        this.#participants.delete(participant.id);
+        return this.#emit('left', {participant, reason: params.reason});
+      case 'track.published':
+        participant.tracks.set(params.track.track_id, trackFromWire(params.track));
+        this.#emit('published', {participant, track: participant.tracks.get(params.track.track_id)});
+        if (participant !== this.#self) this.#growAndOffer();
+        return;
+      case 'track.unpublished':
+        participant.tracks.delete(params.track_id);
+        return this.#emit('unpublished', {participant, track});
+      case 'track.muted':
+      case 'track.unmuted':
+        return this.#trackMuted(participant, track, params, method === 'track.muted');
+    }
+  }
+
+  /** @param {Participant} participant @param {Track|null} track @param {any} params @param {boolean} muted */
+  #trackMuted(participant, track, params, muted) {
+    if (track) track.muted = muted;
+    if (participant === this.#self) {
+      const own = [...this.#publications.values()].find(({trackId}) => trackId === params.track_id);
+      if (!own) return;
+      if (params.by !== 'self' && own.muted !== muted) {
+        own.muted = muted;
+        void this.#media?.apply(own);
+      }
+      track ??= {id: params.track_id, kind: own.track.kind === 'audio' ? 'audio' : 'video', source: own.source, muted};
+    }
+    if (track) this.#emit('muted', {participant, track, muted, by: params.by});
+  }
+
+  /** @param {string} event @param {any} params */
+  #recordingChanged(event, params) {
+    const recordingId = params.recording_id;
+    const startedMs = params.started_ms ?? this.#recording?.startedMs ?? Date.now();
+    if (event === 'started') this.#recording = {recordingId, startedMs};
+    else if (this.#recording?.recordingId === recordingId) this.#recording = null;
+    this.#emit('recording', {event, recordingId, startedMs, reason: params.reason ?? null});
+  }
+
+  /** @param {any} params */
+  #assign({mid, track_id: trackId, source, participant_id}) {
+    const line = this.#media?.slot(mid);
+    const participant = this.#participants.get(participant_id) ?? null;
+    if (!line || (!trackId && !this.#slots.has(mid))) return;
+    const slot = {mid, kind: line.kind, trackId: trackId ?? null, participant: trackId ? participant : null,
+      source: trackId ? source : null, stream: trackId ? line.stream : null};
+    if (trackId) this.#slots.set(mid, slot);
+    else this.#slots.delete(mid);
+    this.#emit('slot', slot);
+  }
+
+  // ---- small things
+
+  /** @param {string} method @param {object} [params] */
+  async #request(method, params) {
+    if (!this.#socket) throw new CallError(this.#state === 'reconnecting' ? 'connection_lost' : 'not_joined');
+    return this.#socket.request(method, params);
+  }
+
+  /** @param {CallState} state */
+  #setState(state) {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#emit('state', {state});
+  }
+
+  /** @param {string} name @param {object} detail */
+  #emit(name, detail) { this.dispatchEvent(new CustomEvent(name, {detail})); }
+
+  /** A timer that dies with the call. @param {number} ms @param {() => void} action */
+  #later(ms, action) {
+    const timer = setTimeout(() => { this.#timers.delete(timer); action(); }, ms);
+    this.#timers.add(timer);
+  }
+}
+
+/** @param {any} wire @returns {Track} */
+const trackFromWire = (wire) => ({id: wire.track_id, kind: wire.kind, source: wire.source, muted: Boolean(wire.muted)});
+
+/** @param {any} wire @returns {Participant} */
+const fromWire = (wire) => ({
+  id: wire.participant_id, identity: wire.identity, name: wire.name || wire.identity, role: wire.role,
+  joinedMs: wire.joined_ms, state: wire.state ?? 'active',
+  tracks: new Map((wire.tracks ?? []).map((/** @type {any} */ track) => [track.track_id, trackFromWire(track)])),
+});
+
+/** Resolves after a while, or as soon as the machine is online again. @param {number} ms */
+const pause = (ms) => new Promise((resolve) => {
+  const done = () => { clearTimeout(timer); removeEventListener('online', done); resolve(undefined); };
+  const timer = setTimeout(done, ms);
+  addEventListener('online', done);
+});

@@ -1,0 +1,258 @@
+// @ts-check
+/**
+ * The tiles: one per participant, one per shared screen. Decides their size, which picture is in
+ * which tile, and tells the call how high each picture is shown. A tile whose picture stands still
+ * shows the person's initials instead, never a frozen face.
+ */
+import {byId, dressAvatar, element, icon} from './ui.js';
+
+/** @typedef {import('./parley.js').Participant} Participant */
+/** @typedef {import('./parley.js').Slot} Slot */
+
+const GAP = 10;
+const MIN_ASPECT = 0.8;
+const MAX_ASPECT = 16 / 9;
+const STRIP_SHARE = 0.22; // of the stage, beside or below a shared screen
+const STALLED_MS = 4_000;
+const WANT_STEP = 90; // pixels; smaller changes of size are not worth a word to the server
+
+class Tile {
+  /** @type {Slot|null} */ slot = null;
+  lastFrame = 0;
+  wanted = -1;
+  #watch = 0;
+
+  /** @param {{name: string, identity: string, className?: string}} look */
+  constructor({name, identity, className = ''}) {
+    this.video = /** @type {HTMLVideoElement} */ (element('video', {playsinline: '', 'aria-hidden': 'true'}));
+    this.video.muted = true;
+    this.avatar = element('span', {class: 'avatar', 'aria-hidden': 'true'});
+    this.note = element('span', {class: 'note'});
+    this.label = element('span', {class: 'label'});
+    this.actions = element('span', {class: 'tile-actions'});
+    this.node = element('article', {class: `tile ${className}`}, this.avatar, this.video, this.note, this.label, this.actions);
+    dressAvatar(this.avatar, name, identity);
+  }
+
+  /** @param {MediaStream|null} stream */
+  show(stream) {
+    if (this.video.srcObject !== stream) this.video.srcObject = stream;
+    this.node.classList.remove('live', 'stalled');
+    this.lastFrame = 0;
+    const watch = ++this.#watch;
+    if (!stream) return;
+    this.video.play().catch(() => {});
+    const frame = () => {
+      if (watch !== this.#watch) return;
+      this.lastFrame = performance.now();
+      this.node.classList.add('live');
+      this.node.classList.remove('stalled');
+      this.video.requestVideoFrameCallback(frame);
+    };
+    if ('requestVideoFrameCallback' in this.video) this.video.requestVideoFrameCallback(frame);
+    else this.node.classList.add('live');
+  }
+}
+
+export class Stage {
+  /** @type {Map<string, Tile>} */ #people = new Map();
+  /** @type {Map<string, Tile>} */ #screens = new Map();
+  /** @type {Map<string, Tile>} */ #bySlot = new Map();
+  /** @type {Tile|null} */ #self = null;
+  #node = byId('stage');
+  #layoutDue = 0;
+  #actions;
+  #call;
+  #observer = new ResizeObserver(() => this.layout());
+  #stallTimer;
+
+  /**
+   * @param {import('./parley.js').Call} call
+   * @param {(participant: Participant) => HTMLElement[]} actions  the host's buttons for a tile
+   */
+  constructor(call, actions) {
+    this.#call = call;
+    this.#actions = actions;
+    this.#observer.observe(this.#node);
+    this.#stallTimer = setInterval(() => this.#hideStalled(), 1_000);
+  }
+
+  close() {
+    this.#observer.disconnect();
+    clearInterval(this.#stallTimer);
+    for (const tile of [...this.#people.values(), ...this.#screens.values()]) tile.show(null);
+    this.#self?.show(null);
+    this.#node.replaceChildren();
+  }
+
+  /** @param {string} name @param {string} identity */
+  addSelf(name, identity) {
+    this.#self = new Tile({name, identity, className: 'self'});
+    this.#self.label.append('You');
+    this.#node.append(this.#self.node);
+    this.layout();
+  }
+
+  /** @param {MediaStreamTrack|null} camera @param {boolean} muted  is the microphone off? */
+  updateSelf(camera, muted) {
+    const tile = this.#self;
+    if (!tile) return;
+    const shown = /** @type {MediaStream|null} */ (tile.video.srcObject)?.getVideoTracks()[0] ?? null;
+    if (shown !== camera) tile.show(camera && new MediaStream([camera]));
+    tile.label.replaceChildren(...(muted ? [icon('mic-off')] : []), 'You');
+    tile.node.setAttribute('aria-label', `You${muted ? ', microphone off' : ''}${camera ? '' : ', camera off'}`);
+  }
+
+  /** Adds or refreshes the tile of somebody. @param {Participant} participant */
+  update(participant) {
+    let tile = this.#people.get(participant.id);
+    if (!tile) {
+      tile = new Tile(participant);
+      tile.actions.append(...this.#actions(participant));
+      tile.node.dataset.participant = participant.id;
+      this.#people.set(participant.id, tile);
+      this.#node.append(tile.node);
+      this.layout();
+    }
+    const tracks = [...participant.tracks.values()];
+    const silent = !tracks.some(({source, muted}) => source === 'microphone' && !muted);
+    const dark = !tracks.some(({source, muted}) => source === 'camera' && !muted);
+    const away = participant.state === 'reconnecting';
+    tile.label.replaceChildren(...(silent ? [icon('mic-off')] : []), participant.name);
+    tile.note.textContent = away ? 'Reconnecting…' : '';
+    tile.node.classList.toggle('dark', dark || away);
+    const words = [participant.name, silent && 'microphone off', dark && 'camera off', away && 'reconnecting'];
+    tile.node.setAttribute('aria-label', words.filter(Boolean).join(', '));
+  }
+
+  /** @param {string} participantId */
+  remove(participantId) {
+    const tile = this.#people.get(participantId);
+    if (!tile) return;
+    this.#people.delete(participantId);
+    tile.show(null);
+    tile.node.remove();
+    for (const [mid, other] of this.#bySlot) if (other === tile) this.#bySlot.delete(mid);
+    this.layout();
+  }
+
+  /** A video slot shows somebody else, or nobody. @param {Slot} slot */
+  setSlot(slot) {
+    const before = this.#bySlot.get(slot.mid);
+    const isScreen = slot.source === 'screen_share';
+    const tile = !slot.stream || !slot.participant ? null
+      : isScreen ? this.#screenTile(slot) : this.#people.get(slot.participant.id) ?? null;
+    if (before && before !== tile) {
+      before.show(null);
+      before.slot = null;
+      if (this.#screens.get(slot.mid) === before) {
+        this.#screens.delete(slot.mid);
+        before.node.remove();
+      }
+    }
+    this.#bySlot.delete(slot.mid);
+    if (tile) {
+      this.#bySlot.set(slot.mid, tile);
+      tile.slot = slot;
+      tile.wanted = -1;
+      tile.show(slot.stream);
+    }
+    this.layout();
+  }
+
+  /** @param {string[]} ids */
+  setSpeakers(ids) {
+    for (const [id, tile] of this.#people) tile.node.classList.toggle('speaking', ids.includes(id));
+    const self = this.#call.self?.id ?? '';
+    this.#self?.node.classList.toggle('speaking', ids.includes(self));
+  }
+
+  /** Soon, once for many changes. */
+  layout() {
+    this.#layoutDue ||= requestAnimationFrame(() => {
+      this.#layoutDue = 0;
+      this.#arrange();
+      this.#tellHeights();
+    });
+  }
+
+  /** @param {Slot} slot */
+  #screenTile(slot) {
+    let tile = this.#screens.get(slot.mid);
+    if (!tile) {
+      tile = new Tile({name: slot.participant?.name ?? '', identity: slot.participant?.identity ?? '', className: 'screen'});
+      this.#screens.set(slot.mid, tile);
+      this.#node.prepend(tile.node);
+    }
+    const text = `${slot.participant?.name}'s screen`;
+    tile.label.replaceChildren(icon('screen'), text);
+    tile.node.setAttribute('aria-label', text);
+    return tile;
+  }
+
+  #arrange() {
+    const {clientWidth: width, clientHeight: height} = this.#node;
+    if (width === 0 || height === 0) return;
+    const screens = [...this.#screens.values()];
+    const people = [...this.#people.values()];
+    const pip = people.length === 1 && screens.length === 0 && this.#self !== null;
+    this.#self?.node.classList.toggle('pip', pip);
+    const small = this.#self && !pip ? [...people, this.#self] : people;
+    if (screens.length === 0) return this.#fill(small, {x: 0, y: 0, width, height});
+    const beside = width > height;
+    const strip = beside ? Math.max(140, width * STRIP_SHARE) : Math.max(96, height * STRIP_SHARE);
+    const big = beside ? {x: 0, y: 0, width: width - strip - GAP, height} : {x: 0, y: 0, width, height: height - strip - GAP};
+    const rest = beside ? {x: width - strip, y: 0, width: strip, height} : {x: 0, y: height - strip, width, height: strip};
+    this.#fill(screens, big, {exact: true});
+    this.#fill(small, rest);
+  }
+
+  /**
+   * Places tiles of equal size in a rectangle so that they are as large as can be.
+   * @param {Tile[]} tiles @param {{x: number, y: number, width: number, height: number}} area
+   */
+  #fill(tiles, area, {exact = false} = {}) {
+    if (tiles.length === 0) return;
+    let best = {columns: 1, width: 0, height: 0};
+    for (let columns = 1; columns <= tiles.length; ++columns) {
+      const rows = Math.ceil(tiles.length / columns);
+      let width = (area.width - GAP * (columns - 1)) / columns;
+      let height = (area.height - GAP * (rows - 1)) / rows;
+      if (!exact) width = Math.min(width, height * MAX_ASPECT);
+      if (!exact) height = Math.min(height, width / MIN_ASPECT);
+      if (width * height > best.width * best.height) best = {columns, width, height};
+    }
+    const rows = Math.ceil(tiles.length / best.columns);
+    const top = area.y + (area.height - rows * best.height - GAP * (rows - 1)) / 2;
+    tiles.forEach((tile, index) => {
+      const row = Math.floor(index / best.columns);
+      const inRow = Math.min(best.columns, tiles.length - row * best.columns);
+      const left = area.x + (area.width - inRow * best.width - GAP * (inRow - 1)) / 2;
+      const {style} = tile.node;
+      style.setProperty('left', `${left + (index % best.columns) * (best.width + GAP)}px`);
+      style.setProperty('top', `${top + row * (best.height + GAP)}px`);
+      style.setProperty('width', `${best.width}px`);
+      style.setProperty('height', `${best.height}px`);
+      style.setProperty('--avatar', `${Math.max(40, Math.min(best.width, best.height) * 0.34)}px`);
+    });
+  }
+
+  #tellHeights() {
+    for (const [mid, tile] of this.#bySlot) {
+      const pixels = tile.node.clientHeight * Math.min(2, devicePixelRatio);
+      const height = Math.ceil(pixels / WANT_STEP) * WANT_STEP;
+      if (height === tile.wanted || this.#call.state !== 'joined') continue;
+      tile.wanted = height;
+      this.#call.want(mid, {height}).catch(() => { tile.wanted = -1; });
+    }
+  }
+
+  #hideStalled() {
+    if (document.hidden) return; // the browser stops the pictures itself
+    const now = performance.now();
+    for (const tile of this.#people.values()) {
+      const still = tile.lastFrame > 0 && now - tile.lastFrame > STALLED_MS;
+      tile.node.classList.toggle('stalled', still);
+    }
+  }
+}
