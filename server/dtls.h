@@ -12,7 +12,6 @@
 #include "server/certificate.h"
 #include "server/srtp_keys.h"
 
-struct bio_st;
 struct ssl_st;
 struct ssl_ctx_st;
 
@@ -47,7 +46,7 @@ class Dtls {
   static constexpr std::size_t kMaxHandshakeBytes = 131'072;
   static constexpr std::size_t kMaxHandshakeDatagrams = 128;
   static constexpr std::size_t kMaxEarlyRecords = 32;  // of the next epoch
-  static constexpr int kMaxAttempts = 4;
+  static constexpr int kMaxAttempts = 8;               // a server's; a client has one
   static constexpr std::size_t kMaxFlightDatagrams = 16;
   static constexpr rtp::Duration kFirstRetry{100'000};  // doubles up to kMaxRetry
   static constexpr rtp::Duration kMaxRetry{1'000'000};
@@ -88,21 +87,25 @@ class Dtls {
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
 
  private:
-  friend struct DtlsBio;  // the datagram BIO in dtls_bio.cpp writes into the flight
+  friend class DtlsBio;  // gives OpenSSL incoming_ and takes what it writes
   struct Free {
     void operator()(ssl_st* ssl) const noexcept;
   };
 
+  enum class Verdict : std::uint8_t { Admit, Drop, Repeated };
+
   void begin_attempt();
   void fail_attempt(Failure why);
-  [[nodiscard]] rtp::ConstBytes admissible(rtp::ConstBytes datagram, bool& finished_again);
-  void handshake(rtp::Time now, bool repeated);
-  void finish(rtp::Time now);
-  void read_records();
+  [[nodiscard]] Verdict judge(rtp::ConstBytes record);
+  [[nodiscard]] Verdict judge_handshake(rtp::ConstBytes fragment) const noexcept;
+  [[nodiscard]] bool admit(rtp::ConstBytes datagram);
+  void handshake(rtp::Time now);
+  void finish();
+  void read_alerts();
   [[nodiscard]] bool certificate_matches() const;
   [[nodiscard]] bool export_keys();
   void wrote(rtp::ConstBytes datagram);
-  void send_flight(rtp::Time now);
+  void resend(rtp::Time now);
 
   const DtlsContext& context_;
   const DtlsRole role_;
@@ -117,8 +120,10 @@ class Dtls {
   std::uint64_t dropped_ = 0;
   rtp::ConstBytes incoming_;  // what the BIO gives OpenSSL next; only during a call
   std::array<std::uint8_t, kMaxDatagram> admitted_{};
+  std::size_t admitted_size_ = 0;
   std::vector<std::vector<std::uint8_t>> flight_;  // the last one, to be resent
-  bool flight_open_ = false;                       // writes append to it
+  bool flight_open_ = false;                       // what OpenSSL writes belongs to it
+  int flights_ = 0;                                // made in this attempt
   std::size_t next_out_ = 0;                       // first of flight_ not polled yet
   std::optional<rtp::Time> resend_at_;
   rtp::Time last_sent_;

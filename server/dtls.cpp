@@ -1,0 +1,331 @@
+#include "server/dtls.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "rtp/bytes.h"
+#include "server/dtls_bio.h"
+
+namespace parley::server {
+namespace {
+
+//  struct {                      (RFC 6347, section 4.1)
+//    ContentType type;           1 byte
+//    ProtocolVersion version;    2
+//    uint16 epoch;               2
+//    uint48 sequence_number;     6
+//    uint16 length;              2
+//    opaque fragment[length];
+//  } DTLSPlaintext;
+constexpr std::size_t kRecordHeader = 13;
+constexpr std::uint8_t kChangeCipherSpec = 20;
+constexpr std::uint8_t kAlert = 21;
+constexpr std::uint8_t kHandshake = 22;
+constexpr std::uint8_t kFatal = 2;
+// The first byte of a handshake message or of any fragment of one (section 4.2.2).
+constexpr std::uint8_t kClientHello = 1;
+constexpr std::uint8_t kServerHello = 2;
+// A tag and one byte: less is no record of any of our ciphers, and such have hurt OpenSSL.
+constexpr std::size_t kMinProtected = 17;
+
+const EVP_MD* digest_of(HashAlgorithm algorithm) noexcept {
+  switch (algorithm) {
+    case HashAlgorithm::Sha256:
+      return EVP_sha256();
+    case HashAlgorithm::Sha384:
+      return EVP_sha384();
+    case HashAlgorithm::Sha512:
+      return EVP_sha512();
+  }
+  return nullptr;
+}
+
+// OpenSSL's own timer, out of reach: an hour in microseconds.
+unsigned int never(SSL*, unsigned int) { return 3'600'000'000U; }
+
+}  // namespace
+
+void Dtls::Free::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
+
+Dtls::Dtls(const DtlsContext& context, DtlsRole role, std::vector<Fingerprint> expected)
+    : context_(context), role_(role), expected_(std::move(expected)) {
+  begin_attempt();
+}
+
+Dtls::~Dtls() = default;
+
+void Dtls::begin_attempt() {
+  ++attempts_;
+  handshake_bytes_ = handshake_datagrams_ = early_records_ = 0;
+  flights_ = 0;
+  resend_at_.reset();
+  ssl_.reset(SSL_new(context_.get()));
+  BIO* const bio = ssl_ ? DtlsBio::make(*this) : nullptr;
+  if (bio == nullptr) {
+    ssl_.reset();
+    state_ = State::Failed;
+    failure_ = Failure::DtlsFailed;
+    return;
+  }
+  SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_mtu(ssl_.get(), static_cast<long>(kMtu));
+  DTLS_set_timer_cb(ssl_.get(), &never);
+  if (role_ == DtlsRole::Server) {
+    SSL_set_accept_state(ssl_.get());
+  } else {
+    SSL_set_connect_state(ssl_.get());
+  }
+}
+
+// A failed attempt of a server is thrown away without a word: whoever forged the bytes that broke
+// it shall not make us send a fatal alert to the real client, whose hello will come again.
+void Dtls::fail_attempt(Failure why) {
+  failure_ = why;
+  if (role_ == DtlsRole::Server && why == Failure::DtlsFailed && attempts_ < kMaxAttempts) {
+    flight_.clear();
+    next_out_ = 0;
+    begin_attempt();
+    return;
+  }
+  resend_at_.reset();
+  ssl_.reset();
+  state_ = State::Failed;
+}
+
+void Dtls::start(rtp::Time now) {
+  if (role_ == DtlsRole::Client && state_ == State::Handshaking && flights_ == 0) handshake(now);
+}
+
+Dtls::State Dtls::on_datagram(rtp::Time now, rtp::ConstBytes datagram) {
+  if (!ssl_ || state_ == State::Failed || state_ == State::Closed) return state_;
+  const bool handshaking = state_ == State::Handshaking;
+  if (datagram.size() > kMaxDatagram ||
+      (handshaking && (handshake_datagrams_ >= kMaxHandshakeDatagrams ||
+                       handshake_bytes_ + datagram.size() > kMaxHandshakeBytes))) {
+    ++dropped_;
+    return state_;
+  }
+  if (handshaking) {
+    ++handshake_datagrams_;
+    handshake_bytes_ += datagram.size();
+  }
+  const int flights_before = flights_;
+  const bool repeated = admit(datagram);
+  if (admitted_size_ > 0) {
+    incoming_ = rtp::ConstBytes(admitted_).first(admitted_size_);
+    if (handshaking) {
+      handshake(now);
+    } else {
+      read_alerts();
+    }
+    incoming_ = {};
+  }
+  // The peer says again what we have answered: our answer was lost.
+  if (repeated && ssl_ && flights_ == flights_before && now - last_sent_ >= kMinResend) resend(now);
+  return state_;
+}
+
+// Copies the records that OpenSSL may see into admitted_. True if the peer repeats its last flight.
+bool Dtls::admit(rtp::ConstBytes datagram) {
+  admitted_size_ = 0;
+  bool repeated = false;
+  while (datagram.size() > kRecordHeader) {
+    const std::size_t size = kRecordHeader + rtp::load16(datagram, 11);
+    if (datagram.size() < size) break;
+    const rtp::ConstBytes record = datagram.first(size);
+    datagram = datagram.subspan(size);
+    const Verdict verdict = judge(record);
+    repeated |= verdict == Verdict::Repeated;
+    if (verdict != Verdict::Admit) {
+      dropped_ += verdict == Verdict::Drop ? 1 : 0;
+      continue;
+    }
+    std::copy(record.begin(), record.end(),
+              admitted_.begin() + static_cast<std::ptrdiff_t>(admitted_size_));
+    admitted_size_ += size;
+  }
+  if (!datagram.empty()) ++dropped_;
+  return repeated;
+}
+
+Dtls::Verdict Dtls::judge(rtp::ConstBytes record) {
+  const std::uint8_t type = record[0];
+  const std::uint16_t epoch = rtp::load16(record, 3);
+  const std::size_t length = record.size() - kRecordHeader;
+  // There are two epochs and no renegotiation. OpenSSL would keep records of later ones in memory.
+  if (epoch > 1 || (epoch == 1 && length < kMinProtected)) return Verdict::Drop;
+
+  if (state_ == State::Connected) {
+    // What is in clear could come from anybody. A protected handshake record is the client's
+    // Finished once more; even if it is not, the answer costs three hundred bytes and is limited.
+    if (epoch == 0) return Verdict::Drop;
+    if (type == kHandshake && role_ == DtlsRole::Server) return Verdict::Repeated;
+    return type == kAlert ? Verdict::Admit : Verdict::Drop;
+  }
+  if (epoch == 1) {
+    const bool useful = type == kHandshake || type == kAlert;
+    return useful && ++early_records_ <= kMaxEarlyRecords ? Verdict::Admit : Verdict::Drop;
+  }
+  if (type == kHandshake) return judge_handshake(record.subspan(kRecordHeader));
+  if (type == kChangeCipherSpec && flights_ > 0) return Verdict::Admit;
+  if (type == kAlert && role_ == DtlsRole::Client) return Verdict::Admit;
+  if (type == kAlert && length >= 1 && record[kRecordHeader] == kFatal) {
+    failure_ = Failure::DtlsFailed;  // to be believed only if nothing better comes in time
+  }
+  return Verdict::Drop;
+}
+
+Dtls::Verdict Dtls::judge_handshake(rtp::ConstBytes fragment) const noexcept {
+  if (fragment.empty()) return Verdict::Drop;
+  const std::uint8_t message = fragment[0];
+  if (role_ == DtlsRole::Client) {
+    return message == kServerHello && flights_ >= 2 ? Verdict::Repeated : Verdict::Admit;
+  }
+  if (flights_ == 0) return message == kClientHello ? Verdict::Admit : Verdict::Drop;
+  return message == kClientHello ? Verdict::Repeated : Verdict::Admit;
+}
+
+void Dtls::handshake(rtp::Time now) {
+  ERR_clear_error();
+  flight_open_ = false;
+  const int done = SSL_do_handshake(ssl_.get());
+  if (flight_open_) {
+    ++flights_;
+    last_sent_ = now;
+    retry_ = kFirstRetry;
+    resend_at_ = now + retry_;
+    flight_open_ = false;
+  }
+  if (done == 1) {
+    finish();
+    return;
+  }
+  const int error = SSL_get_error(ssl_.get(), done);
+  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
+    fail_attempt(Failure::DtlsFailed);
+  }
+}
+
+void Dtls::finish() {
+  resend_at_.reset();  // the last flight goes again only when the peer asks for it
+  const bool matches = certificate_matches();
+  if (matches && export_keys()) {
+    state_ = State::Connected;
+    failure_ = Failure::None;
+    read_alerts();  // a record may lie behind the Finished
+    return;
+  }
+  flight_open_ = true;
+  SSL_shutdown(ssl_.get());
+  flight_open_ = false;
+  fail_attempt(matches ? Failure::NoSrtpProfile : Failure::FingerprintMismatch);
+}
+
+bool Dtls::certificate_matches() const {
+  X509* const certificate = SSL_get1_peer_certificate(ssl_.get());
+  if (certificate == nullptr) return false;
+  bool matches = false;
+  for (const Fingerprint& expected : expected_) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    matches |= X509_digest(certificate, digest_of(expected.algorithm), digest.data(), &size) == 1 &&
+               size == expected.digest.size() &&
+               CRYPTO_memcmp(digest.data(), expected.digest.data(), size) == 0;
+  }
+  X509_free(certificate);
+  return matches;
+}
+
+bool Dtls::export_keys() {
+  const SRTP_PROTECTION_PROFILE* const chosen = SSL_get_selected_srtp_profile(ssl_.get());
+  if (chosen == nullptr) return false;
+  const auto profile = static_cast<SrtpProfile>(chosen->id);
+  const std::size_t key = key_size(profile);
+  const std::size_t salt = salt_size(profile);
+
+  // client key, server key, client salt, server salt (RFC 5764, section 4.2)
+  std::array<std::uint8_t, 2 * (SrtpMasterKey::kMaxKeySize + SrtpMasterKey::kMaxSaltSize)> out{};
+  constexpr std::string_view kLabel = "EXTRACTOR-dtls_srtp";
+  const bool done = SSL_export_keying_material(ssl_.get(), out.data(), 2 * (key + salt),
+                                               kLabel.data(), kLabel.size(), nullptr, 0, 0) == 1;
+  if (done) {
+    const rtp::ConstBytes all(out);
+    SrtpMasterKey client(all.subspan(0, key), all.subspan(2 * key, salt));
+    SrtpMasterKey server(all.subspan(key, key), all.subspan(2 * key + salt, salt));
+    const bool serving = role_ == DtlsRole::Server;
+    keys_ = serving ? SrtpKeys{profile, server, client} : SrtpKeys{profile, client, server};
+  }
+  OPENSSL_cleanse(out.data(), out.size());
+  return done;
+}
+
+// Only alerts get here once connected: close_notify, or a fatal one that was authenticated.
+void Dtls::read_alerts() {
+  std::array<std::uint8_t, 256> unused{};
+  ERR_clear_error();
+  const int got = SSL_read(ssl_.get(), unused.data(), static_cast<int>(unused.size()));
+  const bool fatal = got <= 0 && SSL_get_error(ssl_.get(), got) == SSL_ERROR_SSL;
+  if (fatal || (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0) {
+    state_ = State::Closed;
+    resend_at_.reset();
+  }
+}
+
+// From inside OpenSSL. The first datagram of a flight takes the place of the flight before.
+void Dtls::wrote(rtp::ConstBytes datagram) {
+  if (!flight_open_) {
+    flight_.clear();
+    next_out_ = 0;
+    flight_open_ = true;
+  }
+  if (flight_.size() >= kMaxFlightDatagrams) {
+    ++dropped_;
+    return;
+  }
+  flight_.emplace_back(datagram.begin(), datagram.end());
+}
+
+void Dtls::resend(rtp::Time now) {
+  next_out_ = 0;
+  last_sent_ = now;
+}
+
+void Dtls::tick(rtp::Time now) {
+  if (!resend_at_ || now < *resend_at_) return;
+  resend(now);
+  retry_ = std::min(retry_ * 2, kMaxRetry);
+  resend_at_ = now + retry_;
+}
+
+std::optional<rtp::Time> Dtls::next_deadline() const noexcept { return resend_at_; }
+
+std::optional<rtp::ConstBytes> Dtls::poll_transmit() {
+  if (next_out_ >= flight_.size()) return std::nullopt;
+  return flight_[next_out_++];
+}
+
+std::optional<SrtpKeys> Dtls::take_keys() { return std::exchange(keys_, std::nullopt); }
+
+void Dtls::close() {
+  if (state_ == State::Connected && ssl_) {
+    flight_open_ = false;
+    SSL_shutdown(ssl_.get());
+    flight_open_ = false;
+  }
+  if (state_ != State::Failed) state_ = State::Closed;
+  resend_at_.reset();
+}
+
+void Dtls::release() noexcept {
+  if (state_ == State::Handshaking) return;
+  ssl_.reset();
+  resend_at_.reset();
+  if (next_out_ >= flight_.size()) std::exchange(flight_, {});
+}
+
+}  // namespace parley::server
