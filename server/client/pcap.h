@@ -20,9 +20,9 @@ struct CapturedDatagram {
   std::vector<std::uint8_t> payload;
 };
 
-// All UDP over IPv4 in a classic pcap file (draft-ietf-opsawg-pcap): both byte orders, micro- and
-// nanoseconds, Ethernet or raw IP. Anything else in it is left out. Captures over 64 MiB are
-// refused.
+// All UDP over IPv4 in a capture file, classic (draft-ietf-opsawg-pcap) or pcapng
+// (draft-ietf-opsawg-pcapng): both byte orders, Ethernet or raw IP. Anything else in it is left
+// out. Captures over 64 MiB are refused.
 [[nodiscard]] tl::expected<std::vector<CapturedDatagram>, PcapError> parse_pcap(
     rtp::ConstBytes file);
 [[nodiscard]] tl::expected<std::vector<CapturedDatagram>, PcapError> read_pcap(

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "rtp/sequence.h"
 #include "rtp/types.h"
 #include "server/client/pcap.h"
 
@@ -21,10 +22,14 @@ class RtpPlayer {
     std::optional<rtp::Ssrc> ssrc;
     std::optional<rtp::PayloadType> pt;
     std::uint32_t clock_rate_hz = 90'000;
+    // A retransmission stream (RFC 4588): the captured SSRC whose numbers its packets carry.
+    std::optional<rtp::Ssrc> rtx_of;
   };
   struct Options {
     // By captured SSRC. If not empty, other streams are left out.
     std::map<std::uint32_t, Stream> streams;
+    // Id of the transport-cc header extension, whose numbers are written anew; 0: left alone.
+    std::uint8_t transport_cc = 0;
     rtp::Duration round_gap{
         33'000};  // between the last packet of a round and the first of the next
   };
@@ -44,15 +49,23 @@ class RtpPlayer {
  private:
   struct Track {
     Stream to;
-    std::uint16_t seq_step = 0;  // added per round
-    std::uint32_t timestamp_step = 0;
-    std::uint16_t first_seq = 0;
-    std::int64_t lowest = 0;  // unwrapped, relative to the first
+    rtp::SeqUnwrapper seqs;
+    std::int64_t lowest = 0;  // unwrapped
     std::int64_t highest = 0;
     std::size_t packets = 0;
+
+    // What each round adds to the numbers of the one before.
+    [[nodiscard]] std::uint64_t seq_step() const noexcept {
+      return static_cast<std::uint64_t>(highest - lowest + 1);
+    }
   };
+
+  void renumber(rtp::Bytes packet, const Track& track);
+
+  std::uint8_t transport_cc_;
+  std::uint16_t transport_seq_ = 1;
   std::vector<CapturedDatagram> packets_;
-  std::map<std::uint32_t, Track> tracks_;
+  std::map<std::uint32_t, Track> tracks_;  // by captured SSRC
   rtp::Duration round_{};
   std::optional<rtp::Time> started_;
   std::uint64_t rounds_ = 0;
