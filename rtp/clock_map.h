@@ -45,7 +45,7 @@ class EncodingClock {
   void reset() noexcept { last_.reset(); }
 
   // When the media of this timestamp was captured, in server Time; nothing before the first report,
-  // nor for timestamps more than ten seconds away from it (the encoding jumped).
+  // nor for timestamps more than 30 seconds away from it (the encoding jumped).
   [[nodiscard]] std::optional<Time> capture_time(RtpTimestamp timestamp,
                                                  const ClockMap& map) const noexcept;
 

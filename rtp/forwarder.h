@@ -101,20 +101,20 @@ class Forwarder {
                                                     Source source) const noexcept;
 
  private:
-  [[nodiscard]] std::optional<Drop> refuse(const PacketInfo& packet, Source source) noexcept;
-  [[nodiscard]] bool may_start_at(const PacketInfo& packet) const noexcept;
+  [[nodiscard]] std::optional<Drop> admit(const PacketInfo& packet, Source source,
+                                          bool& first) noexcept;
   void start(const PacketInfo& packet, Source source) noexcept;
-  [[nodiscard]] tl::expected<Rewrite, Drop> rewrite(const PacketInfo& packet, bool first) noexcept;
 
   MediaKind kind_;
   std::optional<Source> target_;
-  std::optional<Source> current_;   // whose packets pass, or passed last
-  std::optional<Source> switched_;  // not told yet
-  Codec codec_ = Codec::Opus;       // of current_
+  std::optional<Source> current_;         // what the slot shows
+  std::optional<Source> switched_;        // to current_, not told yet
+  std::optional<ExtSeq> target_highest_;  // seen of target_
+  Codec codec_ = Codec::Opus;             // of current_
   bool muted_ = false;
-  bool paused_ = true;             // current_ may not go on without a start
+  bool paused_ = true;             // current_ goes on with a start only
+  bool new_numbering_ = true;      // timestamps of current_ do not continue those before
   bool key_frame_wanted_ = false;  // by the receiver
-  bool new_numbering_ = true;      // current_'s timestamps do not continue
   Renumberer renumberer_;
   Timeline timeline_;
   Vp8Renumberer vp8_;

@@ -27,7 +27,7 @@ class History {
   [[nodiscard]] Buffer store(const PacketInfo& info, Buffer packet) noexcept;
   // Valid until the next store(); nullptr when it never came or is gone.
   [[nodiscard]] const Stored* find(ExtSeq seq) const noexcept;
-  // Forgets all: the encoding began anew.
+  // Gives all Buffers back at once: only when no egress refers to them.
   void clear() noexcept;
 
   [[nodiscard]] std::size_t capacity() const noexcept { return slots_.size(); }

@@ -25,7 +25,8 @@ class LayerActivity {
 
   struct Layer {
     bool alive = false;
-    bool steady = false;  // alive for kSteady without a pause
+    bool steady = false;               // alive for kSteady without a pause
+    Duration silent{Duration::max()};  // since the last packet
     double fps = 0;
     Bitrate bitrate;
     std::uint32_t height = 0;  // 0: unknown

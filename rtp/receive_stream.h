@@ -18,7 +18,7 @@ class ReceiveStream {
   // What one report block says (RFC 3550, section 6.4.1); the caller adds the SSRC.
   struct Report {
     std::uint8_t fraction_lost = 0;    // of 256, since the last report
-    std::int32_t cumulative_lost = 0;  // fits 24 bits signed; duplicates and RTX may make it < 0
+    std::int32_t cumulative_lost = 0;  // fits 24 bits; RTX does not heal it
     std::uint32_t highest_seq = 0;
     std::uint32_t jitter = 0;
     std::uint32_t last_sr = 0;
@@ -60,7 +60,7 @@ class ReceiveStream {
 
  private:
   [[nodiscard]] Received place(Seq seq) noexcept;
-  void begin(ExtSeq seq) noexcept;
+  void begin(ExtSeq seq, bool restarted) noexcept;
   void measure_jitter(RtpTimestamp timestamp, Time now) noexcept;
   [[nodiscard]] bool test_and_set(ExtSeq seq) noexcept;
 

@@ -32,7 +32,8 @@ class Renumberer {
   [[nodiscard]] bool drop(ExtSeq in) noexcept;
 
   [[nodiscard]] bool started() const noexcept { return started_; }
-  [[nodiscard]] ExtSeq first_in() const noexcept { return floor_; }
+  [[nodiscard]] ExtSeq first_in() const noexcept { return start_; }  // of this source
+  [[nodiscard]] ExtSeq highest_in() const noexcept { return highest_; }
   [[nodiscard]] ExtSeq next() const noexcept { return next_; }  // behind the highest given out
 
  private:
@@ -41,13 +42,15 @@ class Renumberer {
     ExtSeq end;
     std::int64_t before = 0;
   };
-  [[nodiscard]] std::int64_t dropped() const noexcept;
-  [[nodiscard]] Run& newest(std::size_t back) noexcept;
+  [[nodiscard]] const Run& newest(std::size_t back) const noexcept;
+  // How many were dropped before it; nothing if it was dropped itself.
+  [[nodiscard]] std::optional<std::int64_t> dropped_before(ExtSeq in) const noexcept;
 
   std::array<Run, kMaxRuns> runs_{};  // a ring, in order
   std::size_t head_ = 0;              // where the next run goes
   std::size_t count_ = 0;
   bool started_ = false;
+  ExtSeq start_;
   ExtSeq floor_;            // nothing below is known
   ExtSeq highest_;          // highest in
   std::int64_t shift_ = 0;  // out - in before any drop

@@ -1,0 +1,93 @@
+#include "rtp/layer_selector.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace parley::rtp {
+namespace {
+
+using Layer = LayerActivity::Layer;
+using std::chrono::seconds;
+
+constexpr std::uint32_t kGuessedTopHeight = 720;
+
+// Height of a layer, guessed where it is not known: each twice the one below.
+[[nodiscard]] std::uint32_t height_of(std::span<const Layer> layers, std::size_t index) noexcept {
+  if (layers[index].height != 0) return layers[index].height;
+  for (std::size_t away = 1; away < layers.size(); ++away) {
+    const auto shift = std::min<std::size_t>(away, 8);
+    if (index >= away && layers[index - away].height != 0) {
+      return layers[index - away].height << shift;
+    }
+    if (index + away < layers.size() && layers[index + away].height != 0) {
+      return layers[index + away].height >> shift;
+    }
+  }
+  return kGuessedTopHeight >> std::min<std::size_t>(layers.size() - 1 - index, 8);
+}
+
+// Not to be shown, though alive. It takes less to stay than to come in.
+[[nodiscard]] bool crawls(const Layer& layer, double best_fps, bool shown) noexcept {
+  if (shown) return layer.fps < kCrawlFps && layer.fps * 3 < best_fps;
+  return layer.fps < kCrawlFps * 1.5 && layer.fps * 2 < best_fps;
+}
+
+// The smallest that is high enough, else the highest, of those that `eligible` allows.
+template <class Eligible>
+[[nodiscard]] std::optional<std::size_t> best_of(std::span<const Layer> layers,
+                                                 std::uint32_t max_height,
+                                                 const Eligible& eligible) noexcept {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (!eligible(i)) continue;
+    best = i;
+    if (height_of(layers, i) >= max_height) break;
+  }
+  return best;
+}
+
+}  // namespace
+
+void LayerActivity::on_packet(std::size_t bytes, bool first_of_frame, Time now) noexcept {
+  if (!last_ || now - *last_ > kDead) alive_since_ = now;
+  last_ = now;
+  meter_.add(bytes, first_of_frame ? 1 : 0, now);
+}
+
+LayerActivity::Layer LayerActivity::at(Time now) noexcept {
+  Layer layer;
+  layer.height = height_;
+  if (!last_) return layer;
+  layer.silent = now - *last_;
+  layer.alive = layer.silent <= kDead;
+  layer.steady = layer.alive && now - alive_since_ >= kSteady;
+  layer.fps = meter_.per_second(now);
+  layer.bitrate = meter_.bitrate(now);
+  return layer;
+}
+
+std::optional<std::size_t> select_layer(std::span<const LayerActivity::Layer> layers,
+                                        std::uint32_t max_height,
+                                        std::optional<std::size_t> current) noexcept {
+  if (layers.empty()) return std::nullopt;
+  if (current && *current >= layers.size()) current.reset();
+
+  double best_fps = 0;
+  for (const Layer& layer : layers) {
+    if (layer.alive) best_fps = std::max(best_fps, layer.fps);
+  }
+  const auto good = [&](std::size_t i) {
+    if (!layers[i].alive || crawls(layers[i], best_fps, i == current)) return false;
+    return layers[i].steady || i == current;
+  };
+  if (const auto best = best_of(layers, max_height, good)) return best;
+
+  // Nothing is steady. A static screen at one frame a second looks dead between its frames, all
+  // layers alike: stay, unless the others go on without this one.
+  if (current && layers[*current].silent < seconds(2)) return current;
+  const auto alive = [&](std::size_t i) { return layers[i].alive; };
+  if (const auto best = best_of(layers, max_height, alive)) return best;
+  return current.value_or(0);
+}
+
+}  // namespace parley::rtp
