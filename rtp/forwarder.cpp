@@ -83,6 +83,7 @@ std::optional<Drop> Forwarder::admit(const PacketInfo& packet, Source source,
   }
   if (packet.padding_only) return Drop::PaddingOnly;
   if (source != *target_) return Drop::OtherSource;
+  if (shown && !new_numbering_ && packet.seq <= renumberer_.highest_in()) return Drop::BeforeSwitch;
   // Not at a key frame whose later packets came before: those were dropped, it would have holes.
   if (kind_ == MediaKind::Video && !(packet.key_frame && in_order)) return Drop::WaitingForKeyFrame;
   start(packet, source);
@@ -122,6 +123,11 @@ tl::expected<Rewrite, Drop> Forwarder::on_packet(const PacketInfo& packet, Sourc
   Rewrite rewrite;
   rewrite.seq = *seq;
   rewrite.marker = packet.marker || (first && kind_ == MediaKind::Audio);  // RFC 3551, section 4.1
+  if (packet.frame_number) {
+    rewrite.frame_number = static_cast<std::uint16_t>(*packet.frame_number + frame_number_offset_);
+    const auto ahead = static_cast<std::int16_t>(rewrite.frame_number - last_frame_number_);
+    if (ahead > 0) last_frame_number_ = rewrite.frame_number;
+  }
   if (packet.padding_only) {
     rewrite.timestamp = timeline_.convert(packet.timestamp);
     return rewrite;
@@ -129,11 +135,6 @@ tl::expected<Rewrite, Drop> Forwarder::on_packet(const PacketInfo& packet, Sourc
   if (packet.key_frame) key_frame_wanted_ = false;
   rewrite.timestamp = timeline_.map({packet.timestamp, packet.arrival, packet.capture});
   if (packet.codec == Codec::Vp8) rewrite.vp8 = vp8_.map(packet.vp8);
-  if (packet.frame_number) {
-    rewrite.frame_number = static_cast<std::uint16_t>(*packet.frame_number + frame_number_offset_);
-    const auto ahead = static_cast<std::int16_t>(rewrite.frame_number - last_frame_number_);
-    if (ahead > 0) last_frame_number_ = rewrite.frame_number;
-  }
   return rewrite;
 }
 

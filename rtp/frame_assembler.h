@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "rtp/depacketizer.h"
+#include "rtp/sequence.h"
 #include "rtp/types.h"
 
 namespace parley::rtp {
@@ -87,35 +89,32 @@ class FrameAssembler {
   [[nodiscard]] Slot& slot(ExtSeq seq) noexcept {
     return slots_[static_cast<std::size_t>(seq.value) & (slots_.size() - 1)];
   }
-  [[nodiscard]] bool holds(ExtSeq seq) noexcept;
+  [[nodiscard]] bool holds(ExtSeq seq) noexcept { return slot(seq).used && slot(seq).seq == seq; }
   [[nodiscard]] Step step(Time now);
-  [[nodiscard]] Step take(Slot& packet);
+  [[nodiscard]] Step cross_hole(Time now);
+  [[nodiscard]] bool recover(const Slot& packet);
   [[nodiscard]] Step take_audio(const Slot& packet);
   [[nodiscard]] Step take_video(const Slot& packet);
-  [[nodiscard]] bool append(const Slot& packet);
   void begin_frame(const Slot& packet);
-  [[nodiscard]] Step end_frame();
-  void drop_frame();
-  void give_up_hole() noexcept;
-  void wait_for_key_frame() noexcept;
-  [[nodiscard]] bool recover(const Slot& packet);
+  void drop_frame() noexcept;
+  void lose(std::int64_t packets) noexcept;
+  void clear_slots() noexcept;
 
   MediaKind kind_;
   Limits limits_;
-  std::vector<Slot> slots_;
-  std::optional<ExtSeq> next_;     // wanted next
-  std::optional<ExtSeq> highest_;  // held
+  std::vector<Slot> slots_;  // a ring by sequence number
+  SeqUnwrapper unwrapper_;
+  std::optional<ExtSeq> next_;  // wanted next
+  std::optional<Time> hole_since_;
   std::size_t held_ = 0;
   Frame frame_;
+  Depacketizer depacketizer_;
   bool in_frame_ = false;
   bool broken_frame_ = false;
+  bool after_gap_ = false;
   bool waits_for_key_frame_;
   bool key_frame_request_ = false;
-  bool after_gap_ = false;
   bool finishing_ = false;
-  std::size_t open_obu_at_ = 0;  // AV1: where the OBU that continues begins in frame_.bytes
-  bool obu_open_ = false;
-  bool fu_open_ = false;  // H.264: between start and end of a fragmented unit
   Counters counters_;
 };
 
