@@ -257,7 +257,7 @@ export class CallPage {
 
   /** @param {Participant} participant @returns {HTMLElement[]} */
   #tileActions(participant) {
-    const buttons = [];
+    /** @type {HTMLElement[]} */ const buttons = [];
     const {permissions} = this.#call;
     const add = (/** @type {string} */ symbol, /** @type {string} */ label, /** @type {() => Promise<void>} */ action) => {
       const button = element('button', {type: 'button', class: 'round small', 'aria-label': label, title: label}, icon(symbol));

@@ -9,13 +9,15 @@
 const VIDEO = {width: {ideal: 1280}, height: {ideal: 720}, frameRate: {ideal: 30}};
 const AUDIO = {echoCancellation: true, noiseSuppression: true, autoGainControl: true};
 const OPEN_TIMEOUT_MS = 60_000; // a person may take a while to answer the browser's question
+const NOT_ALLOWED = 'The browser does not allow this page to use the';
+const HOW_TO_ALLOW = 'Allow it with the symbol beside the address and try again, or join without: you will see and hear the others.';
 
 /** @param {Device} device @param {unknown} error */
 function sentence(device, error) {
   switch (/** @type {Error} */ (error)?.name) {
     case 'NotAllowedError':
     case 'SecurityError':
-      return `The browser does not allow this page to use the ${device}. Allow it with the symbol beside the address, then try again.`;
+      return `${NOT_ALLOWED} ${device}. ${HOW_TO_ALLOW}`;
     case 'NotFoundError':
     case 'OverconstrainedError':
       return `No ${device} was found. You can join without one.`;
@@ -53,6 +55,10 @@ export class Devices extends EventTarget {
       }
       await this.open('microphone');
       await this.open('camera');
+      if (this.problems.microphone.startsWith(NOT_ALLOWED) && this.problems.camera.startsWith(NOT_ALLOWED)) {
+        this.problems.microphone = `${NOT_ALLOWED} microphone and camera. ${HOW_TO_ALLOW}`;
+        this.problems.camera = '';
+      }
     }
   }
 

@@ -96,7 +96,7 @@ export class Recordings {
     const state = done ? clock(recording.duration_ms) : /** @type {Record<string, string>} */ (STATES)[recording.state] ?? recording.state;
     const cut = recording.truncated ? ' · cut short by a restart' : '';
     const files = element('ul', {class: 'files'}, ...recording.files.map((file) => this.#fileNode(file)));
-    return element('section', {class: 'recording'}, element('h3', {}, started),
+    return element('section', {class: 'recorded'}, element('h3', {}, started),
         element('p', {class: 'muted-text'}, `${state}${cut}`), files);
   }
 
@@ -105,8 +105,8 @@ export class Recordings {
     const who = file.participant_name || file.identity;
     const what = {screen_share: 'screen', microphone: 'sound'}[file.source];
     const size = `${clock(file.duration_ms)} · ${(file.size_bytes / 1e6).toFixed(1)} MB`;
-    const row = element('li', {class: 'file'}, element('span', {class: 'file-name'}, what ? `${who}, ${what}` : who),
-        element('span', {class: 'muted-text'}, size));
+    const row = element('li', {class: 'file'}, element('span', {class: 'file-name'}, what ? `${who}, ${what}` : who,
+        element('span', {class: 'muted-text'}, size)));
     if (!file.url) return row;
     const play = element('button', {type: 'button', class: 'round small', 'aria-label': `Play the recording of ${who}`}, icon('play'));
     play.onclick = () => this.#play(row, play, file.url ?? '');
@@ -132,16 +132,15 @@ export class Recordings {
     if (/** @type {HTMLDialogElement} */ (byId('recordings')).open) this.render(byId('recordings-list'));
   }
 
+  /** Until the files of the running recording are whole, or a while. */
   #completed() {
+    const done = new AbortController();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, COMPLETE_TIMEOUT_MS);
-      this.#call.addEventListener('recording', function listen(event) {
+      setTimeout(resolve, COMPLETE_TIMEOUT_MS);
+      this.#call.addEventListener('recording', (event) => {
         const what = /** @type {CustomEvent} */ (event).detail.event;
-        if (what !== 'completed' && what !== 'failed') return;
-        this.removeEventListener('recording', listen);
-        clearTimeout(timer);
-        resolve(undefined);
-      });
-    });
+        if (what === 'completed' || what === 'failed') resolve(undefined);
+      }, {signal: done.signal});
+    }).finally(() => done.abort());
   }
 }

@@ -10,7 +10,7 @@ import {byId, dressAvatar, element, icon} from './ui.js';
 /** @typedef {import('./parley.js').Slot} Slot */
 
 const GAP = 10;
-const MIN_ASPECT = 0.8;
+const MIN_ASPECT = 0.7;
 const MAX_ASPECT = 16 / 9;
 const STRIP_SHARE = 0.22; // of the stage, beside or below a shared screen
 const STALLED_MS = 4_000;
@@ -88,7 +88,7 @@ export class Stage {
   /** @param {string} name @param {string} identity */
   addSelf(name, identity) {
     this.#self = new Tile({name, identity, className: 'self'});
-    this.#self.label.append('You');
+    this.#self.label.append(element('span', {}, 'You'));
     this.#node.append(this.#self.node);
     this.layout();
   }
@@ -99,7 +99,7 @@ export class Stage {
     if (!tile) return;
     const shown = /** @type {MediaStream|null} */ (tile.video.srcObject)?.getVideoTracks()[0] ?? null;
     if (shown !== camera) tile.show(camera && new MediaStream([camera]));
-    tile.label.replaceChildren(...(muted ? [icon('mic-off')] : []), 'You');
+    tile.label.replaceChildren(...(muted ? [icon('mic-off')] : []), element('span', {}, 'You'));
     tile.node.setAttribute('aria-label', `You${muted ? ', microphone off' : ''}${camera ? '' : ', camera off'}`);
   }
 
@@ -118,7 +118,7 @@ export class Stage {
     const silent = !tracks.some(({source, muted}) => source === 'microphone' && !muted);
     const dark = !tracks.some(({source, muted}) => source === 'camera' && !muted);
     const away = participant.state === 'reconnecting';
-    tile.label.replaceChildren(...(silent ? [icon('mic-off')] : []), participant.name);
+    tile.label.replaceChildren(...(silent ? [icon('mic-off')] : []), element('span', {}, participant.name));
     tile.note.textContent = away ? 'Reconnecting…' : '';
     tile.node.classList.toggle('dark', dark || away);
     const words = [participant.name, silent && 'microphone off', dark && 'camera off', away && 'reconnecting'];
@@ -185,7 +185,7 @@ export class Stage {
       this.#node.prepend(tile.node);
     }
     const text = `${slot.participant?.name}'s screen`;
-    tile.label.replaceChildren(icon('screen'), text);
+    tile.label.replaceChildren(icon('screen'), element('span', {}, text));
     tile.node.setAttribute('aria-label', text);
     return tile;
   }
@@ -198,13 +198,29 @@ export class Stage {
     const pip = people.length === 1 && screens.length === 0 && this.#self !== null;
     this.#self?.node.classList.toggle('pip', pip);
     const small = this.#self && !pip ? [...people, this.#self] : people;
-    if (screens.length === 0) return this.#fill(small, {x: 0, y: 0, width, height});
+    if (screens.length === 0) this.#fill(small, {x: 0, y: 0, width, height});
+    if (pip) this.#placeInCorner(people[0]);
+    if (screens.length === 0) return;
     const beside = width > height;
     const strip = beside ? Math.max(140, width * STRIP_SHARE) : Math.max(96, height * STRIP_SHARE);
     const big = beside ? {x: 0, y: 0, width: width - strip - GAP, height} : {x: 0, y: 0, width, height: height - strip - GAP};
     const rest = beside ? {x: width - strip, y: 0, width: strip, height} : {x: 0, y: height - strip, width, height: strip};
     this.#fill(screens, big, {exact: true});
     this.#fill(small, rest);
+  }
+
+  /** With one other person, one's own picture is a small one in the corner of theirs. @param {Tile} other */
+  #placeInCorner(other) {
+    const [left, top, otherWidth, otherHeight] = ['left', 'top', 'width', 'height'].map((name) =>
+      parseFloat(other.node.style.getPropertyValue(name)));
+    const own = /** @type {Tile} */ (this.#self).node.style;
+    const width = Math.min(220, Math.max(104, otherWidth * 0.2));
+    const height = width * 0.75;
+    own.setProperty('width', `${width}px`);
+    own.setProperty('height', `${height}px`);
+    own.setProperty('left', `${left + otherWidth - width - GAP}px`);
+    own.setProperty('top', `${top + otherHeight - height - GAP}px`);
+    own.setProperty('--avatar', '44px');
   }
 
   /**

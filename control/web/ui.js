@@ -40,7 +40,7 @@ export function dress(button, {icon: name, label, short, key, off = false}) {
   button.classList.toggle('off', off);
 }
 
-const TOAST_MS = 6_000;
+const TOAST_MS = 5_000;
 const MAX_TOASTS = 3;
 
 /** Shows a sentence for a while; screen readers speak it. @param {string} text @param {{bad?: boolean}} [options] */
@@ -70,6 +70,7 @@ export function showPage(id) {
   for (const page of document.querySelectorAll('body > main')) {
     /** @type {HTMLElement} */ (page).hidden = page.id !== id;
   }
+  byId('toasts').replaceChildren();
   const heading = /** @type {HTMLElement|null} */ (byId(id).querySelector('h1'));
   heading?.focus({preventScroll: true});
 }
