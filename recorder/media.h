@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rtp/resolution.h"
@@ -12,11 +13,32 @@ namespace parley::recorder {
 // A place on a recording's time line: time since start(). Every file of a recording uses the same.
 using Offset = rtp::Duration;
 
+// Why nothing came before a packet. None: there is no gap, or one that is normal (Opus sends little
+// in pauses, a still screen sends nothing).
+enum class GapReason : std::uint8_t { None, Muted, Loss, Overflow, ClockJump };
+
+constexpr std::string_view to_string(GapReason reason) noexcept {
+  switch (reason) {
+    case GapReason::None:
+      return "none";
+    case GapReason::Muted:
+      return "muted";
+    case GapReason::Loss:
+      return "loss";
+    case GapReason::Overflow:
+      return "overflow";
+    case GapReason::ClockJump:
+      return "clock_jump";
+  }
+  return "none";
+}
+
 // A frame of video or a packet of Opus, ready for a muxer.
 struct MediaPacket {
   Offset time{};
   rtp::Duration duration{};  // zero: not known
   bool key_frame = false;
+  GapReason gap_before = GapReason::None;
   std::vector<std::uint8_t> bytes;
 };
 
@@ -24,7 +46,8 @@ struct MediaPacket {
 struct VideoFormat {
   rtp::Codec codec = rtp::Codec::Vp8;
   rtp::Resolution resolution{};
-  std::vector<std::uint8_t> headers;  // H.264: SPS and PPS with start codes; AV1: sequence header OBU
+  std::vector<std::uint8_t>
+      headers;  // H.264: SPS and PPS with start codes; AV1: sequence header OBU
 };
 
 // The two streams that a file can have.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "rtp/types.h"
 
 namespace parley::recorder {
+
+struct DiskCalls;  // recorder/disk_file.h
 
 // Who and what a recording is of; it goes into the manifest as it is.
 struct RecordingInfo {
@@ -80,24 +83,33 @@ struct RecorderStats {
 class Recorder {
  public:
   Recorder(const config::Recording& config, std::function<void(RecorderEvent)> sink);
+  // With system calls of a test's own.
+  Recorder(const config::Recording& config, std::function<void(RecorderEvent)> sink,
+           DiskCalls calls);
   ~Recorder();  // finishes what is open, as stop() would with "server_shutdown"
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
   // Turns what a crash left behind in the directory into finished recordings, `truncated`, and
-  // reports each through the sink. Call before the first start().
-  void adopt_leftovers();
+  // reports each through the sink, one after the other on a thread of its own. Returns the ids that
+  // will be reported; others that were running when the server stopped left nothing. A recording
+  // may be reported a second time if the server was killed between report and tidying up. Call
+  // once, before the first start().
+  std::vector<std::string> adopt_leftovers();
 
   void start(RecordingInfo info, rtp::Time now);
   // The tap must already be open, or be opened right after; `ring` is read until Kind::Ended, the
   // track's removal or the recording's end.
   void add_track(const std::string& recording_id, TrackInfo track, std::shared_ptr<rtp::Tap> ring);
   void remove_track(const std::string& recording_id, const std::string& track_id);
-  // Finishes the files; Completed or Failed follows.
-  void stop(const std::string& recording_id, std::string end_reason);
-  // Removes the recording's folder. False when there is none.
+  // Finishes the files; Completed or Failed follows. `now`, where known, makes the recording's
+  // duration reach to this moment even if everybody was silent at the end.
+  void stop(const std::string& recording_id, std::string end_reason,
+            std::optional<rtp::Time> now = std::nullopt);
+  // Removes the recording's folder. False when there is none or it is not finished.
   [[nodiscard]] bool remove(const std::string& recording_id);
-  // Where a file of a finished recording lies, if name and recording exist; safe against "../".
+  // Where a file of a finished recording lies; empty unless it exists and the name is one of ours,
+  // so "../" gets nowhere.
   [[nodiscard]] std::filesystem::path file_path(const std::string& recording_id,
                                                 const std::string& name) const;
 

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "recorder/manifest.h"
+
+namespace parley::recorder {
+
+// What a recording writes about itself while it runs, so that the next start can tell whose files a
+// crash left behind: lines of words that are only ever appended (a torn last line is ignored). The
+// file is removed once the recording is finished and reported, so its presence means: not yet.
+//
+//   recording ID TENANT ROOM_ID ROOM_NAME SESSION STARTED_MS
+//   track TRACK_ID PARTICIPANT_ID IDENTITY NAME SOURCE
+//   file NAME PARTICIPANT_ID IDENTITY SOURCE CODECS OFFSET_MS
+//   gap FILE START_MS MS REASON
+//   end REASON DURATION_MS
+namespace journal {
+
+[[nodiscard]] std::string recording_line(const RecordingInfo& info);
+[[nodiscard]] std::string track_line(const TrackInfo& track);
+[[nodiscard]] std::string file_line(const RecordedFile& file);
+[[nodiscard]] std::string gap_line(std::string_view file, const Gap& gap);
+[[nodiscard]] std::string end_line(std::string_view reason, std::int64_t duration_ms);
+
+struct Contents {
+  Manifest manifest;   // its files without size, duration and hash
+  bool ended = false;  // all that followed was tidying up
+};
+// Nothing when there is no recording line. Lines it does not know are skipped.
+[[nodiscard]] std::optional<Contents> parse(std::string_view text);
+[[nodiscard]] std::optional<Contents> read(const std::filesystem::path& path);
+
+}  // namespace journal
+}  // namespace parley::recorder

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "recorder/participant_recording.h"
+#include "recorder/writer.h"
+
+namespace parley::recorder {
+
+// One running recording on the recorder's thread: its participants, whose files it hands to the
+// writer. When the disk fails or falls behind it ends itself; the taps are no concern of the disk.
+class Recording {
+ public:
+  Recording(RecordingInfo info, rtp::Time start, Writer& writer);
+
+  void add_track(TrackInfo track, std::shared_ptr<rtp::Tap> tap);
+  void remove_track(const std::string& track_id);
+  // Reads all taps; the number of records read.
+  std::size_t drain();
+  void idle();
+  // Closes all files. The writer's event follows.
+  void finish(const std::string& end_reason, std::optional<rtp::Time> now);
+
+  // Why it cannot go on: the disk's fault, or ours for being too fast for it.
+  [[nodiscard]] std::optional<DiskError> failure() const;
+  [[nodiscard]] const std::string& id() const noexcept { return info_.recording_id; }
+  [[nodiscard]] std::uint64_t packets() const noexcept;
+  [[nodiscard]] std::uint64_t overflows() const noexcept;
+
+ private:
+  void post(disk::Job job);
+  [[nodiscard]] ParticipantRecording::Output make_output();
+
+  RecordingInfo info_;
+  rtp::Time start_;
+  Writer* writer_;
+  ParticipantRecording::Output output_;  // the participants point to it
+  std::vector<std::unique_ptr<ParticipantRecording>> participants_;
+  bool queue_full_ = false;
+  rtp::Time latest_{};
+};
+
+}  // namespace parley::recorder
