@@ -54,6 +54,10 @@ std::string_view name_of(Drop drop) noexcept {
       return "too_old";
     case Drop::EgressFull:
       return "egress_full";
+    case Drop::TooLarge:
+      return "too_large";
+    case Drop::NoCodec:
+      return "no_codec";
     case Drop::SealFailed:
       return "seal_failed";
     case Drop::NotRoutable:

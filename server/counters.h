@@ -69,6 +69,8 @@ enum class Drop : std::uint8_t {
   BadRtx,              // no original inside
   TooOld,              // before the window of its stream
   EgressFull,          // the turn's arena is full
+  TooLarge,            // does not fit into a datagram with the receiver's header
+  NoCodec,             // the receiver did not negotiate the publisher's codec
   SealFailed,          // the engine refused to seal
   NotRoutable,         // the peer has no usable address, or its 3x credit is used up
   SendAgain,           // the socket's buffer is full (EAGAIN, ENOBUFS)

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "rtp/packet_pool.h"
+#include "rtp/types.h"
+#include "server/alarm.h"
+#include "server/context.h"
+#include "server/dtls.h"
+#include "server/egress.h"
+#include "server/ice.h"
+#include "server/srtp.h"
+
+namespace parley::server {
+
+// The secured way to one peer: ICE finds it, DTLS makes its keys, SRTP uses them. It decides when a
+// peer is connected, away or gone, and where its packets are sent; what is in them is not its
+// business.
+class Connection {
+ public:
+  enum class State : std::uint8_t { Connecting, Connected, Away, Closed };
+
+  Connection(Context& context, Alarm& alarm, rtp::Time now, const PeerParams& params);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Other credentials are an ICE restart.
+  void update(const IceCredentials& local, const IceCredentials& remote);
+
+  // What the worker's address table has to learn from a STUN datagram.
+  struct PathChange {
+    bool added = false;
+    std::optional<Path> evicted;
+  };
+  [[nodiscard]] PathChange on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  void on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  // Opens an SRTP or SRTCP datagram in place and shortens the Buffer to what was in it.
+  [[nodiscard]] tl::expected<void, Drop> open(rtp::Time now, const Path& path,
+                                              rtp::Buffer& datagram, SrtpKind kind);
+
+  // Retransmits handshakes and checks, watches over silence. Sets the alarm for the next time.
+  void tick(rtp::Time now);
+
+  // Space for one packet to the peer; empty when it cannot be reached now or the turn is full.
+  [[nodiscard]] rtp::Bytes reserve() noexcept;
+  // Sends the first `size` bytes of it, sealed at the end of the turn. False when the peer's
+  // address is not proven and has had its share (counted).
+  bool commit(SrtpKind kind, std::size_t size) noexcept;
+
+  [[nodiscard]] bool ready() const noexcept { return session_.has_value() && lane_ready_; }
+  [[nodiscard]] State state() const noexcept { return state_; }
+  // Of Closed.
+  [[nodiscard]] CloseReason close_reason() const noexcept { return close_reason_; }
+  [[nodiscard]] const IceLite& ice() const noexcept { return ice_; }
+  // Says goodbye if the handshake state is still there.
+  void say_bye();
+
+ private:
+  void heard(rtp::Time now);
+  void update_lane() noexcept;
+  void send_checks(rtp::Time now);
+  void send_flight(const Path& path);
+  void on_dtls_state(rtp::Time now, const Path& path);
+  void close(CloseReason reason) noexcept;
+  void watch(rtp::Time now);
+
+  Context& context_;
+  Alarm& alarm_;
+  IceLite ice_;
+  Dtls dtls_;
+  std::optional<SrtpSession> session_;
+  Lane lane_;
+  bool lane_ready_ = false;
+  bool proven_ = false;  // the lane's path is verified: no limit
+  State state_ = State::Connecting;
+  CloseReason close_reason_ = CloseReason::ConnectTimeout;
+  rtp::Time connect_by_;
+  rtp::Time last_heard_;
+  rtp::Time last_noted_;  // when ICE was last told of media
+};
+
+}  // namespace parley::server

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "config/config.h"
+#include "rtp/bytes.h"
+#include "rtp/packet_pool.h"
+#include "server/api.h"
+#include "server/counters.h"
+#include "server/dtls.h"
+#include "server/egress.h"
+#include "server/random.h"
+#include "server/srtp.h"
+
+namespace parley::server {
+
+class Track;
+
+// What all parts of one worker share. It belongs to the Worker and outlives them.
+struct Context {
+  Context(const config::Config& settings, const DtlsContext& dtls_context, RandomSource source,
+          WorkerCounters& worker_counters)
+      : ice(settings.ice),
+        media(settings.media),
+        dtls(dtls_context),
+        random(std::move(source)),
+        counters(worker_counters),
+        pool(settings.media.pool_packets),
+        egress(worker_counters) {}
+
+  void emit(Event event) {
+    counters.events.add();
+    events.push_back(std::move(event));
+  }
+  [[nodiscard]] std::uint32_t random32() {
+    std::array<std::uint8_t, 4> bytes{};
+    random(bytes);
+    return rtp::load32(bytes, 0);
+  }
+
+  const config::Ice ice;
+  const config::Media media;
+  const DtlsContext& dtls;
+  RandomSource random;
+  WorkerCounters& counters;
+  rtp::PacketPool pool;
+  Egress egress;
+  Opener opener;
+  std::vector<Event> events;                   // of this turn
+  std::unordered_map<TrackNo, Track*> tracks;  // of all rooms; each belongs to its Peer
+};
+
+}  // namespace parley::server

@@ -1,0 +1,112 @@
+#include "server/media_packet.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "rtp/bytes.h"
+#include "rtp/packet_builder.h"
+#include "rtp/sequence.h"
+#include "rtp/vp8.h"
+
+namespace parley::server {
+namespace {
+
+using rtp::Extension;
+
+// Those that describe the media; the others describe the publisher's path to us or his own labels.
+constexpr std::array kEndToEnd = {
+    Extension::AudioLevel,  Extension::VideoOrientation, Extension::PlayoutDelay,
+    Extension::ContentType, Extension::ColorSpace,       Extension::AbsCaptureTime,
+};
+
+constexpr std::size_t kOsnSize = 2;
+
+void write_extensions(const MediaPacket& media, const rtp::Rewrite& rewrite, const SlotHeader& slot,
+                      rtp::ExtensionWriter& out) {
+  out.add(slot.extensions.id(Extension::Mid), slot.mid.view());
+  for (const Extension extension : kEndToEnd) {
+    const std::uint8_t id = slot.extensions.id(extension);
+    if (id == 0) continue;
+    if (const auto data = media.extensions.find(extension)) out.add(id, *data);
+  }
+  const std::uint8_t descriptor_id = slot.extensions.id(Extension::DependencyDescriptor);
+  if (descriptor_id == 0) return;
+  const auto descriptor = media.extensions.find(Extension::DependencyDescriptor);
+  // Its mandatory part is three bytes: flags and template, then the frame number.
+  std::array<std::uint8_t, 255> copy{};
+  if (!descriptor || descriptor->size() < 3 || descriptor->size() > copy.size()) return;
+  std::copy(descriptor->begin(), descriptor->end(), copy.begin());
+  if (media.info.frame_number) rtp::store16(copy, 1, rewrite.frame_number);
+  out.add(descriptor_id, rtp::ConstBytes(copy).first(descriptor->size()));
+}
+
+std::size_t write(const MediaPacket& media, const rtp::Rewrite& rewrite, const SlotHeader& slot,
+                  rtp::Seq seq, bool retransmission, rtp::Bytes out) noexcept {
+  const rtp::Ssrc track{media.source.track};
+  const rtp::HeaderFields fields{.payload_type = slot.payload_type,
+                                 .seq = seq,
+                                 .timestamp = rewrite.timestamp,
+                                 .ssrc = slot.ssrc,
+                                 .marker = rewrite.marker,
+                                 .csrcs = {&track, 1}};
+  rtp::PacketBuilder builder(out, fields);
+  write_extensions(media, rewrite, slot, builder.extensions());
+  if (retransmission) {
+    std::array<std::uint8_t, kOsnSize> original{};
+    rtp::store16(original, 0, rtp::to_wire(rewrite.seq).value);
+    builder.payload(original);
+  }
+  builder.payload(media.packet.payload());
+  const std::size_t size = builder.finish();
+  if (size > 0 && media.info.codec == rtp::Codec::Vp8) {
+    const std::size_t before = retransmission ? kOsnSize : 0;
+    rtp::rewrite(media.info.vp8, rewrite.vp8, builder.written_payload().subspan(before));
+  }
+  return size;
+}
+
+}  // namespace
+
+std::size_t write_forwarded(const MediaPacket& media, const rtp::Rewrite& rewrite,
+                            const SlotHeader& slot, rtp::Bytes out) noexcept {
+  return write(media, rewrite, slot, rtp::to_wire(rewrite.seq), false, out);
+}
+
+std::size_t write_retransmission(const MediaPacket& media, const rtp::Rewrite& rewrite,
+                                 const SlotHeader& slot, rtp::Seq seq, rtp::Bytes out) noexcept {
+  return write(media, rewrite, slot, seq, true, out);
+}
+
+std::optional<std::size_t> unwrap_retransmission(rtp::Bytes datagram, rtp::Ssrc ssrc,
+                                                 rtp::PayloadType type) noexcept {
+  auto packet = rtp::Packet::parse(datagram);
+  if (!packet || packet->payload().size() <= kOsnSize) return std::nullopt;
+  packet->set_seq(rtp::Seq{rtp::load16(packet->payload(), 0)});
+  packet->set_ssrc(ssrc);
+  packet->set_payload_type(type);
+  const std::size_t at = packet->header_size();
+  std::memmove(&datagram[at], &datagram[at + kOsnSize], datagram.size() - at - kOsnSize);
+  return datagram.size() - kOsnSize;
+}
+
+const CodecParams* match_codec(const CodecParams& wanted,
+                               std::span<const CodecParams> offered) noexcept {
+  const CodecParams* near = nullptr;
+  for (const CodecParams& candidate : offered) {
+    if (candidate.codec != wanted.codec) continue;
+    if (wanted.codec == rtp::Codec::Vp9 && candidate.vp9_profile != wanted.vp9_profile) continue;
+    if (wanted.codec == rtp::Codec::H264) {
+      if (candidate.packetization_mode != wanted.packetization_mode) continue;
+      // The level and the constraint flags differ without harm; the profile itself should not.
+      if (candidate.h264_profile >> 16 != wanted.h264_profile >> 16) {
+        if (near == nullptr) near = &candidate;
+        continue;
+      }
+    }
+    return &candidate;
+  }
+  return near;
+}
+
+}  // namespace parley::server

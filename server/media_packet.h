@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "rtp/extension_reader.h"
+#include "rtp/extensions.h"
+#include "rtp/forwarder.h"
+#include "rtp/packet.h"
+#include "rtp/packet_info.h"
+#include "rtp/types.h"
+#include "server/api.h"
+
+namespace parley::server {
+
+// One received packet on its way from its track to the subscribers: everything that is found out
+// once for all of them. Views only; it lives for one call.
+struct MediaPacket {
+  const rtp::Packet& packet;
+  const rtp::PacketInfo& info;
+  const rtp::ExtensionReader& extensions;
+  const CodecParams& codec;  // the publisher's
+  rtp::Source source;
+};
+
+// Where a forwarded packet goes, in the words of its receiver.
+struct SlotHeader {
+  rtp::Ssrc ssrc;
+  rtp::PayloadType payload_type;
+  rtp::Mid mid;
+  const rtp::ExtensionMap& extensions;
+};
+
+// Writes the packet as the receiver of a slot gets it and returns its size, 0 if it does not fit:
+// the slot's own header (RFC 3550, section 5.1) with the track number as CSRC, the header
+// extensions that make sense end to end under the receiver's ids, and the payload with its running
+// numbers rewritten.
+[[nodiscard]] std::size_t write_forwarded(const MediaPacket& media, const rtp::Rewrite& rewrite,
+                                          const SlotHeader& slot, rtp::Bytes out) noexcept;
+
+// The same as a retransmission (RFC 4588): `slot` names the RTX stream, `seq` is its own number,
+// and the number that was sent the first time stands before the payload.
+[[nodiscard]] std::size_t write_retransmission(const MediaPacket& media,
+                                               const rtp::Rewrite& rewrite, const SlotHeader& slot,
+                                               rtp::Seq seq, rtp::Bytes out) noexcept;
+
+// Undoes a retransmission in place: the original packet, at the same place, 2 bytes shorter. Its
+// payload type and SSRC become those given. The new size; nothing when there is no original inside
+// (a probe of padding).
+[[nodiscard]] std::optional<std::size_t> unwrap_retransmission(rtp::Bytes datagram, rtp::Ssrc ssrc,
+                                                               rtp::PayloadType type) noexcept;
+
+// What the receiver calls the publisher's codec; nullptr when it cannot decode it.
+[[nodiscard]] const CodecParams* match_codec(const CodecParams& wanted,
+                                             std::span<const CodecParams> offered) noexcept;
+
+}  // namespace parley::server

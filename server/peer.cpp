@@ -1,0 +1,395 @@
+#include "server/peer.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+#include <variant>
+
+#include "rtp/rtcp_reader.h"
+
+namespace parley::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A first report soon: browsers repeat MID and RID until it comes.
+constexpr rtp::Duration kFirstReport{200'000};
+constexpr rtp::Duration kReportInterval{1'000'000};
+// How often a slot looks for a better layer and whether a sender report is due.
+constexpr rtp::Duration kSlotInterval{100'000};
+constexpr rtp::Duration kMaxRtt{10'000'000};
+constexpr std::size_t kMaxNacked = 256;  // numbers taken from one NACK message
+
+rtp::ExtensionMap merged(const std::vector<PublishSection>& sections) {
+  rtp::ExtensionMap map;
+  for (const PublishSection& section : sections) {
+    for (std::size_t i = 0; i < rtp::kExtensionCount; ++i) {
+      const auto extension = static_cast<rtp::Extension>(i);
+      const std::uint8_t id = section.extensions.id(extension);
+      if (id != 0) map.set(extension, id);
+    }
+  }
+  return map;
+}
+
+template <class Section>
+bool has_mid(const std::vector<Section>& sections, const rtp::Mid& mid) {
+  return std::any_of(sections.begin(), sections.end(),
+                     [&](const Section& section) { return section.mid == mid; });
+}
+
+}  // namespace
+
+Peer::Peer(Context& context, Alarm& room_alarm, rtp::Time now, RoomId room, PeerId id,
+           PeerParams params)
+    : context_(context),
+      room_(room),
+      id_(id),
+      alarm_(&room_alarm),
+      connection_(context, alarm_, now, params),
+      rtcp_ssrc_(context.random32()),
+      ssrcs_(context.media.max_ssrcs_per_peer) {
+  blocks_.reserve(context.media.max_ssrcs_per_peer);
+  context_.counters.peers.add();
+  update(now, std::move(params));
+}
+
+Peer::~Peer() {
+  connection_.say_bye();
+  // Slots first: they may show tracks of this very peer.
+  slots_.clear();
+  tracks_.clear();
+  context_.counters.peers.sub();
+}
+
+void Peer::update(rtp::Time now, PeerParams params) {
+  connection_.update(params.local, params.remote);
+  cname_ = std::move(params.cname);
+  extensions_ = merged(params.publishes);
+  set_slots(std::move(params.slots));
+  set_tracks(std::move(params.publishes));
+  alarm_.set(now);
+}
+
+void Peer::set_tracks(std::vector<PublishSection> sections) {
+  if (sections.size() > context_.media.max_tracks_per_peer) {
+    sections.resize(context_.media.max_tracks_per_peer);
+  }
+  // A track lives on if a section has both its mid and its number.
+  const auto lives = [&](const std::unique_ptr<Track>& track) {
+    return std::any_of(sections.begin(), sections.end(), [&](const PublishSection& section) {
+      return section.mid == track->section().mid && section.track == track->number();
+    });
+  };
+  for (const auto& track : tracks_) {
+    if (!lives(track)) ssrcs_.remove(track.get());
+  }
+  std::erase_if(tracks_, [&](const auto& track) { return !lives(track); });
+  for (PublishSection& section : sections) {
+    const auto found = std::find_if(tracks_.begin(), tracks_.end(), [&](const auto& track) {
+      return track->section().mid == section.mid;
+    });
+    Track* track = nullptr;
+    if (found != tracks_.end()) {
+      track = found->get();
+      if (track->section().rids != section.rids) ssrcs_.remove(track);
+      track->update(std::move(section));
+    } else {
+      if (context_.tracks.contains(section.track)) {
+        context_.counters.bad_commands.add();  // the number is another peer's
+        continue;
+      }
+      tracks_.push_back(
+          std::make_unique<Track>(context_, alarm_, clocks_, room_, id_, std::move(section)));
+      track = tracks_.back().get();
+    }
+    latch_announced(*track);
+  }
+}
+
+// With simulcast the order of announced SSRCs says nothing sure about the RIDs; those are latched
+// from the packets.
+void Peer::latch_announced(Track& track) {
+  if (track.simulcast() || track.section().ssrcs.empty()) return;
+  const PublishSection::SsrcPair pair = track.section().ssrcs.front();
+  std::ignore = latch(pair.ssrc, {&track, 0, false});
+  if (pair.rtx) std::ignore = latch(*pair.rtx, {&track, 0, true});
+}
+
+void Peer::set_slots(std::vector<SlotSection> sections) {
+  if (sections.size() > context_.media.max_slots_per_peer) {
+    sections.resize(context_.media.max_slots_per_peer);
+  }
+  std::erase_if(slots_, [&](const auto& slot) { return !has_mid(sections, slot->section().mid); });
+  for (SlotSection& section : sections) {
+    const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const auto& slot) {
+      return slot->section().mid == section.mid;
+    });
+    if (found != slots_.end() && (*found)->section().ssrc == section.ssrc) {
+      (*found)->update(std::move(section));
+      continue;
+    }
+    if (found != slots_.end()) slots_.erase(found);
+    slots_.push_back(
+        std::make_unique<Subscription>(context_, connection_, id_, std::move(section)));
+  }
+}
+
+bool Peer::assign(rtp::Time now, rtp::Mid slot, Track* track, std::uint32_t max_height) {
+  const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const auto& candidate) {
+    return candidate->section().mid == slot;
+  });
+  if (found == slots_.end()) return false;
+  if (track != nullptr && (track->room() != room_ || track->kind() != (*found)->section().kind)) {
+    return false;
+  }
+  (*found)->assign(now, track, max_height);
+  alarm_.set(now);
+  return true;
+}
+
+Connection::PathChange Peer::on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram) {
+  const auto change = connection_.on_stun(now, path, datagram);
+  tell_state();
+  return change;
+}
+
+void Peer::on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram) {
+  connection_.on_dtls(now, path, datagram);
+  if (told_ == Connection::State::Connecting &&
+      connection_.state() == Connection::State::Connected) {
+    context_.counters.connected.add();
+    next_report_ = now + kFirstReport;
+    next_slots_ = now;
+    alarm_.set(now);
+  }
+  tell_state();
+}
+
+void Peer::tell_state() {
+  const Connection::State state = connection_.state();
+  if (state == told_) return;
+  switch (state) {
+    case Connection::State::Connecting:
+      break;
+    case Connection::State::Connected:
+      if (told_ == Connection::State::Connecting) {
+        context_.emit(PeerConnected{id_});
+      } else {
+        context_.emit(PeerBack{id_});
+      }
+      break;
+    case Connection::State::Away:
+      context_.emit(PeerAway{id_});
+      break;
+    case Connection::State::Closed:  // the worker tells it, and forgets the peer
+      return;
+  }
+  told_ = state;
+}
+
+void Peer::on_rtp(rtp::Time now, const Path& path, rtp::Buffer datagram) {
+  const auto opened = connection_.open(now, path, datagram, SrtpKind::Rtp);
+  if (!opened) return context_.counters.drop(opened.error());
+  tell_state();
+  const auto packet = rtp::Packet::parse(datagram.bytes());
+  if (!packet) return context_.counters.drop(Drop::BadRtp);
+  const rtp::ExtensionReader extensions(*packet, extensions_);
+  if (const auto number = extensions.transport_cc()) {
+    arrivals_.on_packet(*number, now);
+    alarm_.set(last_feedback_ + milliseconds(context_.media.feedback_interval_ms));
+  }
+  last_media_ssrc_ = packet->ssrc();
+  const auto stream = stream_of(*packet, extensions);
+  if (!stream) return context_.counters.drop(stream.error());
+  stream->track->on_packet(now, stream->encoding, stream->rtx, *packet, std::move(datagram));
+}
+
+tl::expected<SsrcTable::Stream, Drop> Peer::stream_of(const rtp::Packet& packet,
+                                                      const rtp::ExtensionReader& ext) {
+  if (const auto* known = ssrcs_.find(packet.ssrc())) return *known;
+  const auto stream = identify(packet, ext);
+  if (!stream) return tl::unexpected(Drop::UnknownSsrc);
+  if (!latch(packet.ssrc(), *stream)) return tl::unexpected(Drop::TooManySsrcs);
+  return *stream;
+}
+
+Track* Peer::track_for(const rtp::Packet& packet, const rtp::ExtensionReader& ext) const {
+  if (const auto mid = ext.mid()) {
+    const auto found = std::find_if(tracks_.begin(), tracks_.end(), [&](const auto& track) {
+      return track->section().mid == *mid;
+    });
+    return found == tracks_.end() ? nullptr : found->get();
+  }
+  // RFC 9143, section 9.2: a payload type that only one m-line has names that m-line.
+  Track* only = nullptr;
+  for (const auto& track : tracks_) {
+    const rtp::PayloadType type = packet.payload_type();
+    if (track->codec_of(type) == nullptr && track->codec_of_rtx(type) == nullptr) continue;
+    if (only != nullptr) return nullptr;
+    only = track.get();
+  }
+  return only;
+}
+
+std::optional<SsrcTable::Stream> Peer::identify(const rtp::Packet& packet,
+                                                const rtp::ExtensionReader& ext) const {
+  Track* track = track_for(packet, ext);
+  if (track == nullptr) return std::nullopt;
+  bool rtx = track->codec_of_rtx(packet.payload_type()) != nullptr;
+  if (!track->simulcast()) return SsrcTable::Stream{track, 0, rtx};
+  std::optional<rtp::Rid> rid = ext.repaired_rid();
+  if (rid) {
+    rtx = true;
+  } else {
+    rid = ext.rid();
+  }
+  const auto encoding = rid ? track->encoding_of(*rid) : std::nullopt;
+  if (!encoding) return std::nullopt;
+  return SsrcTable::Stream{track, static_cast<std::uint8_t>(*encoding), rtx};
+}
+
+bool Peer::latch(rtp::Ssrc ssrc, SsrcTable::Stream stream) {
+  if (const auto* known = ssrcs_.find(ssrc)) {
+    const bool same = known->track == stream.track && known->encoding == stream.encoding &&
+                      known->rtx == stream.rtx;
+    if (same) return true;
+    ssrcs_.remove(ssrc);
+  }
+  // An SSRC that took another's place frees it first: a peer that changes its SSRC within one
+  // m-line never runs into the limit.
+  if (const auto before = stream.track->bind(ssrc, stream.encoding, stream.rtx)) {
+    ssrcs_.remove(*before);
+  }
+  return ssrcs_.add(ssrc, stream);
+}
+
+Subscription* Peer::slot_of(rtp::Ssrc ssrc) noexcept {
+  const auto found = std::find_if(slots_.begin(), slots_.end(),
+                                  [&](const auto& slot) { return slot->section().ssrc == ssrc; });
+  return found == slots_.end() ? nullptr : found->get();
+}
+
+void Peer::on_rtcp(rtp::Time now, const Path& path, rtp::Buffer datagram) {
+  const auto opened = connection_.open(now, path, datagram, SrtpKind::Rtcp);
+  if (!opened) return context_.counters.drop(opened.error());
+  tell_state();
+  rtp::RtcpReader reader(datagram.bytes());
+  while (const auto message = reader.next()) {
+    std::visit([&](const auto& m) { on_message(now, m); }, *message);
+  }
+  context_.counters.drop(Drop::BadRtcp, reader.malformed());
+}
+
+void Peer::on_message(rtp::Time now, const rtp::SenderReport& report) {
+  if (const auto* stream = ssrcs_.find(report.sender)) {
+    clocks_.on_sender_report(report.ntp, now);
+    stream->track->on_sender_report(now, report.sender, report.ntp, report.timestamp);
+  }
+  on_blocks(now, report.blocks);
+}
+
+void Peer::on_message(rtp::Time now, const rtp::ReceiverReport& report) {
+  on_blocks(now, report.blocks);
+}
+
+// RFC 3550, section 6.4.1: the round trip from the last of our sender reports that arrived there.
+void Peer::on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks) {
+  const std::uint32_t compact = rtp::compact_ntp(rtp::to_ntp(now));
+  for (const rtp::ReportBlock block : blocks) {
+    if (block.last_sender_report == 0 || slot_of(block.ssrc) == nullptr) continue;
+    const std::uint32_t units = compact - block.last_sender_report - block.delay_since_last;
+    const rtp::Duration measured{static_cast<std::int64_t>(units) * 1'000'000 / 65'536};
+    if (measured > kMaxRtt) continue;  // an old or made-up report; negative ones wrap to large
+    rtt_ = rtt_ ? (*rtt_ * 7 + measured) / 8 : measured;
+  }
+}
+
+void Peer::on_message(rtp::Time now, const rtp::Nack& nack) {
+  Subscription* slot = slot_of(nack.media);
+  if (slot == nullptr) return;
+  std::array<rtp::Seq, kMaxNacked> lost;
+  std::size_t count = 0;
+  nack.for_each_missing([&](rtp::Seq seq) {
+    if (count < lost.size()) lost[count++] = seq;
+  });
+  context_.counters.nacks_in.add(count);
+  slot->on_nack(now, std::span(lost).first(count), rtt_);
+}
+
+void Peer::on_message(rtp::Time, const rtp::Pli& pli) {
+  context_.counters.plis_in.add();
+  if (Subscription* slot = slot_of(pli.media)) slot->on_key_frame_request();
+}
+
+void Peer::on_message(rtp::Time, const rtp::Fir& fir) {
+  context_.counters.plis_in.add();
+  for (const rtp::FirItem item : fir.items) {
+    if (Subscription* slot = slot_of(item.media)) slot->on_key_frame_request();
+  }
+}
+
+void Peer::tick(rtp::Time now) {
+  alarm_.clear();
+  connection_.tick(now);
+  tell_state();
+  if (!connection_.ready()) return;
+  RtcpBatch rtcp(connection_, rtcp_ssrc_);
+  send_reports(now, rtcp);  // reports stand first in a compound
+  tick_slots(now, rtcp);
+  send_feedback(now, rtcp);
+  for (const auto& track : tracks_) track->tick(now, rtt_, rtcp);
+}
+
+void Peer::send_reports(rtp::Time now, RtcpBatch& rtcp) {
+  if (!next_report_) return;
+  if (now >= *next_report_) {
+    blocks_.clear();
+    for (const auto& track : tracks_) track->collect_reports(now, blocks_);
+    for (std::span<const rtp::ReportBlock> rest(blocks_); !rest.empty();) {
+      const auto some = rest.first(std::min(rest.size(), rtp::RtcpWriter::kMaxBlocks));
+      rest = rest.subspan(some.size());
+      rtcp.add([&](rtp::RtcpWriter& out) { return out.receiver_report(rtcp_ssrc_, some); });
+    }
+    if (!blocks_.empty()) {
+      rtcp.add([&](rtp::RtcpWriter& out) { return out.cname(rtcp_ssrc_, cname_); });
+    }
+    // Streams that begin at different times must each get their first report soon.
+    next_report_ = now + (blocks_.empty() ? kFirstReport : kReportInterval);
+  }
+  alarm_.set(*next_report_);
+}
+
+void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
+  if (slots_.empty() || !next_slots_) return;
+  if (now >= *next_slots_) {
+    next_slots_ = now + kSlotInterval;
+    for (const auto& slot : slots_) {
+      slot->tick(now);
+      const auto report = slot->take_sender_report(now);
+      if (!report) continue;
+      rtcp.add([&](rtp::RtcpWriter& out) { return out.sender_report(*report); });
+      rtcp.add([&](rtp::RtcpWriter& out) { return out.cname(report->sender, cname_); });
+    }
+  }
+  alarm_.set(*next_slots_);
+}
+
+void Peer::send_feedback(rtp::Time now, RtcpBatch& rtcp) {
+  if (!arrivals_.pending()) return;
+  const rtp::Time due = last_feedback_ + milliseconds(context_.media.feedback_interval_ms);
+  if (now < due) return alarm_.set(due);
+  last_feedback_ = now;
+  // More than one packet only after a long pause; the limit is against our own mistakes.
+  for (int i = 0; i < 8 && arrivals_.pending(); ++i) {
+    const bool sent = rtcp.add([&](rtp::RtcpWriter& out) {
+      const std::size_t size = arrivals_.build(rtcp_ssrc_, last_media_ssrc_, out.room());
+      out.advance(size);
+      return size > 0;
+    });
+    if (!sent) break;
+  }
+}
+
+}  // namespace parley::server

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "rtp/clock_map.h"
+#include "rtp/extension_reader.h"
+#include "rtp/packet.h"
+#include "rtp/packet_pool.h"
+#include "rtp/rtcp.h"
+#include "rtp/twcc.h"
+#include "rtp/types.h"
+#include "server/alarm.h"
+#include "server/api.h"
+#include "server/connection.h"
+#include "server/context.h"
+#include "server/rtcp_batch.h"
+#include "server/ssrc_table.h"
+#include "server/subscription.h"
+#include "server/track.h"
+
+namespace parley::server {
+
+// One participant's end: the connection, the tracks he publishes and the slots he watches. It tells
+// whose an incoming packet is, and speaks RTCP for all of it.
+class Peer {
+ public:
+  Peer(Context& context, Alarm& room_alarm, rtp::Time now, RoomId room, PeerId id,
+       PeerParams params);
+  ~Peer();
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  // After another offer; sections keep their identity by mid.
+  void update(rtp::Time now, PeerParams params);
+  // False when there is no such slot, or the track is of another kind or room.
+  [[nodiscard]] bool assign(rtp::Time now, rtp::Mid slot, Track* track, std::uint32_t max_height);
+
+  [[nodiscard]] Connection::PathChange on_stun(rtp::Time now, const Path& path,
+                                               rtp::ConstBytes datagram);
+  void on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  void on_rtp(rtp::Time now, const Path& path, rtp::Buffer datagram);
+  void on_rtcp(rtp::Time now, const Path& path, rtp::Buffer datagram);
+  // Call when the alarm is due; sets it anew.
+  void tick(rtp::Time now);
+
+  [[nodiscard]] PeerId id() const noexcept { return id_; }
+  [[nodiscard]] RoomId room() const noexcept { return room_; }
+  [[nodiscard]] const Alarm& alarm() const noexcept { return alarm_; }
+  [[nodiscard]] Connection& connection() noexcept { return connection_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Track>>& tracks() const noexcept {
+    return tracks_;
+  }
+
+ private:
+  void set_tracks(std::vector<PublishSection> sections);
+  void set_slots(std::vector<SlotSection> sections);
+  void latch_announced(Track& track);
+  void tell_state();
+  [[nodiscard]] tl::expected<SsrcTable::Stream, Drop> stream_of(const rtp::Packet& packet,
+                                                                const rtp::ExtensionReader& ext);
+  [[nodiscard]] std::optional<SsrcTable::Stream> identify(const rtp::Packet& packet,
+                                                          const rtp::ExtensionReader& ext) const;
+  [[nodiscard]] Track* track_for(const rtp::Packet& packet, const rtp::ExtensionReader& ext) const;
+  [[nodiscard]] bool latch(rtp::Ssrc ssrc, SsrcTable::Stream stream);
+  [[nodiscard]] Subscription* slot_of(rtp::Ssrc ssrc) noexcept;
+
+  void on_message(rtp::Time now, const rtp::SenderReport& report);
+  void on_message(rtp::Time now, const rtp::ReceiverReport& report);
+  void on_message(rtp::Time now, const rtp::Nack& nack);
+  void on_message(rtp::Time now, const rtp::Pli& pli);
+  void on_message(rtp::Time now, const rtp::Fir& fir);
+  // What says nothing that we act on. A BYE only ends what the sender may end anyway: it stops.
+  void on_message(rtp::Time, const rtp::SourceDescription&) {}
+  void on_message(rtp::Time, const rtp::Bye&) {}
+  void on_message(rtp::Time, const rtp::Remb&) {}
+  void on_message(rtp::Time, const rtp::TransportCc&) {}
+  void on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks);
+
+  void send_reports(rtp::Time now, RtcpBatch& rtcp);
+  void send_feedback(rtp::Time now, RtcpBatch& rtcp);
+  void tick_slots(rtp::Time now, RtcpBatch& rtcp);
+
+  Context& context_;
+  RoomId room_;
+  PeerId id_;
+  Alarm alarm_;
+  Connection connection_;
+  Connection::State told_ = Connection::State::Connecting;
+  std::string cname_;
+  rtp::Ssrc rtcp_ssrc_;           // ours as a receiver
+  rtp::ExtensionMap extensions_;  // of all sections: with BUNDLE an id means one thing
+  rtp::ClockMap clocks_;
+  std::vector<std::unique_ptr<Track>> tracks_;
+  std::vector<std::unique_ptr<Subscription>> slots_;
+  SsrcTable ssrcs_;
+  rtp::TwccRecorder arrivals_;
+  rtp::Ssrc last_media_ssrc_;
+  std::optional<rtp::Duration> rtt_;  // smoothed, from report blocks on our slots
+  std::optional<rtp::Time> next_report_;
+  rtp::Time last_feedback_{};
+  std::optional<rtp::Time> next_slots_;
+  std::vector<rtp::ReportBlock> blocks_;  // scratch
+};
+
+}  // namespace parley::server

@@ -1,0 +1,62 @@
+#include "server/room.h"
+
+#include <algorithm>
+#include <array>
+
+#include "rtp/audio_level.h"
+
+namespace parley::server {
+
+Room::Room(Context& context, Alarm& worker_alarm, RoomId id)
+    : context_(context), id_(id), alarm_(&worker_alarm) {
+  context_.counters.rooms.add();
+}
+
+Room::~Room() { context_.counters.rooms.sub(); }
+
+Peer& Room::add(rtp::Time now, PeerId id, PeerParams params) {
+  peers_.push_back(std::make_unique<Peer>(context_, alarm_, now, id_, id, std::move(params)));
+  alarm_.set(now);
+  return *peers_.back();
+}
+
+void Room::remove(PeerId id) {
+  std::erase_if(peers_, [&](const auto& peer) { return peer->id() == id; });
+}
+
+void Room::tick(rtp::Time now) {
+  alarm_.clear();
+  if (!peers_.empty()) {
+    if (now >= next_speakers_) {
+      tell_speakers(now);
+      next_speakers_ = now + kSpeakersInterval;
+    }
+    alarm_.set(next_speakers_);
+  }
+  for (const auto& peer : peers_) {
+    if (peer->alarm().due(now)) peer->tick(now);
+  }
+  // Afterwards, because a tick may wake another peer (a slot asks its publisher for a key frame).
+  for (const auto& peer : peers_) alarm_.set(peer->alarm().at());
+}
+
+void Room::tell_speakers(rtp::Time now) {
+  levels_.clear();
+  numbers_.clear();
+  for (const auto& peer : peers_) {
+    for (const auto& track : peer->tracks()) {
+      if (track->kind() != rtp::MediaKind::Audio || track->muted()) continue;
+      levels_.push_back(&track->level());
+      numbers_.push_back(track->number());
+    }
+  }
+  std::array<std::size_t, kMaxSpeakers> order;
+  const std::size_t count = rtp::rank_speakers(levels_, now, order);
+  loudest_.clear();
+  for (std::size_t i = 0; i < count; ++i) loudest_.push_back(numbers_[order[i]]);
+  if (loudest_ == speakers_) return;
+  speakers_ = loudest_;
+  context_.emit(Speakers{id_, speakers_});
+}
+
+}  // namespace parley::server

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "rtp/types.h"
+#include "server/alarm.h"
+#include "server/api.h"
+#include "server/context.h"
+#include "server/peer.h"
+
+namespace parley::server {
+
+// The peers of one room, and who of them speaks. Nothing leads from one room to another.
+class Room {
+ public:
+  static constexpr rtp::Duration kSpeakersInterval{200'000};
+  static constexpr std::size_t kMaxSpeakers = 32;
+
+  Room(Context& context, Alarm& worker_alarm, RoomId id);
+  ~Room();
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+
+  Peer& add(rtp::Time now, PeerId id, PeerParams params);
+  void remove(PeerId id);
+  // Ticks the peers that are due.
+  void tick(rtp::Time now);
+
+  [[nodiscard]] RoomId id() const noexcept { return id_; }
+  [[nodiscard]] const Alarm& alarm() const noexcept { return alarm_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Peer>>& peers() const noexcept { return peers_; }
+
+ private:
+  void tell_speakers(rtp::Time now);
+
+  Context& context_;
+  RoomId id_;
+  Alarm alarm_;
+  std::vector<std::unique_ptr<Peer>> peers_;
+  rtp::Time next_speakers_{};
+  std::vector<TrackNo> speakers_;  // as told
+  // Scratch, kept for its memory.
+  std::vector<const rtp::AudioLevelMeter*> levels_;
+  std::vector<TrackNo> numbers_;
+  std::vector<TrackNo> loudest_;
+};
+
+}  // namespace parley::server

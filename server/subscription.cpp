@@ -1,0 +1,202 @@
+#include "server/subscription.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "rtp/clock_map.h"
+#include "rtp/packet_pool.h"
+#include "rtp/sequence.h"
+#include "server/track.h"
+
+namespace parley::server {
+namespace {
+
+constexpr rtp::Duration kReportInterval{1'000'000};
+
+std::uint32_t clock_rate_of(const SlotSection& section) {
+  if (!section.codecs.empty()) return section.codecs.front().clock_rate_hz;
+  return section.kind == rtp::MediaKind::Audio ? 48'000 : 90'000;
+}
+
+// A first number well below the wrap: if the very first packets are lost, a receiver that starts
+// behind the wrap would guess the roll-over counter wrong and never decrypt (RFC 3711, 3.3.1).
+rtp::Seq first_seq(std::uint32_t random) {
+  return rtp::Seq{static_cast<std::uint16_t>(1 + random % 0x7fff)};
+}
+
+}  // namespace
+
+Subscription::Subscription(Context& context, Connection& connection, PeerId peer,
+                           SlotSection section)
+    : context_(context),
+      connection_(connection),
+      peer_(peer),
+      section_(std::move(section)),
+      forwarder_(section_.kind, clock_rate_of(section_), first_seq(context.random32()),
+                 rtp::RtpTimestamp{context.random32()}),
+      rtx_seq_(first_seq(context.random32())) {}
+
+Subscription::~Subscription() {
+  if (track_ != nullptr) track_->remove(*this);
+}
+
+void Subscription::update(SlotSection section) {
+  section_ = std::move(section);
+  matched_for_ = nullptr;
+}
+
+void Subscription::assign(rtp::Time now, Track* track, std::uint32_t max_height) {
+  max_height_ = max_height;
+  if (track != track_) {
+    if (track_ != nullptr) track_->remove(*this);
+    track_ = track;
+    matched_for_ = nullptr;
+    if (track_ != nullptr) {
+      track_->add(*this);
+      forwarder_.set_muted(track_->muted());
+      const bool resends = std::any_of(section_.codecs.begin(), section_.codecs.end(),
+                                       [](const CodecParams& codec) { return codec.rtx_pt; });
+      if (resends && !sent_log_) sent_log_.emplace(context_.media.history_packets);
+    }
+  }
+  if (track_ == nullptr) return on_track_ended();
+  choose_layer(now);
+  pass_on_wishes();
+}
+
+void Subscription::on_track_ended() {
+  track_ = nullptr;
+  matched_for_ = nullptr;
+  forwarder_.set_target(std::nullopt);
+  if (!shown_) return;
+  shown_.reset();
+  context_.emit(SlotSwitched{peer_, section_.mid, std::nullopt, 0});
+}
+
+void Subscription::choose_layer(rtp::Time now) {
+  Track::Layers buffer;
+  const auto layers = track_->layers(now, buffer);
+  const std::uint32_t number = track_->number().value;
+  std::optional<std::size_t> current;
+  if (const auto target = forwarder_.target(); target && target->track == number) {
+    current = target->encoding;
+  }
+  const std::size_t chosen = rtp::select_layer(layers, max_height_, current).value_or(0);
+  forwarder_.set_target(rtp::Source{number, static_cast<std::uint8_t>(chosen)});
+}
+
+bool Subscription::waits_for(rtp::Source source) const noexcept {
+  return connection_.ready() && forwarder_.wants_key_frame() == source;
+}
+
+void Subscription::pass_on_wishes() noexcept {
+  const auto wanted = forwarder_.wants_key_frame();
+  if (!wanted || track_ == nullptr || !connection_.ready()) return;
+  if (wanted->track == track_->number().value) track_->want_key_frame(wanted->encoding);
+}
+
+const CodecParams* Subscription::codec_for(const CodecParams& source) noexcept {
+  if (matched_for_ != &source) {
+    matched_for_ = &source;
+    matched_ = match_codec(source, section_.codecs);
+  }
+  return matched_;
+}
+
+void Subscription::forward(rtp::Time now, const MediaPacket& media) {
+  if (!connection_.ready()) return;
+  const CodecParams* codec = codec_for(media.codec);
+  if (codec == nullptr) return context_.counters.drop(Drop::NoCodec);
+  const auto rewrite = forwarder_.on_packet(media.info, media.source);
+  pass_on_wishes();
+  if (!rewrite) return;
+  const rtp::Bytes out = connection_.reserve();
+  if (out.empty()) return;
+  const SlotHeader header{section_.ssrc, codec->pt, section_.mid, section_.extensions};
+  const std::size_t size = write_forwarded(media, *rewrite, header, out);
+  if (size == 0) return context_.counters.drop(Drop::TooLarge);
+  if (!connection_.commit(SrtpKind::Rtp, size)) return;
+  if (sent_log_) sent_log_->on_sent(*rewrite, media.source, media.info.seq, size, now);
+  context_.counters.media_out.add();
+  ++packets_sent_;
+  octets_sent_ += media.info.payload_size;
+  if (shown_ != track_->number()) {
+    next_report_ = now;
+    note_shown(media);
+  }
+}
+
+void Subscription::note_shown(const MediaPacket& media) {
+  shown_ = track_->number();
+  context_.emit(SlotSwitched{peer_, section_.mid, shown_, media.info.height});
+}
+
+void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,
+                           std::optional<rtp::Duration> rtt) {
+  if (!sent_log_) return;
+  const rtp::SentLog::Counters before = sent_log_->counters();
+  std::array<rtp::SentLog::Resend, kMaxResends> resends;
+  const std::size_t count = sent_log_->on_nack(lost, now, rtt, resends);
+  for (const auto& resend : std::span(resends).first(count)) retransmit(resend);
+  const rtp::SentLog::Counters& after = sent_log_->counters();
+  context_.counters.drop(Drop::HistoryGone, after.unknown - before.unknown);
+  context_.counters.drop(Drop::RtxLimit, after.too_soon - before.too_soon + after.too_often -
+                                             before.too_often + after.over_budget -
+                                             before.over_budget);
+}
+
+void Subscription::retransmit(const rtp::SentLog::Resend& resend) {
+  const auto found = context_.tracks.find(TrackNo{resend.source.track});
+  // Of a track that was muted since, or that is not in this slot any more, nothing leaves.
+  if (found == context_.tracks.end() || found->second != track_ || track_->muted()) {
+    return context_.counters.drop(Drop::HistoryGone);
+  }
+  const auto* stored = track_->stored(resend.source.encoding, resend.source_seq);
+  if (stored == nullptr) return context_.counters.drop(Drop::HistoryGone);
+  // Packet edits in place, so it wants bytes that are not const: it gets a copy.
+  std::array<std::uint8_t, rtp::Buffer::kCapacity> copy;
+  const rtp::ConstBytes bytes = stored->packet.bytes();
+  std::copy(bytes.begin(), bytes.end(), copy.begin());
+  const auto packet = rtp::Packet::parse(rtp::Bytes(copy).first(bytes.size()));
+  const CodecParams* source = packet ? track_->codec_of(packet->payload_type()) : nullptr;
+  const CodecParams* codec = source != nullptr ? codec_for(*source) : nullptr;
+  if (codec == nullptr || !codec->rtx_pt) return context_.counters.drop(Drop::NoCodec);
+  const rtp::Bytes out = connection_.reserve();
+  if (out.empty()) return;
+  const rtp::ExtensionReader extensions(*packet, track_->section().extensions);
+  const MediaPacket media{*packet, stored->info, extensions, *source, resend.source};
+  const SlotHeader header{section_.rtx_ssrc, *codec->rtx_pt, section_.mid, section_.extensions};
+  const std::size_t size = write_retransmission(media, resend.rewrite, header, rtx_seq_, out);
+  if (size == 0) return context_.counters.drop(Drop::TooLarge);
+  if (!connection_.commit(SrtpKind::Rtp, size)) return;
+  rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};
+  context_.counters.rtx_out.add();
+}
+
+void Subscription::on_key_frame_request() {
+  forwarder_.request_key_frame();
+  pass_on_wishes();
+}
+
+void Subscription::tick(rtp::Time now) {
+  if (track_ == nullptr) return;
+  choose_layer(now);
+  pass_on_wishes();
+}
+
+std::optional<rtp::SenderInfo> Subscription::take_sender_report(rtp::Time now) {
+  if (!shown_ || now < next_report_) return std::nullopt;
+  const auto timestamp = forwarder_.timestamp_at(now);
+  if (!timestamp) return std::nullopt;
+  next_report_ = now + kReportInterval;
+  rtp::SenderInfo info;
+  info.sender = section_.ssrc;
+  info.ntp = rtp::to_ntp(now);
+  info.timestamp = *timestamp;
+  info.packets_sent = packets_sent_;
+  info.octets_sent = octets_sent_;
+  return info;
+}
+
+}  // namespace parley::server

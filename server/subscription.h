@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "rtp/forwarder.h"
+#include "rtp/rtcp_writer.h"
+#include "rtp/sent_log.h"
+#include "rtp/types.h"
+#include "server/api.h"
+#include "server/connection.h"
+#include "server/context.h"
+#include "server/media_packet.h"
+
+namespace parley::server {
+
+class Track;
+
+// One slot of a peer: a stream that never ends, whatever track is put into it. It chooses the
+// simulcast layer, lets the Forwarder decide and renumber, writes packets into the peer's lane, and
+// sends again what the peer asks for.
+class Subscription {
+ public:
+  Subscription(Context& context, Connection& connection, PeerId peer, SlotSection section);
+  ~Subscription();
+  Subscription(const Subscription&) = delete;
+  Subscription& operator=(const Subscription&) = delete;
+
+  // The same slot after another offer: the SSRCs stay.
+  void update(SlotSection section);
+  // nullptr empties it. The track must be of the slot's kind.
+  void assign(rtp::Time now, Track* track, std::uint32_t max_height);
+
+  // From the track.
+  void forward(rtp::Time now, const MediaPacket& media);
+  void on_source_restarted(rtp::Source source) { forwarder_.on_source_restarted(source); }
+  void on_codecs_changed() noexcept { matched_for_ = nullptr; }
+  void set_muted(bool muted) { forwarder_.set_muted(muted); }
+  void on_track_ended();
+  [[nodiscard]] bool waits_for(rtp::Source source) const noexcept;
+
+  // From the peer.
+  void on_nack(rtp::Time now, std::span<const rtp::Seq> lost, std::optional<rtp::Duration> rtt);
+  void on_key_frame_request();
+  // Looks whether another layer would be better.
+  void tick(rtp::Time now);
+  // When one is due.
+  [[nodiscard]] std::optional<rtp::SenderInfo> take_sender_report(rtp::Time now);
+
+  [[nodiscard]] const SlotSection& section() const noexcept { return section_; }
+  [[nodiscard]] const Track* track() const noexcept { return track_; }
+
+ private:
+  static constexpr std::size_t kMaxResends = 64;  // per NACK message
+  [[nodiscard]] const CodecParams* codec_for(const CodecParams& source) noexcept;
+  void choose_layer(rtp::Time now);
+  void pass_on_wishes() noexcept;
+  void note_shown(const MediaPacket& media);
+  void retransmit(const rtp::SentLog::Resend& resend);
+
+  Context& context_;
+  Connection& connection_;
+  PeerId peer_;
+  SlotSection section_;
+  Track* track_ = nullptr;
+  std::uint32_t max_height_ = 0;
+  rtp::Forwarder forwarder_;
+  std::optional<rtp::SentLog> sent_log_;  // from the first assignment on
+  rtp::Seq rtx_seq_;
+  std::optional<TrackNo> shown_;  // as told by SlotSwitched
+  const CodecParams* matched_for_ = nullptr;
+  const CodecParams* matched_ = nullptr;
+  std::uint32_t packets_sent_ = 0;
+  std::uint32_t octets_sent_ = 0;
+  rtp::Time next_report_{};
+};
+
+}  // namespace parley::server

@@ -1,0 +1,336 @@
+#include "server/track.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "rtp/extension_reader.h"
+#include "rtp/packet_info.h"
+#include "rtp/sent_log.h"
+#include "server/media_packet.h"
+#include "server/subscription.h"
+#include "server/tap_subscription.h"
+
+namespace parley::server {
+namespace {
+
+// Below this share of free buffers an encoding gives up its history before it keeps more: else
+// packets kept for a retransmission that nobody asks for would leave none to receive with.
+constexpr std::size_t kScarceDivisor = 8;
+constexpr std::size_t kMinHistory = 64;
+
+CodecParams first_codec(const PublishSection& section) {
+  if (!section.codecs.empty()) return section.codecs.front();
+  CodecParams none;
+  if (section.kind == rtp::MediaKind::Audio) none.clock_rate_hz = 48'000;
+  return none;
+}
+
+rtp::ReportBlock block_of(rtp::Ssrc ssrc, const rtp::ReceiveStream::Report& report) {
+  rtp::ReportBlock block;
+  block.ssrc = ssrc;
+  block.fraction_lost = report.fraction_lost;
+  block.cumulative_lost = report.cumulative_lost;
+  block.highest_seq = report.highest_seq;
+  block.jitter = report.jitter;
+  block.last_sender_report = report.last_sr;
+  block.delay_since_last = report.delay_since_last_sr;
+  return block;
+}
+
+}  // namespace
+
+Track::Track(Context& context, Alarm& alarm, const rtp::ClockMap& clocks, RoomId room, PeerId peer,
+             PublishSection section)
+    : context_(context),
+      alarm_(alarm),
+      clocks_(clocks),
+      room_(room),
+      peer_(peer),
+      section_(std::move(section)) {
+  make_encodings();
+  context_.tracks[section_.track] = this;
+  context_.counters.tracks.add();
+}
+
+Track::~Track() {
+  for (Subscription* subscription : subscriptions_) subscription->on_track_ended();
+  for (auto& tap : taps_) tap->end();
+  context_.tracks.erase(section_.track);
+  context_.counters.tracks.sub();
+}
+
+void Track::make_encodings() {
+  encodings_.clear();
+  if (section_.rids.size() > kMaxLayers) section_.rids.resize(kMaxLayers);
+  const CodecParams codec = first_codec(section_);
+  const std::size_t count = std::max<std::size_t>(section_.rids.size(), 1);
+  encodings_.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const rtp::Rid rid = section_.rids.empty() ? rtp::Rid{} : section_.rids[i];
+    // A lower layer has fewer packets a second, so it needs fewer for the same time.
+    std::size_t history =
+        std::max(kMinHistory, std::size_t{context_.media.history_packets} >> (count - 1 - i));
+    if (section_.kind == rtp::MediaKind::Audio && !codec.nack) history = 1;
+    encodings_.emplace_back(section_.kind, codec, rid, history, context_.media);
+  }
+}
+
+void Track::update(PublishSection section) {
+  const bool same_layers = section.rids == section_.rids;
+  section_ = std::move(section);
+  for (Subscription* subscription : subscriptions_) subscription->on_codecs_changed();
+  if (same_layers) return;
+  make_encodings();
+  for (std::size_t i = 0; i < encodings_.size(); ++i) restart(i, true);
+}
+
+void Track::set_muted(rtp::Time now, bool muted) {
+  if (muted_ == muted) return;
+  muted_ = muted;
+  if (muted) level_.on_muted();
+  for (Subscription* subscription : subscriptions_) subscription->set_muted(muted);
+  for (auto& tap : taps_) tap->set_muted(now, muted);
+  if (muted) return;
+  for (std::size_t i = 0; i < encodings_.size(); ++i) {
+    if (waited_for(i)) want_key_frame(i);
+  }
+}
+
+std::optional<rtp::Ssrc> Track::bind(rtp::Ssrc ssrc, std::size_t encoding, bool rtx) {
+  Encoding& e = encodings_[encoding];
+  std::optional<rtp::Ssrc>& place = rtx ? e.rtx_ssrc : e.ssrc;
+  if (place == ssrc) return std::nullopt;
+  const std::optional<rtp::Ssrc> before = std::exchange(place, ssrc);
+  if (!before) return std::nullopt;
+  if (rtx) {
+    e.rtx_receive = rtp::ReceiveStream(e.clock_rate_hz);
+  } else {
+    restart(encoding, true);
+  }
+  return before;
+}
+
+void Track::restart(std::size_t encoding, bool new_ssrc) {
+  encodings_[encoding].restart(new_ssrc);
+  for (Subscription* subscription : subscriptions_) {
+    subscription->on_source_restarted(source(encoding));
+  }
+  for (auto& tap : taps_) tap->on_source_restarted(source(encoding));
+}
+
+// The number the packet has in its encoding, or nothing when it is dropped.
+std::optional<rtp::ExtSeq> Track::place(rtp::Time now, std::size_t encoding, bool rtx,
+                                        const rtp::Packet& packet) {
+  Encoding& e = encodings_[encoding];
+  const std::size_t size = packet.bytes().size();
+  const auto received = rtx ? e.receive.on_recovered(packet.seq(), size, now)
+                            : e.receive.on_packet(packet.seq(), packet.timestamp(), size, now);
+  switch (received.verdict) {
+    case rtp::ReceiveStream::Verdict::Duplicate:
+      context_.counters.drop(Drop::Duplicate);
+      return std::nullopt;
+    case rtp::ReceiveStream::Verdict::TooOld:
+      context_.counters.drop(Drop::TooOld);
+      return std::nullopt;
+    case rtp::ReceiveStream::Verdict::Restarted:
+      restart(encoding, false);
+      break;
+    case rtp::ReceiveStream::Verdict::New:
+      break;
+  }
+  if (e.nack_negotiated) {
+    e.nack.on_packet(received.seq, now);
+    if (const auto at = e.nack.next_deadline()) alarm_.set(*at);
+  }
+  return received.seq;
+}
+
+void Track::on_packet(rtp::Time now, std::size_t encoding, bool rtx, rtp::Packet packet,
+                      rtp::Buffer datagram) {
+  Encoding& e = encodings_[encoding];
+  const rtp::PayloadType type = packet.payload_type();
+  const CodecParams* codec = rtx ? codec_of_rtx(type) : codec_of(type);
+  if (codec == nullptr) return context_.counters.drop(Drop::UnknownPayloadType);
+  if (rtx) {
+    context_.counters.rtx_in.add();
+    // Its own numbers only count for its reports.
+    std::ignore = e.rtx_receive.on_packet(packet.seq(), packet.timestamp(), datagram.size(), now);
+    if (!e.ssrc) return context_.counters.drop(Drop::BadRtx);  // of what, is not known yet
+    const auto size = unwrap_retransmission(datagram.bytes(), *e.ssrc, codec->pt);
+    if (!size) return context_.counters.drop(Drop::PaddingOnly);
+    datagram.resize(*size);
+    const auto original = rtp::Packet::parse(datagram.bytes());
+    if (!original) return context_.counters.drop(Drop::BadRtx);
+    packet = *original;
+  }
+  const auto seq = place(now, encoding, rtx, packet);
+  if (!seq) return;
+  const rtp::PacketInfo info =
+      rtp::make_packet_info(packet, *seq, codec->codec, section_.extensions, now,
+                            e.clock.capture_time(packet.timestamp(), clocks_));
+  observe(now, e, info, rtx);
+
+  const rtp::ExtensionReader extensions(packet, section_.extensions);
+  const MediaPacket media{packet, info, extensions, *codec, source(encoding)};
+  for (Subscription* subscription : subscriptions_) subscription->forward(now, media);
+  for (auto& tap : taps_) tap->forward(media);
+  store(e, info, std::move(datagram));
+}
+
+void Track::observe(rtp::Time now, Encoding& e, const rtp::PacketInfo& info, bool rtx) {
+  context_.counters.media_in.add();
+  if (info.padding_only) {
+    context_.counters.drop(Drop::PaddingOnly);
+    return;
+  }
+  const bool first_of_frame = e.last_timestamp != info.timestamp;
+  if (!rtx) e.last_timestamp = info.timestamp;
+  e.activity.on_packet(info.payload_size, first_of_frame && !rtx, now);
+  if (info.height > 0) e.activity.set_height(info.height);
+  if (info.key_frame) e.gate.on_key_frame();
+  if (info.audio_level && !muted_) level_.on_packet(*info.audio_level, now);
+  if (codec_ != info.codec) {
+    codec_ = info.codec;
+    context_.emit(TrackStarted{peer_, section_.track, info.codec});
+  }
+}
+
+void Track::store(Encoding& e, const rtp::PacketInfo& info, rtp::Buffer datagram) {
+  if (info.padding_only || (!e.video && !e.nack_negotiated)) return;
+  if (context_.pool.available() < context_.pool.capacity() / kScarceDivisor) e.history.clear();
+  // What it pushes out may go at once: egress holds copies.
+  std::ignore = e.history.store(info, std::move(datagram));
+}
+
+void Track::on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
+                             rtp::RtpTimestamp timestamp) {
+  for (std::size_t i = 0; i < encodings_.size(); ++i) {
+    Encoding& e = encodings_[i];
+    if (e.ssrc == ssrc) {
+      e.receive.on_sender_report(ntp, now);
+      e.clock.on_sender_report(ntp, timestamp);
+      for (auto& tap : taps_) tap->on_sender_report(now, source(i), ntp, timestamp);
+    } else if (e.rtx_ssrc == ssrc) {
+      e.rtx_receive.on_sender_report(ntp, now);
+    }
+  }
+}
+
+void Track::tick(rtp::Time now, std::optional<rtp::Duration> rtt, RtcpBatch& rtcp) {
+  for (auto& tap : taps_) tap->tick(now);
+  for (Encoding& e : encodings_) {
+    if (!e.ssrc || !e.nack_negotiated) continue;
+    ask_missing(now, rtt.value_or(rtp::SentLog::kDefaultRtt), e, rtcp);
+    if (e.nack.take_key_frame_wanted()) e.gate.want();
+  }
+  ask_key_frames(now, rtcp);
+}
+
+void Track::ask_missing(rtp::Time now, rtp::Duration rtt, Encoding& e, RtcpBatch& rtcp) {
+  std::array<rtp::Seq, rtp::NackTracker::kMaxMissing> missing;
+  const std::size_t count = e.nack.collect(now, rtt, missing);
+  if (count > 0) {
+    const std::span<const rtp::Seq> asked(missing.data(), count);
+    const bool sent =
+        rtcp.add([&](rtp::RtcpWriter& out) { return out.nack(rtcp.sender(), *e.ssrc, asked); });
+    if (sent) context_.counters.nacks_out.add(count);
+  }
+  if (const auto at = e.nack.next_deadline()) alarm_.set(*at);
+}
+
+void Track::ask_key_frames(rtp::Time now, RtcpBatch& rtcp) {
+  for (std::size_t i = 0; i < encodings_.size(); ++i) {
+    Encoding& e = encodings_[i];
+    if (!e.gate.wanted()) continue;
+    // Who waited may have gone, or found another layer.
+    if (!e.ssrc || !waited_for(i)) {
+      e.gate.cancel();
+      continue;
+    }
+    if (e.gate.poll(now)) {
+      rtcp.add([&](rtp::RtcpWriter& out) { return out.pli(rtcp.sender(), *e.ssrc); });
+      context_.counters.plis_out.add();
+    }
+    if (const auto at = e.gate.next_deadline()) alarm_.set(*at);
+  }
+}
+
+bool Track::waited_for(std::size_t encoding) const noexcept {
+  const rtp::Source wanted = source(encoding);
+  return std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                     [&](const Subscription* s) { return s->waits_for(wanted); }) ||
+         std::any_of(taps_.begin(), taps_.end(),
+                     [&](const auto& tap) { return tap->waits_for(wanted); });
+}
+
+void Track::want_key_frame(std::size_t encoding) noexcept {
+  if (encoding >= encodings_.size() || muted_) return;
+  Encoding& e = encodings_[encoding];
+  if (!e.ssrc || !e.video) return;
+  e.gate.want();
+  if (const auto at = e.gate.next_deadline()) alarm_.set(*at);
+}
+
+void Track::collect_reports(rtp::Time now, std::vector<rtp::ReportBlock>& blocks) {
+  for (Encoding& e : encodings_) {
+    if (e.ssrc) {
+      if (const auto report = e.receive.take_report(now)) {
+        blocks.push_back(block_of(*e.ssrc, *report));
+      }
+    }
+    if (e.rtx_ssrc) {
+      if (const auto report = e.rtx_receive.take_report(now)) {
+        blocks.push_back(block_of(*e.rtx_ssrc, *report));
+      }
+    }
+  }
+}
+
+void Track::add(Subscription& subscription) { subscriptions_.push_back(&subscription); }
+
+void Track::remove(Subscription& subscription) noexcept {
+  std::erase(subscriptions_, &subscription);
+}
+
+bool Track::add_tap(rtp::Time now, TapId tap, std::shared_ptr<rtp::Tap> ring) {
+  if (taps_.size() >= kMaxTaps) return false;
+  taps_.push_back(std::make_unique<TapSubscription>(context_, *this, tap, std::move(ring)));
+  taps_.back()->set_muted(now, muted_);
+  taps_.back()->tick(now);
+  return true;
+}
+
+void Track::remove_tap(TapId tap) {
+  std::erase_if(taps_, [&](const auto& candidate) { return candidate->id() == tap; });
+}
+
+std::span<const rtp::LayerActivity::Layer> Track::layers(rtp::Time now, Layers& into) noexcept {
+  for (std::size_t i = 0; i < encodings_.size(); ++i) into[i] = encodings_[i].activity.at(now);
+  return {into.data(), encodings_.size()};
+}
+
+const rtp::History::Stored* Track::stored(std::size_t encoding, rtp::ExtSeq seq) const noexcept {
+  return encoding < encodings_.size() ? encodings_[encoding].history.find(seq) : nullptr;
+}
+
+std::optional<std::size_t> Track::encoding_of(rtp::Rid rid) const noexcept {
+  for (std::size_t i = 0; i < encodings_.size(); ++i) {
+    if (encodings_[i].rid == rid) return i;
+  }
+  return std::nullopt;
+}
+
+const CodecParams* Track::codec_of(rtp::PayloadType type) const noexcept {
+  const auto found = std::find_if(section_.codecs.begin(), section_.codecs.end(),
+                                  [&](const CodecParams& codec) { return codec.pt == type; });
+  return found == section_.codecs.end() ? nullptr : &*found;
+}
+
+const CodecParams* Track::codec_of_rtx(rtp::PayloadType type) const noexcept {
+  const auto found = std::find_if(section_.codecs.begin(), section_.codecs.end(),
+                                  [&](const CodecParams& codec) { return codec.rtx_pt == type; });
+  return found == section_.codecs.end() ? nullptr : &*found;
+}
+
+}  // namespace parley::server

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "rtp/audio_level.h"
+#include "rtp/clock_map.h"
+#include "rtp/forwarder.h"
+#include "rtp/history.h"
+#include "rtp/layer_selector.h"
+#include "rtp/packet.h"
+#include "rtp/packet_pool.h"
+#include "rtp/types.h"
+#include "server/alarm.h"
+#include "server/api.h"
+#include "server/context.h"
+#include "server/encoding.h"
+#include "server/rtcp_batch.h"
+
+namespace parley::server {
+
+class Subscription;
+class TapSubscription;
+
+// What one peer publishes on one m-line: its encodings, who watches it, and what must be asked of
+// the publisher (packets that are missing, key frames). It owns its taps; the subscriptions belong
+// to their own peers and come and go by add() and remove().
+class Track {
+ public:
+  static constexpr std::size_t kMaxLayers = 4;
+  static constexpr std::size_t kMaxTaps = 4;
+
+  // `clocks` is the publishing peer's, shared by his tracks.
+  Track(Context& context, Alarm& alarm, const rtp::ClockMap& clocks, RoomId room, PeerId peer,
+        PublishSection section);
+  ~Track();
+  Track(const Track&) = delete;
+  Track& operator=(const Track&) = delete;
+
+  // The same m-line after another offer.
+  void update(PublishSection section);
+  void set_muted(rtp::Time now, bool muted);
+  // Latches an SSRC to an encoding; the one it had before, if that is another.
+  std::optional<rtp::Ssrc> bind(rtp::Ssrc ssrc, std::size_t encoding, bool rtx);
+
+  // A packet of an encoding, decrypted, of the size of the Buffer.
+  void on_packet(rtp::Time now, std::size_t encoding, bool rtx, rtp::Packet packet,
+                 rtp::Buffer datagram);
+  void on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
+                        rtp::RtpTimestamp timestamp);
+
+  // Asks the publisher for what is missing. Sets the alarm for the next time.
+  void tick(rtp::Time now, std::optional<rtp::Duration> rtt, RtcpBatch& rtcp);
+  // Adds a report block for each SSRC that was heard (RFC 3550, section 6.4.1).
+  void collect_reports(rtp::Time now, std::vector<rtp::ReportBlock>& blocks);
+
+  void add(Subscription& subscription);
+  void remove(Subscription& subscription) noexcept;
+  // False when there are kMaxTaps already.
+  [[nodiscard]] bool add_tap(rtp::Time now, TapId tap, std::shared_ptr<rtp::Tap> ring);
+  void remove_tap(TapId tap);
+  // A subscriber waits for a key frame of this encoding.
+  void want_key_frame(std::size_t encoding) noexcept;
+
+  // How the encodings live now, lowest first.
+  using Layers = std::array<rtp::LayerActivity::Layer, kMaxLayers>;
+  [[nodiscard]] std::span<const rtp::LayerActivity::Layer> layers(rtp::Time now,
+                                                                  Layers& into) noexcept;
+  [[nodiscard]] const rtp::History::Stored* stored(std::size_t encoding,
+                                                   rtp::ExtSeq seq) const noexcept;
+  [[nodiscard]] std::optional<std::size_t> encoding_of(rtp::Rid rid) const noexcept;
+  // The codec that a payload type stands for, by itself or as its retransmissions.
+  [[nodiscard]] const CodecParams* codec_of(rtp::PayloadType type) const noexcept;
+  [[nodiscard]] const CodecParams* codec_of_rtx(rtp::PayloadType type) const noexcept;
+
+  [[nodiscard]] const PublishSection& section() const noexcept { return section_; }
+  [[nodiscard]] TrackNo number() const noexcept { return section_.track; }
+  [[nodiscard]] RoomId room() const noexcept { return room_; }
+  [[nodiscard]] rtp::MediaKind kind() const noexcept { return section_.kind; }
+  [[nodiscard]] bool simulcast() const noexcept { return !section_.rids.empty(); }
+  [[nodiscard]] bool muted() const noexcept { return muted_; }
+  [[nodiscard]] const rtp::AudioLevelMeter& level() const noexcept { return level_; }
+
+ private:
+  [[nodiscard]] rtp::Source source(std::size_t encoding) const noexcept {
+    return {section_.track.value, static_cast<std::uint8_t>(encoding)};
+  }
+  void make_encodings();
+  void restart(std::size_t encoding, bool new_ssrc);
+  [[nodiscard]] std::optional<rtp::ExtSeq> place(rtp::Time now, std::size_t encoding, bool rtx,
+                                                 const rtp::Packet& packet);
+  void observe(rtp::Time now, Encoding& encoding, const rtp::PacketInfo& info, bool rtx);
+  void store(Encoding& encoding, const rtp::PacketInfo& info, rtp::Buffer datagram);
+  void ask_key_frames(rtp::Time now, RtcpBatch& rtcp);
+  void ask_missing(rtp::Time now, rtp::Duration rtt, Encoding& encoding, RtcpBatch& rtcp);
+  [[nodiscard]] bool waited_for(std::size_t encoding) const noexcept;
+
+  Context& context_;
+  Alarm& alarm_;
+  const rtp::ClockMap& clocks_;
+  RoomId room_;
+  PeerId peer_;
+  PublishSection section_;
+  std::vector<Encoding> encodings_;
+  std::vector<Subscription*> subscriptions_;
+  std::vector<std::unique_ptr<TapSubscription>> taps_;
+  std::optional<rtp::Codec> codec_;  // of the last packet, told by TrackStarted
+  rtp::AudioLevelMeter level_;
+  bool muted_ = false;
+};
+
+}  // namespace parley::server

@@ -1,0 +1,204 @@
+#include "server/worker.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "rtp/classify.h"
+#include "server/ice.h"
+#include "server/peer.h"
+#include "server/track.h"
+
+namespace parley::server {
+
+Worker::Worker(const config::Config& config, const DtlsContext& dtls, RandomSource random,
+               WorkerCounters& counters)
+    : context_(config, dtls, std::move(random), counters) {}
+
+Worker::~Worker() { rooms_.clear(); }
+
+void Worker::on_datagram(rtp::Time now, const Path& path, rtp::Buffer datagram) {
+  const rtp::DatagramKind kind = rtp::classify(datagram.bytes());
+  switch (kind) {
+    case rtp::DatagramKind::Unknown:
+      return context_.counters.drop(Drop::UnknownKind);
+    case rtp::DatagramKind::Stun:
+      return on_stun(now, path, datagram.bytes());
+    case rtp::DatagramKind::Dtls:
+    case rtp::DatagramKind::Rtp:
+    case rtp::DatagramKind::Rtcp:
+      break;
+  }
+  const auto found = paths_.find(path);
+  if (found == paths_.end()) return context_.counters.drop(Drop::UnknownAddress);
+  Peer& peer = *found->second;
+  if (kind == rtp::DatagramKind::Rtp) {
+    peer.on_rtp(now, path, std::move(datagram));
+  } else if (kind == rtp::DatagramKind::Rtcp) {
+    peer.on_rtcp(now, path, std::move(datagram));
+  } else {
+    peer.on_dtls(now, path, datagram.bytes());
+    close_if_over(peer);
+  }
+}
+
+// A request names its peer by the local ufrag, an answer to our own check by the path it comes on.
+void Worker::on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram) {
+  Peer* peer = nullptr;
+  if (const auto ufrag = local_ufrag_of(datagram)) {
+    const auto found = ufrags_.find(*ufrag);
+    if (found == ufrags_.end()) return context_.counters.drop(Drop::UnknownUfrag);
+    peer = found->second;
+  } else {
+    const auto found = paths_.find(path);
+    if (found == paths_.end()) return context_.counters.drop(Drop::BadStun);
+    peer = found->second;
+  }
+  const auto change = peer->on_stun(now, path, datagram);
+  if (change.evicted) {
+    const auto old = paths_.find(*change.evicted);
+    if (old != paths_.end() && old->second == peer) paths_.erase(old);
+  }
+  // The latest peer that proved to be there has the path: its port may have been another's before.
+  if (change.added) paths_[path] = peer;
+}
+
+void Worker::on_command(rtp::Time now, Command command) {
+  context_.counters.commands.add();
+  std::visit([&](auto& c) { carry_out(now, c); }, command);
+}
+
+void Worker::carry_out(rtp::Time, OpenRoom& command) {
+  auto& room = rooms_[command.room];
+  if (room) return bad_command();
+  room = std::make_unique<Room>(context_, alarm_, command.room);
+}
+
+void Worker::carry_out(rtp::Time, CloseRoom& command) {
+  const auto found = rooms_.find(command.room);
+  if (found == rooms_.end()) return bad_command();
+  for (const auto& peer : found->second->peers()) {
+    forget_addresses(*peer);
+    peers_.erase(peer->id());
+  }
+  rooms_.erase(found);
+  forget_ended_taps();
+}
+
+void Worker::carry_out(rtp::Time now, SetPeer& command) {
+  const auto room = rooms_.find(command.room);
+  if (room == rooms_.end()) return bad_command();
+  const auto found = peers_.find(command.peer);
+  if (found == peers_.end()) return add_peer(now, *room->second, command);
+  Peer& peer = *found->second;
+  const auto owner = ufrags_.find(command.params.local.ufrag);
+  const bool taken = owner != ufrags_.end() && owner->second != &peer;
+  if (peer.room() != command.room || taken) return bad_command();
+  const std::string ufrag = command.params.local.ufrag;
+  peer.update(now, std::move(command.params));
+  ufrags_[ufrag] = &peer;
+  // Of older restarts nothing is accepted any more.
+  const IceLite& ice = peer.connection().ice();
+  std::erase_if(ufrags_, [&](const auto& entry) {
+    return entry.second == &peer && entry.first != ice.local_ufrag() &&
+           entry.first != ice.previous_local_ufrag();
+  });
+  forget_ended_taps();
+}
+
+void Worker::add_peer(rtp::Time now, Room& room, SetPeer& command) {
+  if (ufrags_.contains(command.params.local.ufrag)) return bad_command();
+  const std::string ufrag = command.params.local.ufrag;
+  Peer& peer = room.add(now, command.peer, std::move(command.params));
+  peers_[command.peer] = &peer;
+  ufrags_[ufrag] = &peer;
+}
+
+void Worker::carry_out(rtp::Time, RemovePeer& command) {
+  if (!peers_.contains(command.peer)) return bad_command();
+  remove_peer(command.peer);
+}
+
+void Worker::carry_out(rtp::Time now, Assign& command) {
+  const auto peer = peers_.find(command.peer);
+  Track* track = command.track ? find_track(*command.track) : nullptr;
+  const bool unknown = peer == peers_.end() || (command.track && track == nullptr);
+  if (unknown || !peer->second->assign(now, command.slot, track, command.max_height)) {
+    bad_command();
+  }
+}
+
+void Worker::carry_out(rtp::Time now, MuteTrack& command) {
+  Track* track = find_track(command.track);
+  if (track == nullptr) return bad_command();
+  track->set_muted(now, command.muted);
+}
+
+void Worker::carry_out(rtp::Time now, OpenTap& command) {
+  Track* track = find_track(command.track);
+  if (track == nullptr || !command.ring || taps_.contains(command.tap)) return bad_command();
+  if (!track->add_tap(now, command.tap, std::move(command.ring))) return bad_command();
+  taps_[command.tap] = command.track;
+}
+
+void Worker::carry_out(rtp::Time, CloseTap& command) {
+  const auto found = taps_.find(command.tap);
+  if (found == taps_.end()) return bad_command();
+  if (Track* track = find_track(found->second)) track->remove_tap(command.tap);
+  taps_.erase(found);
+}
+
+Track* Worker::find_track(TrackNo number) const {
+  const auto found = context_.tracks.find(number);
+  return found == context_.tracks.end() ? nullptr : found->second;
+}
+
+void Worker::forget_addresses(Peer& peer) {
+  std::erase_if(ufrags_, [&](const auto& entry) { return entry.second == &peer; });
+  std::erase_if(paths_, [&](const auto& entry) { return entry.second == &peer; });
+}
+
+void Worker::remove_peer(PeerId id) {
+  Peer& peer = *peers_.at(id);
+  forget_addresses(peer);
+  peers_.erase(id);
+  rooms_.at(peer.room())->remove(id);
+  forget_ended_taps();
+}
+
+void Worker::forget_ended_taps() {
+  std::erase_if(taps_, [&](const auto& tap) { return find_track(tap.second) == nullptr; });
+}
+
+void Worker::close_if_over(Peer& peer) {
+  if (peer.connection().state() != Connection::State::Closed) return;
+  context_.counters.closed.add();
+  context_.emit(PeerClosed{peer.id(), peer.connection().close_reason()});
+  remove_peer(peer.id());
+}
+
+void Worker::tick(rtp::Time now) {
+  // A tick may wake a peer that was ticked before (a key frame is wanted from it): look again, but
+  // not for ever, so that a wish that never ends cannot stall the turn.
+  for (int round = 0; round < 3 && alarm_.due(now); ++round) {
+    alarm_.clear();
+    for (const auto& [id, room] : rooms_) {
+      if (!room->alarm().due(now)) continue;
+      room->tick(now);
+      for (const auto& peer : room->peers()) {
+        if (peer->connection().state() == Connection::State::Closed) over_.push_back(peer->id());
+      }
+    }
+    for (const PeerId id : over_) close_if_over(*peers_.at(id));
+    over_.clear();
+    for (const auto& [id, room] : rooms_) alarm_.set(room->alarm().at());
+  }
+  context_.counters.pool_in_use.set(context_.pool.capacity() - context_.pool.available());
+}
+
+void Worker::take_events(std::vector<Event>& into) {
+  into.clear();
+  into.swap(context_.events);
+}
+
+}  // namespace parley::server

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "config/config.h"
+#include "rtp/packet_pool.h"
+#include "rtp/types.h"
+#include "server/address.h"
+#include "server/alarm.h"
+#include "server/api.h"
+#include "server/context.h"
+#include "server/counters.h"
+#include "server/dtls.h"
+#include "server/egress.h"
+#include "server/random.h"
+#include "server/room.h"
+
+namespace parley::server {
+
+// The media server as one value: datagrams and commands in, datagrams and events out, time and
+// chance as arguments. It opens no socket and reads no clock, so a whole server runs inside a test
+// on virtual time. One thread at a time.
+//
+//   worker.on_datagram(now, path, std::move(buffer));   // for all that are there
+//   worker.on_command(now, command);
+//   if (worker.next_deadline() <= now) worker.tick(now);
+//   for (datagram : worker.flush()) send(datagram);      // the end of the turn
+//   worker.take_events(events);
+class Worker {
+ public:
+  // `dtls` and `counters` must outlive it.
+  Worker(const config::Config& config, const DtlsContext& dtls, RandomSource random,
+         WorkerCounters& counters);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // A datagram in a Buffer of pool().
+  void on_datagram(rtp::Time now, const Path& path, rtp::Buffer datagram);
+  // A command that names something unknown changes nothing and is counted.
+  void on_command(rtp::Time now, Command command);
+  void tick(rtp::Time now);
+  // Time::max() when nobody wants anything.
+  [[nodiscard]] rtp::Time next_deadline() const noexcept { return alarm_.at(); }
+
+  // True when so much is to be sent that the turn should end here.
+  [[nodiscard]] bool wants_flush() const noexcept { return context_.egress.wants_flush(); }
+  // What the turn sends, sealed; valid until the next call on the worker.
+  [[nodiscard]] std::span<const Datagram> flush() noexcept { return context_.egress.flush(); }
+  // Swaps the events of the turn into `into`, which is cleared first.
+  void take_events(std::vector<Event>& into);
+
+  [[nodiscard]] rtp::PacketPool& pool() noexcept { return context_.pool; }
+
+ private:
+  // Looks up by view, so that a check costs no string.
+  struct TextHash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+
+  void on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  void carry_out(rtp::Time now, OpenRoom& command);
+  void carry_out(rtp::Time now, CloseRoom& command);
+  void carry_out(rtp::Time now, SetPeer& command);
+  void carry_out(rtp::Time now, RemovePeer& command);
+  void carry_out(rtp::Time now, Assign& command);
+  void carry_out(rtp::Time now, MuteTrack& command);
+  void carry_out(rtp::Time now, OpenTap& command);
+  void carry_out(rtp::Time now, CloseTap& command);
+  void bad_command() noexcept { context_.counters.bad_commands.add(); }
+  void add_peer(rtp::Time now, Room& room, SetPeer& command);
+  [[nodiscard]] Track* find_track(TrackNo number) const;
+  void forget_addresses(Peer& peer);
+  void remove_peer(PeerId id);
+  void close_if_over(Peer& peer);
+  void forget_ended_taps();
+
+  Context context_;
+  Alarm alarm_;
+  std::unordered_map<RoomId, std::unique_ptr<Room>> rooms_;
+  std::unordered_map<PeerId, Peer*> peers_;
+  std::unordered_map<Path, Peer*> paths_;
+  std::unordered_map<std::string, Peer*, TextHash, std::equal_to<>> ufrags_;
+  std::unordered_map<TapId, TrackNo> taps_;
+  std::vector<PeerId> over_;  // scratch of tick()
+};
+
+}  // namespace parley::server
