@@ -9,6 +9,8 @@ import {CallError} from './parley-signalling.js';
 const CONNECT_TIMEOUT_MS = 15_000; // from the first offer to connected media
 const DISCONNECTED_GRACE_MS = 2_000; // a short loss of packets is not worth an ICE restart
 
+const SHORT_LIST = 8; // codecs
+
 /** Bit rates suit a 1280x720 camera; a smaller one needs less and takes less. */
 const CAMERA_LAYERS = [
   {rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 150_000},
@@ -163,6 +165,7 @@ export class MediaConnection {
  */
 function preferPlainCodecs(transceiver, kind) {
   const codecs = RTCRtpReceiver.getCapabilities?.(kind)?.codecs ?? [];
+  if (codecs.length <= SHORT_LIST) return; // Firefox: short as it is, and it keeps feedback lines of what was dropped
   const plain = codecs.filter(({mimeType, sdpFmtpLine = ''}) => {
     const name = mimeType.split('/')[1].toLowerCase();
     if (name === 'h264') return sdpFmtpLine.includes('packetization-mode=1');

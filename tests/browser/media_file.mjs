@@ -1,0 +1,62 @@
+/** What FFmpeg says of a recorded file: streams, duration, errors, and when it flashes and beeps. */
+import {execFile} from 'node:child_process';
+import {promisify} from 'node:util';
+
+const run = promisify(execFile);
+const LIMIT = {maxBuffer: 64 * 1024 * 1024, timeout: 60_000};
+
+/** @param {string} file */
+export async function probe(file) {
+  const {stdout} = await run('ffprobe', ['-v', 'error', '-show_streams', '-show_format', '-of', 'json', file], LIMIT);
+  const {streams, format} = JSON.parse(stdout);
+  return {
+    codecs: streams.map(({codec_name: name}) => name).sort(),
+    durationMs: Number(format.duration) * 1_000,
+  };
+}
+
+/** Decodes everything; returns what FFmpeg complains about. @param {string} file */
+export async function decodeErrors(file) {
+  const {stderr} = await run('ffmpeg', ['-nostdin', '-v', 'error', '-i', file, '-f', 'null', '-'], LIMIT);
+  return stderr;
+}
+
+/**
+ * Pairs of "time, value" from a filter that prints a value per frame.
+ * @param {string} file @param {string[]} filter @param {string} key
+ */
+async function series(file, filter, key) {
+  const {stdout} = await run('ffmpeg', ['-nostdin', '-v', 'error', '-i', file, ...filter, '-f', 'null', '-'], LIMIT);
+  const points = [];
+  let time = 0;
+  for (const line of stdout.split('\n')) {
+    const [, seconds] = /pts_time:([\d.-]+)/.exec(line) ?? [];
+    if (seconds !== undefined) time = Number(seconds) * 1_000;
+    const [, value] = line.startsWith(key) ? /=(.*)/.exec(line) ?? [] : [];
+    if (value !== undefined) points.push({time, value: value.includes('inf') ? -200 : Number(value)});
+  }
+  return points;
+}
+
+/** Times at which a series rises over a threshold. */
+const rises = (points, threshold) =>
+  points.filter(({value}, i) => i > 0 && value > threshold && points[i - 1].value <= threshold).map(({time}) => time);
+
+/**
+ * For each flash of the picture, how much later the beep is (ms; negative: earlier).
+ * @param {string} file
+ */
+export async function beepAfterFlash(file) {
+  const light = await series(file, ['-map', '0:v', '-vf', 'signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-'], 'lavfi.signalstats.YAVG');
+  const sound = await series(file, ['-map', '0:a', '-af',
+    'asetnsamples=240,astats=metadata=1:reset=1,ametadata=print:key=lavfi.astats.Overall.RMS_level:file=-'], 'lavfi.astats.Overall.RMS_level');
+  return pairUp(rises(light, 140), rises(sound, -35));
+}
+
+/** @param {number[]} flashes @param {number[]} beeps */
+export function pairUp(flashes, beeps) {
+  return flashes.map((flash) => {
+    const distances = beeps.map((beep) => beep - flash);
+    return distances.reduce((best, distance) => (Math.abs(distance) < Math.abs(best) ? distance : best), Infinity);
+  }).filter((distance) => Math.abs(distance) < 450);
+}

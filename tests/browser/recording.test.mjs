@@ -1,0 +1,132 @@
+/** A one-to-one call that flashes and beeps together: in step at the receiver and in the recorded file. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import {after, before, test} from 'node:test';
+
+import {launchChromium, openChromium} from './browsers.mjs';
+import {Daemon} from './daemon.mjs';
+import {beepAfterFlash, decodeErrors, pairUp, probe} from './media_file.mjs';
+import {LOOKS, install} from './participant.mjs';
+import {median, until} from './wait.mjs';
+
+const MAX_OFFSET_MS = 80;
+const MAX_DURATION_ERROR_MS = 500;
+const FLASHES = 6;
+
+let daemon, chromium, host, guest, files, recordedMs;
+
+before(async () => {
+  daemon = await Daemon.start();
+  chromium = await launchChromium();
+  const room = await daemon.room('recorded');
+  [host, guest] = [await openChromium(chromium, daemon.url), await openChromium(chromium, daemon.url)];
+  for (const page of [host, guest]) await page.evaluate(install);
+  await host.evaluate((look) => window.me.makeSource(look), LOOKS.ada);
+  await guest.evaluate((look) => window.me.makeSource(look), {color: [20, 20, 20], hz: 1_000, fps: 30, flash: true});
+  await host.evaluate((options) => window.me.join(options), {token: await room.token('ada', {role: 'host'})});
+  await guest.evaluate((options) => window.me.join(options), {token: await room.token('ben')});
+  for (const page of [host, guest]) {
+    await until('a picture', () => page.evaluate(() => window.me.pictures()[0]?.frames > 10));
+  }
+});
+
+after(async () => {
+  await chromium?.close();
+  await daemon?.stop();
+});
+
+test('picture and sound arrive in step at the other side', async (t) => {
+  await host.evaluate(() => {
+    const [seen] = window.me.seen.values();
+    const [heard] = window.me.heard.values();
+    const probe = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+    const samples = new Float32Array(256);
+    const marks = window.me.marks = {flashes: [], beeps: [], light: false, loud: false};
+    seen.onframe = () => {
+      probe.drawImage(seen.video, 10, 10, 1, 1, 0, 0, 1, 1);
+      const light = probe.getImageData(0, 0, 1, 1).data[1] > 140;
+      if (light && !marks.light) marks.flashes.push(performance.now());
+      marks.light = light;
+    };
+    heard.analyser.fftSize = 256;
+    window.me.watcher = setInterval(() => {
+      heard.analyser.getFloatTimeDomainData(samples);
+      const loud = Math.max(...samples) > 0.1;
+      if (loud && !marks.loud) marks.beeps.push(performance.now());
+      marks.loud = loud;
+    }, 4);
+  });
+  await until('enough flashes', () => host.evaluate((count) => window.me.marks.flashes.length >= count, FLASHES), 15_000);
+  const {flashes, beeps} = await host.evaluate(() => { clearInterval(window.me.watcher); return window.me.marks; });
+  const offsets = pairUp(flashes, beeps);
+  t.diagnostic(`beep after flash at the receiver: ${offsets.map(Math.round).join(', ')} ms`);
+  assert.ok(offsets.length >= FLASHES - 2, 'flashes without a beep');
+  assert.ok(Math.abs(median(offsets)) <= MAX_OFFSET_MS, `median ${median(offsets)} ms`);
+});
+
+test('the host records, everybody knows, and the list has a file for each', async () => {
+  const recordingId = await host.evaluate(() => window.me.call.startRecording());
+  for (const page of [host, guest]) {
+    await until('everybody is told', () => page.evaluate(() => window.me.call.recording !== null));
+  }
+  const started = Date.now();
+  const {frames} = await host.evaluate(() => window.me.pictures()[0]);
+  await until('eight seconds of frames', async () => (await host.evaluate(() => window.me.pictures()[0])).frames > frames + 8 * 30, 20_000);
+  recordedMs = Date.now() - started;
+  await host.evaluate(() => window.me.call.stopRecording());
+  await until('it is completed', () => host.evaluate(() => window.me.log.includes('recording.completed')));
+  assert.ok((await guest.evaluate(() => window.me.log)).includes('recording.stopped'));
+
+  const recordings = await host.evaluate(() => window.me.call.recordings());
+  const recording = recordings.find((one) => one.recording_id === recordingId);
+  assert.equal(recording.state, 'completed');
+  assert.equal(recording.truncated, false);
+  assert.deepEqual(recording.files.map(({identity}) => identity).sort(), ['ada', 'ben']);
+  files = await host.evaluate((id) => window.me.call.recordingLinks(id), recordingId);
+  files = files.map((file) => ({...file, ...recording.files.find(({name}) => name === file.name), url: file.url}));
+});
+
+test('links give a part of a file, and all of it, and refuse a changed signature', async () => {
+  for (const file of files) {
+    const whole = Buffer.from(await (await fetch(file.url)).arrayBuffer());
+    assert.equal(whole.length, file.size_bytes);
+    const part = await fetch(file.url, {headers: {range: 'bytes=10-99'}});
+    assert.equal(part.status, 206);
+    assert.equal(part.headers.get('content-range'), `bytes 10-99/${whole.length}`);
+    assert.deepEqual(Buffer.from(await part.arrayBuffer()), whole.subarray(10, 100));
+    file.path = path.join(daemon.directory, path.basename(file.name));
+    fs.writeFileSync(file.path, whole);
+    const forged = new URL(file.url);
+    for (const [key, value] of forged.searchParams) {
+      if (value.length > 20) forged.searchParams.set(key, value.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')));
+    }
+    assert.notEqual(forged.href, file.url, 'the link is not signed');
+    assert.ok([401, 403, 404].includes((await fetch(forged)).status));
+  }
+});
+
+test('the files decode without an error and are as long as the call', async (t) => {
+  for (const file of files) {
+    const {codecs, durationMs} = await probe(file.path);
+    assert.deepEqual(codecs, ['opus', 'vp8'], file.name);
+    t.diagnostic(`${file.identity}: ${Math.round(durationMs)} ms of ${recordedMs} ms`);
+    assert.ok(Math.abs(durationMs - recordedMs) <= MAX_DURATION_ERROR_MS, `${durationMs} ms instead of ${recordedMs} ms`);
+    assert.ok(Math.abs(durationMs - file.duration_ms) <= 100, `the list says ${file.duration_ms} ms, the file ${durationMs} ms`);
+    assert.equal(await decodeErrors(file.path), '', file.name);
+  }
+});
+
+test('picture and sound are in step in the file', async (t) => {
+  const offsets = await beepAfterFlash(files.find(({identity}) => identity === 'ben').path);
+  t.diagnostic(`beep after flash in the file: ${offsets.map(Math.round).join(', ')} ms`);
+  assert.ok(offsets.length >= FLASHES - 1, `only ${offsets.length} flashes with a beep`);
+  assert.ok(Math.abs(median(offsets)) <= MAX_OFFSET_MS, `median ${median(offsets)} ms`);
+});
+
+test('a guest may neither record nor list', async () => {
+  for (const action of ['startRecording', 'recordings']) {
+    const reason = await guest.evaluate((name) => window.me.call[name]().then(() => 'allowed', (error) => error.reason), action);
+    assert.equal(reason, 'permission_denied', action);
+  }
+});
