@@ -60,7 +60,7 @@ LayerActivity::Layer LayerActivity::at(Time now) noexcept {
   if (!last_) return layer;
   layer.silent = now - *last_;
   layer.alive = layer.silent <= kDead;
-  layer.steady = layer.alive && now - alive_since_ >= kSteady;
+  layer.steady = layer.alive && *last_ - alive_since_ >= kSteady;
   layer.fps = meter_.per_second(now);
   layer.bitrate = meter_.bitrate(now);
   return layer;
