@@ -88,6 +88,7 @@ struct HttpParser::Impl {
       return 0;
     }
     if (request.headers.size() >= limits.headers) return fail(431, "too many header fields");
+    if (name.empty()) return fail(400, "header field without a name");
     std::transform(name.begin(), name.end(), name.begin(), lower);
     while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.pop_back();
     if (must_be_single(name) && request.header(name) != nullptr) {
