@@ -21,7 +21,7 @@ class BitReader {
     if (!ok_) return 0;
     std::uint32_t value = 0;
     for (unsigned i = 0; i < count; ++i, ++at_) {
-      value = value << 1 | (bytes_[at_ / 8] >> (7 - at_ % 8) & 1U);
+      value = value << 1 | (unsigned{bytes_[at_ / 8]} >> (7 - at_ % 8) & 1U);
     }
     return value;
   }
