@@ -31,8 +31,8 @@ struct Av1Obu {
   ConstBytes body{};  // behind the OBU header and its size field
 };
 
-// The OBU elements of one RTP payload (AV1 RTP specification 1.0, section 4). A cut-off or empty
-// element ends the walk with ok() false.
+// The OBU elements of one RTP payload (AV1 RTP specification 1.0, section 4), without empty ones. A
+// cut-off element ends the walk with ok() false.
 class Av1Reader {
  public:
   explicit Av1Reader(ConstBytes payload) noexcept;
