@@ -13,9 +13,9 @@ struct OpusPacket {
   static constexpr std::uint32_t kClockRate = 48'000;
 
   std::uint8_t channels = 1;        // coded channels; RTP always announces two
-  std::uint8_t frame_count = 1;     // 0..48
+  std::uint8_t frame_count = 1;     // 1..48
   std::uint16_t frame_samples = 0;  // of one frame, at 48 kHz
-  bool dtx = false;                 // nothing coded: at most one byte per frame
+  bool dtx = false;                 // nothing coded: two bytes at most
 
   // At 48 kHz, at most 5,760 (120 ms).
   [[nodiscard]] constexpr std::uint32_t samples() const noexcept {
