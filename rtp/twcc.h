@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "rtp/sequence.h"
@@ -36,8 +37,8 @@ class TwccRecorder {
 
  private:
   struct Arrival {
-    ExtSeq seq{-1};
-    std::int64_t ticks = 0;  // of 250 us
+    ExtSeq seq{std::numeric_limits<std::int64_t>::min()};  // never seen
+    std::int64_t ticks = 0;                                // of 250 us
   };
   struct Statuses;
 
