@@ -36,8 +36,8 @@ class Server {
   // The value of `a=fingerprint:`, e.g. "sha-256 4A:AD:...".
   [[nodiscard]] const std::string& fingerprint() const noexcept;
 
-  // Ends the threads and closes the sockets; after it nothing is posted to `control` any more.
-  // The destructor calls it too.
+  // On the control loop's thread: ends the workers; after it `on_events` is not called any more.
+  // The destructor calls it too. The metrics may still be rendered until the server is destroyed.
   void stop();
 
  private:

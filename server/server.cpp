@@ -1,0 +1,115 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "server/certificate.h"
+#include "server/local_addresses.h"
+#include "server/log.h"
+#include "server/loop.h"
+#include "server/metrics.h"
+#include "server/udp_socket.h"
+#include "server/worker_thread.h"
+
+namespace parley::server {
+namespace {
+
+// Where events go. shared_ptr with reason: a task posted to the control loop may run after the
+// server is gone; then it finds `stopped`. Only the control loop's thread touches it.
+struct EventSink {
+  OnEvents on_events;
+  bool stopped = false;
+};
+
+// The sockets of one worker. A host without IPv6 is served over IPv4 alone, as long as anything
+// could be bound.
+tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Ice& ice,
+                                                           std::size_t worker) {
+  const std::size_t port = ice.port_base == 0 ? 0 : ice.port_base + worker;
+  if (port > 65'535)
+    return tl::unexpected(std::string("ice.port_base leaves no port for a worker"));
+  std::vector<UdpSocket> sockets;
+  for (const std::string& text : ice.bind) {
+    const auto address = TransportAddress::parse_ip(text, static_cast<std::uint16_t>(port));
+    if (!address) return tl::unexpected("ice.bind: \"" + text + "\" is not an IP address");
+    auto socket = UdpSocket::bind(*address, static_cast<int>(sockets.size()));
+    if (socket) {
+      sockets.push_back(std::move(*socket));
+    } else if (address->is_v4() || !address->is_unspecified()) {
+      return tl::unexpected(socket.error());
+    } else {
+      log::warn("bind_skipped", {{"address", text}, {"why", socket.error()}});
+    }
+  }
+  if (sockets.empty()) return tl::unexpected(std::string("ice.bind names no usable address"));
+  return sockets;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  explicit Impl(OnEvents on_events)
+      : certificate(Certificate::make(Loop::wall_ms())),
+        fingerprint(certificate.fingerprint_text()),
+        sink(std::make_shared<EventSink>(EventSink{std::move(on_events), false})) {}
+
+  Certificate certificate;
+  std::string fingerprint;
+  std::shared_ptr<EventSink> sink;
+  std::vector<WorkerInfo> infos;
+  std::vector<std::unique_ptr<WorkerThread>> threads;
+};
+
+tl::expected<std::unique_ptr<Server>, std::string> Server::start(const config::Config& config,
+                                                                 Loop& control, Metrics& metrics,
+                                                                 OnEvents on_events) {
+  auto impl = std::make_unique<Impl>(std::move(on_events));
+  std::size_t count = config.workers.count;
+  if (count == 0) count = std::max(1U, std::thread::hardware_concurrency());
+  // All ports first: a port that is taken must not leave half a server behind.
+  std::vector<std::vector<UdpSocket>> sockets;
+  const auto interfaces = interface_addresses();
+  for (std::size_t i = 0; i < count; ++i) {
+    auto bound = bind_all(config.ice, i);
+    if (!bound) return tl::unexpected(bound.error());
+    std::vector<TransportAddress> locals;
+    for (const UdpSocket& socket : *bound) locals.push_back(socket.local());
+    impl->infos.push_back({candidates_for(locals, config.ice.announced_addresses, interfaces)});
+    sockets.push_back(std::move(*bound));
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    auto take = [i, &control, sink = impl->sink](std::vector<Event> events) {
+      return control.post([i, sink, events = std::move(events)]() mutable {
+        if (!sink->stopped) sink->on_events(i, std::move(events));
+      });
+    };
+    impl->threads.push_back(std::make_unique<WorkerThread>(config, impl->certificate,
+                                                           std::move(sockets[i]), std::move(take)));
+    metrics.add_worker(i, impl->threads.back()->counters());
+    log::info("worker_started",
+              {{"worker", i},
+               {"port", impl->infos[i].candidates.empty() ? 0 : impl->infos[i].candidates[0].port},
+               {"candidates", impl->infos[i].candidates.size()}});
+  }
+  return std::unique_ptr<Server>(new Server(std::move(impl)));  // a private constructor
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() { stop(); }
+
+bool Server::post(std::size_t worker, Command command) {
+  return worker < impl_->threads.size() && impl_->threads[worker]->post(std::move(command));
+}
+
+const std::vector<WorkerInfo>& Server::workers() const noexcept { return impl_->infos; }
+
+const std::string& Server::fingerprint() const noexcept { return impl_->fingerprint; }
+
+void Server::stop() {
+  impl_->sink->stopped = true;
+  for (auto& thread : impl_->threads) thread->stop();
+}
+
+}  // namespace parley::server

@@ -1,0 +1,191 @@
+#include "server/worker_thread.h"
+
+#include <atomic>
+#include <cassert>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <uv.h>
+
+#include "server/dtls.h"
+#include "server/loop.h"
+#include "server/mailbox.h"
+#include "server/random.h"
+#include "server/worker.h"
+
+namespace parley::server {
+
+struct WorkerThread::Impl {
+  // A socket as the loop watches it.
+  struct Watched {
+    Impl* owner = nullptr;
+    UdpSocket socket;
+    uv_poll_t poll{};
+    std::vector<Datagram> out;  // scratch: what leaves by this socket
+  };
+
+  Impl(const config::Config& config, const Certificate& certificate, std::vector<UdpSocket> bound,
+       TakeEvents take)
+      : dtls(certificate),
+        worker(config, dtls, system_random(), counters),
+        mailbox(kMaxCommands),
+        take_events(std::move(take)) {
+    for (UdpSocket& socket : bound) {
+      sockets.push_back(std::make_unique<Watched>(Watched{this, std::move(socket), {}, {}}));
+    }
+  }
+
+  void start() {
+    for (const auto& watched : sockets) {
+      watched->poll.data = watched.get();
+      [[maybe_unused]] int rc = uv_poll_init(loop.uv(), &watched->poll, watched->socket.fd());
+      assert(rc == 0);
+      rc = uv_poll_start(&watched->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+        auto* self = static_cast<Watched*>(poll->data);
+        self->owner->on_readable(*self);
+      });
+      assert(rc == 0);
+    }
+    turn_end.data = this;
+    uv_prepare_init(loop.uv(), &turn_end);
+    uv_prepare_start(&turn_end, [](uv_prepare_t* p) { static_cast<Impl*>(p->data)->end_turn(); });
+    timer.data = this;
+    uv_timer_init(loop.uv(), &timer);
+  }
+
+  // Everything since the loop last slept is one turn.
+  void begin_turn() {
+    if (!turn_began) turn_began = Loop::now();
+  }
+
+  void on_readable(Watched& watched) {
+    begin_turn();
+    for (int batch = 0; batch < kMaxBatches; ++batch) {
+      std::size_t read = 0;
+      const auto received = watched.socket.receive(worker.pool(), counters, read);
+      const rtp::Time now = Loop::now();  // once per batch
+      for (UdpSocket::Received& one : received) {
+        worker.on_datagram(now, one.path, std::move(one.datagram));
+        if (worker.wants_flush()) send();
+      }
+      if (read < UdpSocket::kBatch) break;
+    }
+  }
+
+  void on_commands() {
+    begin_turn();
+    // Before the box is emptied: a command that comes in between wakes the loop again.
+    woken.store(false);
+    mailbox.take(commands);
+    const rtp::Time now = Loop::now();
+    for (Command& command : commands) {
+      worker.on_command(now, std::move(command));
+      if (worker.wants_flush()) send();
+    }
+    commands.clear();
+  }
+
+  void end_turn() {
+    const rtp::Time now = Loop::now();
+    if (worker.next_deadline() <= now) {
+      begin_turn();
+      worker.tick(now);
+    }
+    send();
+    worker.take_events(events);
+    if (!events.empty()) {
+      const std::size_t count = events.size();
+      if (!take_events(std::move(events))) counters.events_lost.add(count);
+      events = {};
+    }
+    if (turn_began) counters.turn.add(Loop::now() - *turn_began);
+    turn_began.reset();
+    arm(now);
+  }
+
+  void arm(rtp::Time now) {
+    const rtp::Time at = worker.next_deadline();
+    if (at == rtp::Time::max()) {
+      uv_timer_stop(&timer);
+      armed_for = at;
+      return;
+    }
+    if (at == armed_for && uv_is_active(reinterpret_cast<uv_handle_t*>(&timer)) != 0) return;
+    armed_for = at;
+    const auto ms = std::chrono::ceil<std::chrono::milliseconds>(at - now).count();
+    uv_update_time(loop.uv());
+    // The turn's end does the work; the timer only has to end the sleep.
+    uv_timer_start(
+        &timer, [](uv_timer_t*) {}, ms > 0 ? static_cast<std::uint64_t>(ms) : 0, 0);
+  }
+
+  void send() {
+    const auto datagrams = worker.flush();
+    if (datagrams.empty()) return;
+    for (const Datagram& datagram : datagrams) {
+      sockets[static_cast<std::size_t>(datagram.path->socket)]->out.push_back(datagram);
+    }
+    for (const auto& watched : sockets) {
+      if (!watched->out.empty()) watched->socket.send(watched->out, counters);
+      watched->out.clear();
+    }
+  }
+
+  void run() {
+    start();
+    loop.run();
+    send();  // goodbyes of rooms closed last
+    for (const auto& watched : sockets) {
+      uv_close(reinterpret_cast<uv_handle_t*>(&watched->poll), nullptr);
+    }
+    uv_close(reinterpret_cast<uv_handle_t*>(&turn_end), nullptr);
+    uv_close(reinterpret_cast<uv_handle_t*>(&timer), nullptr);
+    uv_run(loop.uv(), UV_RUN_NOWAIT);  // lets them close before their memory goes
+  }
+
+  WorkerCounters counters;
+  DtlsContext dtls;
+  Loop loop;
+  Worker worker;
+  std::vector<std::unique_ptr<Watched>> sockets;  // after the worker: they hold Buffers of its pool
+  Mailbox<Command> mailbox;
+  std::atomic<bool> woken{false};
+  TakeEvents take_events;
+  uv_prepare_t turn_end{};
+  uv_timer_t timer{};
+  rtp::Time armed_for = rtp::Time::max();
+  std::optional<rtp::Time> turn_began;
+  std::vector<Command> commands;
+  std::vector<Event> events;
+  std::thread thread;
+};
+
+WorkerThread::WorkerThread(const config::Config& config, const Certificate& certificate,
+                           std::vector<UdpSocket> sockets, TakeEvents take_events)
+    : impl_(
+          std::make_unique<Impl>(config, certificate, std::move(sockets), std::move(take_events))) {
+  impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+}
+
+WorkerThread::~WorkerThread() { stop(); }
+
+void WorkerThread::stop() {
+  if (!impl_->thread.joinable()) return;
+  impl_->loop.stop();
+  impl_->thread.join();
+}
+
+bool WorkerThread::post(Command command) {
+  if (!impl_->mailbox.put(std::move(command))) return false;
+  // One wake-up for all that waits. If the loop cannot take it the next command tries again.
+  if (!impl_->woken.exchange(true)) {
+    if (!impl_->loop.post([impl = impl_.get()] { impl->on_commands(); })) impl_->woken = false;
+  }
+  return true;
+}
+
+const WorkerCounters& WorkerThread::counters() const noexcept { return impl_->counters; }
+
+}  // namespace parley::server
