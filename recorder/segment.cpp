@@ -17,6 +17,7 @@ Segment::Segment(const Muxer::Layout& layout, Offset start, Output output)
       start_(start),
       audio_(layout.audio),
       audio_end_(start),
+      sound_end_(start),
       frame_interval_(kUsualFrame),
       end_(start),
       now_(start),
@@ -40,12 +41,15 @@ void Segment::advance(Offset now) {
   while (auto out = interleaver_.pop(now_, audio_, video_.has_value())) {
     write(out->stream, std::move(out->packet));
   }
-  if (now_ - kFillLag - audio_end_ >= kOpusFrame * kMaxSilentFrames) fill_silence(now_ - kFillLag);
+  // Whole packets of silence only: fewer bytes, and the rest may be sound after all.
+  const std::int64_t packets = (now_ - kFillLag - audio_end_) / (kOpusFrame * kMaxSilentFrames);
+  if (packets > 0) fill_silence(audio_end_ + packets * kOpusFrame * kMaxSilentFrames);
   if (now_ - flushed_ >= kFlushInterval) flush();
 }
 
 void Segment::drain() {
   while (auto out = interleaver_.pop_any()) write(out->stream, std::move(out->packet));
+  write_held_video(frame_interval_);
   flush();
 }
 
@@ -60,24 +64,32 @@ void Segment::write(Stream stream, MediaPacket packet) {
 
 void Segment::write_audio(MediaPacket packet) {
   if (packet.time + kOpusFrame < audio_end_) return;  // its place is taken by silence
-  note_gap(audio_end_, packet);
+  note_gap(sound_end_, packet);
   if (packet.time - audio_end_ >= kFillFrom) fill_silence(packet.time);
+  packet.time = std::max(packet.time, audio_end_);  // a clock being slewed overlaps a little
   const Offset end = packet.time + packet.duration;
   if (!put(Stream::Audio, std::move(packet))) return;
   audio_end_ = end;
-  end_ = std::max(end_, end);
+  sound_end_ = end;
 }
 
 void Segment::write_video(MediaPacket packet) {
-  if (last_video_) {
+  if (held_video_) {
+    note_gap(held_video_->time, packet);
+    frame_interval_ = std::clamp(packet.time - held_video_->time, rtp::Duration{1}, kLongestFrame);
+    write_held_video(packet.time - held_video_->time);
+  } else if (last_video_) {
     note_gap(*last_video_, packet);
-    frame_interval_ = std::clamp(packet.time - *last_video_, rtp::Duration{1}, kLongestFrame);
   }
-  const Offset time = packet.time;
-  packet.duration = frame_interval_;
-  if (!put(Stream::Video, std::move(packet))) return;
-  last_video_ = time;
-  end_ = std::max(end_, time + frame_interval_);
+  held_video_ = std::move(packet);
+}
+
+void Segment::write_held_video(rtp::Duration duration) {
+  if (!held_video_) return;
+  held_video_->duration = duration;
+  last_video_ = held_video_->time;
+  [[maybe_unused]] const bool taken = put(Stream::Video, std::move(*held_video_));  // counted there
+  held_video_.reset();
 }
 
 void Segment::fill_silence(Offset until) {
@@ -90,7 +102,6 @@ void Segment::fill_silence(Offset until) {
       return;
     }
     audio_end_ += length;
-    end_ = std::max(end_, audio_end_);
   }
 }
 
@@ -103,15 +114,23 @@ void Segment::note_gap(Offset from, const MediaPacket& packet) {
 }
 
 bool Segment::put(Stream stream, MediaPacket packet) {
+  const Offset end = packet.time + packet.duration;
   packet.time -= start_;
   dirty_ = true;
-  const bool taken = muxer_->write(stream, packet);
-  if (!taken) ++refused_;
-  return taken;
+  if (!muxer_->write(stream, packet)) {
+    ++refused_;
+    return false;
+  }
+  end_ = std::max(end_, end);
+  return true;
 }
 
 void Segment::flush() {
   flushed_ = now_;
+  // A still picture: the next one may be long in coming, and this one must be safe.
+  if (held_video_ && held_video_->time + kLongestFrame + Interleaver::kHold <= now_) {
+    write_held_video(kLongestFrame);
+  }
   if (!std::exchange(dirty_, false)) return;
   muxer_->flush();
   output_.boundary(end_);
@@ -126,6 +145,7 @@ std::vector<MediaPacket> Segment::finish(std::optional<Offset> until) {
     }
     write(out->stream, std::move(out->packet));
   }
+  write_held_video(frame_interval_);
   flush();
   muxer_->finish();
   output_.boundary(end_);

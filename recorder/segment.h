@@ -53,6 +53,7 @@ class Segment {
   void write(Stream stream, MediaPacket packet);
   void write_audio(MediaPacket packet);
   void write_video(MediaPacket packet);
+  void write_held_video(rtp::Duration duration);
   void fill_silence(Offset until);
   void note_gap(Offset from, const MediaPacket& packet);
   [[nodiscard]] bool put(Stream stream, MediaPacket packet);
@@ -64,9 +65,11 @@ class Segment {
   Offset start_;
   bool audio_;
   std::optional<rtp::Codec> video_;
-  Offset audio_end_;                  // of what was written
-  std::optional<Offset> last_video_;  // written
-  rtp::Duration frame_interval_;      // of the video, as it was last
+  Offset audio_end_;                       // of what was written
+  Offset sound_end_;                       // the same without silence of ours
+  std::optional<MediaPacket> held_video_;  // until the next one tells how long it stands
+  std::optional<Offset> last_video_;       // written
+  rtp::Duration frame_interval_;           // of the video, as it was last
   Offset end_;
   Offset now_;
   Offset flushed_;  // when

@@ -1,0 +1,250 @@
+// Whole files from captured RTP, checked with ffprobe and a full decode.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "rtp/packet.h"
+#include "tests/recorder/support.h"
+
+namespace parley::recorder::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr rtp::Duration kLength{seconds{12}};
+
+Script camera_script(const VideoSource& source, rtp::Time until = kStart + kLength) {
+  return with_reports(video(source, kStart, until), 90'000, milliseconds{30});
+}
+Script microphone_script(rtp::Time until = kStart + kLength) {
+  return with_reports(audio(kStart, until), 48'000, milliseconds{30});
+}
+
+void expect_plays(const Studio::File& file, double duration_s) {
+  const Probe p = probe(file.path);
+  EXPECT_THAT(p.errors, IsEmpty()) << file.path;
+  EXPECT_NEAR(p.duration_s, duration_s, 0.5) << file.path;
+  EXPECT_NEAR(static_cast<double>(file.info.duration_ms) / 1'000, duration_s, 0.5);
+}
+
+class EveryCodec : public testing::TestWithParam<VideoSource> {};
+
+TEST_P(EveryCodec, GivesOneFileWithPictureAndSoundThatDecodes) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  studio.add(camera(), camera_script(GetParam()));
+  studio.add(microphone(), microphone_script());
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(1));
+  const auto& file = studio.files()[0];
+  expect_plays(file, 12);
+  const Probe p = probe(file.path);
+  ASSERT_THAT(p.codecs, SizeIs(2));
+  EXPECT_GT(p.packets.at("opus"), 590U);
+  EXPECT_GT(p.packets.at(file.info.codecs[0]), 150U);
+  // Both were captured together, so both begin together.
+  EXPECT_NEAR(p.first_s.at("opus"), p.first_s.at(file.info.codecs[0]), 0.04);
+  EXPECT_NEAR(p.last_s.at("opus"), p.last_s.at(file.info.codecs[0]), 0.2);
+  EXPECT_THAT(file.gaps, IsEmpty());
+}
+INSTANTIATE_TEST_SUITE_P(Recording, EveryCodec,
+                         testing::Values(vp8_source(), vp9_source(), h264_source(), av1_source()),
+                         [](const auto& param) {
+                           return param.param.capture.substr(0, param.param.capture.find('-'));
+                         });
+
+TEST(Recording, ChoosesTheContainerByTheCodec) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  studio.add(camera(), camera_script(h264_source()));
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(1));
+  EXPECT_EQ(studio.files()[0].info.name, "pa_1-camera-1.mp4");
+  EXPECT_THAT(probe(studio.files()[0].path).codecs, ElementsAre("h264"));
+}
+
+TEST(Recording, OfSoundAloneIsAFileOfItsOwn) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  studio.add(microphone(), microphone_script());
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(1));
+  EXPECT_THAT(studio.files()[0].info.codecs, ElementsAre("opus"));
+  expect_plays(studio.files()[0], 12);
+}
+
+TEST(Recording, BeginsANewFileWhenTheCodecChanges) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  Script script = video(vp8_source(), kStart, kStart + seconds{5});
+  const Script after = video(h264_source(), kStart + seconds{5}, kStart + kLength, 1'450'000);
+  const auto first_seq = static_cast<std::uint16_t>(script.size());
+  for (Event event : after) {
+    auto packet = rtp::Packet::parse(event.bytes);
+    packet->set_seq(rtp::Seq{static_cast<std::uint16_t>(packet->seq().value + first_seq)});
+    script.push_back(std::move(event));
+  }
+  studio.add(camera(), std::move(script));
+  studio.add(microphone(), microphone_script());
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(2));
+  EXPECT_THAT(studio.files()[0].info.codecs, ElementsAre("vp8", "opus"));
+  EXPECT_THAT(studio.files()[1].info.codecs, ElementsAre("h264", "opus"));
+  EXPECT_NEAR(static_cast<double>(studio.files()[1].info.offset_ms), 5'000, 300);
+  expect_plays(studio.files()[0], 5);
+  expect_plays(studio.files()[1], 7);
+}
+
+TEST(Recording, GoesOnInTheSameFileWhenTheCameraComesBack) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  studio.add(camera("tr_1"), video(vp8_source(), kStart, kStart + seconds{4}));
+  studio.add(camera("tr_2"), video(vp8_source(), kStart + seconds{6}, kStart + kLength, 77));
+  studio.add(microphone(), microphone_script());
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(1));
+  expect_plays(studio.files()[0], 12);
+}
+
+TEST(Recording, BeginsASecondFileWhenAPictureJoinsTheSound) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  studio.add(camera(), video(vp8_source(), kStart + seconds{5}, kStart + kLength));
+  studio.add(microphone(), microphone_script());
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(2));
+  EXPECT_THAT(studio.files()[0].info.codecs, ElementsAre("opus"));
+  EXPECT_THAT(studio.files()[1].info.codecs, ElementsAre("vp8", "opus"));
+  expect_plays(studio.files()[0], 5);
+  expect_plays(studio.files()[1], 7);
+}
+
+TEST(Recording, OfAMutedMicrophoneHasSilenceAndDoesNotHoldThePictureBack) {
+  for (const VideoSource& source : {vp8_source(), h264_source()}) {
+    const TemporaryFolder folder;
+    Studio studio{folder.path()};
+    Script sound = without(microphone_script(), kStart + seconds{3}, kStart + seconds{9});
+    sound.push_back(mark(rtp::Tap::Kind::Muted, kStart + seconds{3}));
+    sound.push_back(mark(rtp::Tap::Kind::Unmuted, kStart + seconds{9}));
+    studio.add(camera(), camera_script(source));
+    studio.add(microphone(), std::move(sound));
+    studio.run();
+    ASSERT_THAT(studio.files(), SizeIs(1));
+    expect_plays(studio.files()[0], 12);
+    // Silence, six frames a packet, kept the sound going.
+    EXPECT_NEAR(static_cast<double>(probe(studio.files()[0].path).packets.at("opus")), 350, 20);
+    ASSERT_THAT(studio.files()[0].gaps, SizeIs(1));
+    EXPECT_EQ(studio.files()[0].gaps[0].reason, "muted");
+    EXPECT_NEAR(static_cast<double>(studio.files()[0].gaps[0].length_ms), 6'000, 100);
+  }
+}
+
+TEST(Recording, OfAMicrophoneThatNeverSpeaksStillHasThePicture) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  studio.add(camera(), camera_script(vp8_source()));
+  studio.add(microphone(), {mark(rtp::Tap::Kind::Muted, kStart)});
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(1));
+  EXPECT_THAT(studio.files()[0].info.codecs, ElementsAre("vp8", "opus"));
+  expect_plays(studio.files()[0], 12);
+}
+
+TEST(Recording, KeepsItsLengthOverPacketGaps) {
+  for (const VideoSource& source : {vp8_source(), h264_source()}) {
+    for (const milliseconds gap : {milliseconds{100}, milliseconds{1'000}, milliseconds{10'000}}) {
+      const TemporaryFolder folder;
+      Studio studio{folder.path()};
+      const rtp::Time from = kStart + seconds{3};
+      const rtp::Time until = kStart + seconds{24};
+      studio.add(camera(), without(camera_script(source, until), from, from + gap));
+      studio.add(microphone(), without(microphone_script(until), from, from + gap));
+      studio.run();
+      ASSERT_THAT(studio.files(), SizeIs(1));
+      expect_plays(studio.files()[0], 24);
+      if (gap >= milliseconds{1'000}) {
+        EXPECT_FALSE(studio.files()[0].gaps.empty());
+      }
+    }
+  }
+}
+
+TEST(Recording, PlaysAfterLoss) {
+  for (const VideoSource& source : {vp8_source(), h264_source(), vp9_source(), av1_source()}) {
+    for (const unsigned percent : {5U, 20U}) {
+      for (const unsigned seed : {1U, 2U}) {
+        SCOPED_TRACE(source.capture + " " + std::to_string(percent) + " % seed " +
+                     std::to_string(seed));
+        const TemporaryFolder folder;
+        Studio studio{folder.path()};
+        studio.add(camera(), lossy(camera_script(source), percent, seed));
+        studio.add(microphone(), lossy(microphone_script(), percent, seed + 100));
+        studio.run();
+        ASSERT_FALSE(studio.files().empty());
+        const auto& last = studio.files().back();
+        expect_plays(last, 12 - static_cast<double>(last.info.offset_ms) / 1'000);
+      }
+    }
+  }
+}
+
+TEST(Recording, DoesNotNoticeThatTimestampsWrap) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  studio.add(camera(),
+             with_reports(video(vp8_source(), kStart, kStart + kLength, 0xffff'ffffU - 90'000 * 5),
+                          90'000, milliseconds{30}));
+  studio.add(microphone(),
+             with_reports(audio(kStart, kStart + kLength, 0xffff'ffffU - 48'000 * 6, 65'000),
+                          48'000, milliseconds{30}));
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(1));
+  expect_plays(studio.files()[0], 12);
+  EXPECT_THAT(studio.files()[0].gaps, IsEmpty());
+}
+
+TEST(Recording, NeedsNoSenderReports) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  studio.add(camera(), video(vp8_source(), kStart, kStart + kLength));
+  studio.add(microphone(), audio(kStart, kStart + kLength));
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(1));
+  expect_plays(studio.files()[0], 12);
+}
+
+TEST(Recording, ReportsAGapWhereTimestampsJump) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  Script script = audio(kStart, kStart + kLength);
+  for (Event& event : script) {  // a telephone call on the publisher's device
+    if (event.record.arrival < kStart + seconds{6}) continue;
+    auto packet = rtp::Packet::parse(event.bytes);
+    packet->set_timestamp(rtp::RtpTimestamp{packet->timestamp().value + 48'000 * 3'600});
+  }
+  studio.add(microphone(), std::move(script));
+  studio.run();
+  ASSERT_THAT(studio.files(), SizeIs(1));
+  expect_plays(studio.files()[0], 12);
+}
+
+TEST(Recording, OfRandomBytesIsNoFile) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  Script script = camera_script(vp8_source());
+  unsigned seed = 1;
+  for (Event& event : script) {
+    for (std::size_t i = 12; i < event.bytes.size(); ++i) {
+      event.bytes[i] = static_cast<std::uint8_t>((seed = seed * 1'103'515'245U + 12'345U) >> 16U);
+    }
+  }
+  studio.add(camera(), std::move(script));
+  studio.run();
+  for (const auto& file : studio.files()) EXPECT_TRUE(file.closed);
+}
+
+}  // namespace
+}  // namespace parley::recorder::test
