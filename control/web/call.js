@@ -196,8 +196,13 @@ export class CallPage {
       const sure = await confirmed({title: 'End the call for everybody?', text: 'All participants are disconnected. A running recording is finished first.', yes: 'End the call'});
       if (!sure) return;
       this.#banner('Ending the call…');
-      await this.recordings.settle({stop: true});
-      await this.#call.endForAll();
+      try {
+        await this.recordings.settle({stop: true});
+        await this.#call.endForAll();
+      } catch (error) {
+        byId('banner').hidden = true;
+        throw error;
+      }
     });
   }
 

@@ -36,6 +36,7 @@ export class Lobby {
     showPage('lobby');
     this.#show('Waiting for the camera…');
     await this.#devices.openBoth();
+    if (!this.wanted.camera) this.#devices.close('camera');
     await this.#fillSelects();
     this.#show();
   }

@@ -38,6 +38,7 @@ export class MediaConnection {
   #offerNeeded = false;
   /** @type {Promise<void>|null} */ #offering = null;
   #closed = false;
+  #wasConnected = false;
   /** @type {ReturnType<typeof setTimeout>|undefined} */ #connectTimer;
 
   /**
@@ -144,7 +145,10 @@ export class MediaConnection {
 
   #stateChanged() {
     const state = this.#pc.connectionState;
-    if (state === 'connected' || state === 'failed') this.#onstate(state);
+    this.#wasConnected ||= state === 'connected';
+    if (state === 'connected') this.#onstate('connected');
+    // Media that never came will not come by trying the same again.
+    if (state === 'failed') this.#onstate(this.#wasConnected ? 'failed' : 'unreachable');
     if (state !== 'disconnected') return;
     setTimeout(() => {
       if (this.#closed || this.#pc.connectionState !== 'disconnected') return;

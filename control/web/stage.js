@@ -12,6 +12,7 @@ import {byId, dressAvatar, element, icon} from './ui.js';
 const GAP = 10;
 const MIN_ASPECT = 0.7;
 const MAX_ASPECT = 16 / 9;
+const UNCROPPED_ASPECT = 4 / 3; // narrower tiles cut off too much of a picture to be worth their size
 const STRIP_SHARE = 0.22; // of the stage, beside or below a shared screen
 const STALLED_MS = 4_000;
 const WANT_STEP = 90; // pixels; smaller changes of size are not worth a word to the server
@@ -229,14 +230,15 @@ export class Stage {
    */
   #fill(tiles, area, {exact = false} = {}) {
     if (tiles.length === 0) return;
-    let best = {columns: 1, width: 0, height: 0};
+    let best = {columns: 1, width: 0, height: 0, score: 0};
     for (let columns = 1; columns <= tiles.length; ++columns) {
       const rows = Math.ceil(tiles.length / columns);
       let width = (area.width - GAP * (columns - 1)) / columns;
       let height = (area.height - GAP * (rows - 1)) / rows;
       if (!exact) width = Math.min(width, height * MAX_ASPECT);
       if (!exact) height = Math.min(height, width / MIN_ASPECT);
-      if (width * height > best.width * best.height) best = {columns, width, height};
+      const score = width * height * Math.min(1, width / height / UNCROPPED_ASPECT);
+      if (score > best.score) best = {columns, width, height, score};
     }
     const rows = Math.ceil(tiles.length / best.columns);
     const top = area.y + (area.height - rows * best.height - GAP * (rows - 1)) / 2;

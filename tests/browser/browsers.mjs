@@ -138,6 +138,8 @@ export class Firefox {
     await this.#command('browsingContext.navigate', {context, url, wait: 'complete'});
     return {
       evaluate: (action, argument) => this.#evaluate(context, action, argument),
+      screenshot: async () =>
+        Buffer.from((await this.#command('browsingContext.captureScreenshot', {context})).data, 'base64'),
       close: () => this.#command('browsingContext.close', {context}),
     };
   }
