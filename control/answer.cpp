@@ -1,0 +1,186 @@
+#include "control/answer.h"
+
+#include <algorithm>
+
+namespace parley::control {
+namespace {
+
+using Use = LinePlan::Use;
+
+class Writer {
+ public:
+  Writer(const sdp::Offer& offer, const Plan& plan, const AnswerTransport& transport)
+      : offer_(offer), plan_(plan), transport_(transport) {}
+
+  std::string write() {
+    session();
+    bool first = true;  // of the bundle: it alone carries the candidates (RFC 9143, section 10.2)
+    for (std::size_t i = 0; i < plan_.lines.size(); ++i) {
+      const sdp::Section& section = offer_.sections[i];
+      const LinePlan& line = plan_.lines[i];
+      if (line.use == Use::Rejected) {
+        rejected(section);
+        continue;
+      }
+      media(section, line);
+      transport(first);
+      first = false;
+      codecs(section, line);
+      if (line.use == Use::Publish) publish(section);
+      if (line.use == Use::Slot) slot(section, line);
+    }
+    return std::move(out_);
+  }
+
+ private:
+  template <class... Parts>
+  void add(const Parts&... parts) {
+    (append(parts), ...);
+    out_ += "\r\n";
+  }
+  void append(std::string_view text) { out_ += text; }
+  void append(std::uint64_t number) { out_ += std::to_string(number); }
+
+  void session() {
+    add("v=0");
+    add("o=- ", plan_.description_id, " ", plan_.version, " IN IP4 127.0.0.1");
+    add("s=-");
+    add("t=0 0");
+    std::string bundle;
+    for (std::size_t i = 0; i < plan_.lines.size(); ++i) {
+      if (plan_.lines[i].use == Use::Rejected) continue;
+      bundle += " " + std::string(offer_.sections[i].mid.view());
+    }
+    if (!offer_.bundle.empty() && !bundle.empty()) add("a=group:BUNDLE", bundle);
+    if (offer_.extmap_allow_mixed) add("a=extmap-allow-mixed");
+    add("a=msid-semantic: WMS *");
+    add("a=ice-lite");
+  }
+
+  void rejected(const sdp::Section& section) {
+    std::string formats;
+    for (const std::string& format : section.formats) formats += " " + format;
+    add("m=", section.media, " 0 ", section.protocol, formats);
+    add("c=IN IP4 0.0.0.0");
+    add("a=inactive");
+    add("a=mid:", section.mid.view());
+  }
+
+  void media(const sdp::Section& section, const LinePlan& line) {
+    std::string formats;
+    for (const ChosenCodec& codec : line.codecs) {
+      formats += " " + std::to_string(codec.params.pt.value);
+      if (codec.params.rtx_pt) formats += " " + std::to_string(codec.params.rtx_pt->value);
+    }
+    add("m=", section.media, " 9 ", section.protocol, formats);
+    add("c=IN IP4 0.0.0.0");
+    const std::uint64_t kbps = transport_.max_publish_bitrate_kbps;
+    if (line.use == Use::Publish && section.kind == rtp::MediaKind::Video && kbps != 0) {
+      add("b=AS:", kbps);
+      add("b=TIAS:", kbps * 1'000);
+    }
+    add("a=mid:", section.mid.view());
+    switch (line.use) {
+      case Use::Publish:
+        add("a=recvonly");
+        break;
+      case Use::Slot:
+        add("a=sendonly");
+        break;
+      case Use::Inactive:
+      case Use::Rejected:
+        add("a=inactive");
+        break;
+    }
+    add("a=rtcp-mux");
+    if (section.rtcp_rsize) add("a=rtcp-rsize");
+  }
+
+  void transport(bool with_candidates) {
+    add("a=ice-ufrag:", plan_.local.ufrag);
+    add("a=ice-pwd:", plan_.local.pwd);
+    add("a=fingerprint:", transport_.fingerprint);
+    add("a=setup:passive");
+    if (!with_candidates) return;
+    std::uint64_t rank = 0;
+    for (const server::Candidate& candidate : transport_.candidates) {
+      // RFC 8445, section 5.1.2.1: type preference of a host, then our order, component 1.
+      const std::uint64_t priority = (126U << 24) | ((65'535U - rank) << 8) | 255U;
+      ++rank;
+      add("a=candidate:", rank, " 1 udp ", priority, " ", candidate.ip, " ",
+          std::uint64_t{candidate.port}, " typ host");
+    }
+    add("a=end-of-candidates");
+  }
+
+  void codecs(const sdp::Section& section, const LinePlan& line) {
+    for (const ChosenCodec& chosen : line.codecs) {
+      const sdp::Codec& codec = section.codecs[chosen.index];
+      rtpmap(codec);
+      for (const std::string_view feedback : chosen.feedback) {
+        add("a=rtcp-fb:", std::uint64_t{codec.pt.value}, " ", feedback);
+      }
+      // Repeating the offer's parameters is right for all codecs we take: levels of H.264 may
+      // differ by direction when both sides say so, the others describe what one may send.
+      if (!codec.fmtp.empty()) add("a=fmtp:", std::uint64_t{codec.pt.value}, " ", codec.fmtp);
+      if (!chosen.rtx) continue;
+      const sdp::Codec& rtx = section.codecs[*chosen.rtx];
+      rtpmap(rtx);
+      add("a=fmtp:", std::uint64_t{rtx.pt.value}, " ", rtx.fmtp);
+    }
+    for (const std::size_t index : line.extensions.indexes) {
+      const sdp::HeaderExtension& extension = section.extensions[index];
+      std::string_view direction;
+      if (extension.direction == sdp::Direction::SendOnly) direction = "/recvonly";
+      if (extension.direction == sdp::Direction::RecvOnly) direction = "/sendonly";
+      add("a=extmap:", std::uint64_t{extension.id}, direction, " ", extension.uri);
+    }
+  }
+
+  void rtpmap(const sdp::Codec& codec) {
+    std::string channels;
+    if (codec.channels > 1) channels = "/" + std::to_string(codec.channels);
+    add("a=rtpmap:", std::uint64_t{codec.pt.value}, " ", codec.name, "/",
+        std::uint64_t{codec.clock_rate_hz}, channels);
+  }
+
+  void publish(const sdp::Section& section) {
+    if (section.simulcast_send.empty()) return;
+    std::string list;
+    for (const rtp::Rid& rid : section.simulcast_send) {
+      add("a=rid:", rid.view(), " recv");
+      list += (list.empty() ? "" : ";") + std::string(rid.view());
+    }
+    add("a=simulcast:recv ", list);
+  }
+
+  // Audio slot i and video slot i share a stream id, so that a browser keeps them in sync.
+  void slot(const sdp::Section& section, const LinePlan& line) {
+    const std::string stream = "slot-" + std::to_string(line.slot_index);
+    const bool audio = section.kind == rtp::MediaKind::Audio;
+    const bool has_rtx =
+        std::any_of(line.codecs.begin(), line.codecs.end(),
+                    [](const ChosenCodec& codec) { return codec.rtx.has_value(); });
+    add("a=msid:", stream, " ", stream, audio ? "-a" : "-v");
+    if (has_rtx) {
+      add("a=ssrc-group:FID ", std::uint64_t{line.ssrc.value}, " ",
+          std::uint64_t{line.rtx_ssrc.value});
+    }
+    add("a=ssrc:", std::uint64_t{line.ssrc.value}, " cname:", plan_.cname);
+    if (has_rtx) add("a=ssrc:", std::uint64_t{line.rtx_ssrc.value}, " cname:", plan_.cname);
+  }
+
+  const sdp::Offer& offer_;
+  const Plan& plan_;
+  const AnswerTransport& transport_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string write_answer(const sdp::Offer& offer, const Plan& plan,
+                         const AnswerTransport& transport) {
+  return Writer(offer, plan, transport).write();
+}
+
+}  // namespace parley::control

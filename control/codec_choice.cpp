@@ -1,0 +1,169 @@
+#include "control/codec_choice.h"
+
+#include <algorithm>
+#include <array>
+
+#include "control/sdp_text.h"
+
+namespace parley::control {
+namespace {
+
+using sdp::equal_ignoring_case;
+using sdp::fmtp_value;
+
+std::optional<std::uint32_t> hex6(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (text.size() != 6 || error != std::errc{} || end != text.data() + 6) return std::nullopt;
+  return value;
+}
+
+// RFC 6184, section 8.1. Without a profile-level-id it is Baseline at level 1.
+bool read_h264(const sdp::Codec& codec, server::CodecParams& params) {
+  const auto profile = hex6(fmtp_value(codec.fmtp, "profile-level-id").value_or("42000a"));
+  const std::string_view mode = fmtp_value(codec.fmtp, "packetization-mode").value_or("0");
+  if (!profile || (mode != "0" && mode != "1")) return false;
+  const std::uint32_t profile_idc = *profile >> 16;
+  if (profile_idc != 0x42 && profile_idc != 0x4d && profile_idc != 0x64) return false;
+  params.codec = rtp::Codec::H264;
+  params.h264_profile = *profile;
+  params.packetization_mode = mode == "1" ? 1 : 0;
+  return true;
+}
+
+bool read_codec(const sdp::Codec& codec, rtp::MediaKind kind, server::CodecParams& params) {
+  params.pt = codec.pt;
+  params.clock_rate_hz = codec.clock_rate_hz;
+  if (kind == rtp::MediaKind::Audio) {
+    params.codec = rtp::Codec::Opus;
+    return equal_ignoring_case(codec.name, "opus") && codec.clock_rate_hz == 48'000 &&
+           codec.channels == 2;  // RFC 7587, section 7: always /48000/2
+  }
+  if (codec.clock_rate_hz != 90'000) return false;
+  if (equal_ignoring_case(codec.name, "VP8")) {
+    params.codec = rtp::Codec::Vp8;
+    return true;
+  }
+  if (equal_ignoring_case(codec.name, "VP9")) {
+    params.codec = rtp::Codec::Vp9;
+    return fmtp_value(codec.fmtp, "profile-id").value_or("0") == "0";
+  }
+  if (equal_ignoring_case(codec.name, "AV1")) {
+    params.codec = rtp::Codec::Av1;
+    return fmtp_value(codec.fmtp, "profile").value_or("0") == "0";
+  }
+  return equal_ignoring_case(codec.name, "H264") && read_h264(codec, params);
+}
+
+std::optional<std::size_t> rtx_of(const sdp::Section& section, const sdp::Codec& codec) {
+  const std::string apt = std::to_string(codec.pt.value);
+  for (std::size_t i = 0; i < section.codecs.size(); ++i) {
+    const sdp::Codec& other = section.codecs[i];
+    if (equal_ignoring_case(other.name, "rtx") && other.clock_rate_hz == codec.clock_rate_hz &&
+        fmtp_value(other.fmtp, "apt") == apt) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+// Constrained Baseline (42e0..) and Baseline (4200..) in packetization mode 1: what every browser
+// and every phone decodes.
+bool is_common_h264(const server::CodecParams& params) {
+  return params.codec == rtp::Codec::H264 && params.packetization_mode == 1 &&
+         (params.h264_profile >> 16) == 0x42;
+}
+
+// Moves the H.264 entries within the places that H.264 has, the common ones to the front.
+void order_h264(std::vector<ChosenCodec>& codecs) {
+  std::vector<std::size_t> places;
+  std::vector<ChosenCodec> entries;
+  for (std::size_t i = 0; i < codecs.size(); ++i) {
+    if (codecs[i].params.codec != rtp::Codec::H264) continue;
+    places.push_back(i);
+    entries.push_back(codecs[i]);
+  }
+  std::stable_partition(entries.begin(), entries.end(),
+                        [](const ChosenCodec& c) { return is_common_h264(c.params); });
+  for (std::size_t i = 0; i < places.size(); ++i) codecs[places[i]] = std::move(entries[i]);
+}
+
+// What is useful in the direction of the m-line. Our own sending has no bandwidth estimation of
+// its own yet, so slots get no transport-cc numbers; timing experiments we do not read are left
+// out, they would cost bytes in every packet.
+bool is_useful(rtp::Extension extension, Purpose purpose, bool av1_first) {
+  switch (extension) {
+    case rtp::Extension::AudioLevel:
+    case rtp::Extension::Mid:
+    case rtp::Extension::VideoOrientation:
+    case rtp::Extension::PlayoutDelay:
+    case rtp::Extension::ContentType:
+    case rtp::Extension::ColorSpace:
+    case rtp::Extension::AbsCaptureTime:
+      return true;
+    case rtp::Extension::TransportCc:
+    case rtp::Extension::Rid:
+    case rtp::Extension::RepairedRid:
+      return purpose == Purpose::Receive;
+    // Needed for AV1 only. Of other codecs it would have to be rewritten at each layer switch,
+    // and their receivers do very well without it.
+    case rtp::Extension::DependencyDescriptor:
+      return purpose == Purpose::Send || av1_first;
+    case rtp::Extension::AbsSendTime:
+    case rtp::Extension::TimeOffset:
+    case rtp::Extension::VideoTiming:
+    case rtp::Extension::LayersAllocation:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<ChosenCodec> choose_codecs(const sdp::Section& section, Purpose purpose) {
+  constexpr std::array<std::string_view, 4> kFeedback = {"transport-cc", "ccm fir", "nack",
+                                                         "nack pli"};
+  std::vector<ChosenCodec> chosen;
+  if (!section.kind) return chosen;
+  for (std::size_t i = 0; i < section.codecs.size(); ++i) {
+    ChosenCodec entry;
+    entry.index = i;
+    if (!read_codec(section.codecs[i], *section.kind, entry.params)) continue;
+    for (const std::string_view wanted : kFeedback) {
+      const auto& offered = section.codecs[i].feedback;
+      if (std::find(offered.begin(), offered.end(), wanted) == offered.end()) continue;
+      if (wanted == "transport-cc" && purpose == Purpose::Send) continue;
+      if (wanted == "transport-cc") entry.params.transport_cc = true;
+      if (wanted == "nack") entry.params.nack = true;
+      if (wanted == "nack pli") entry.params.pli = true;
+      entry.feedback.push_back(wanted);
+    }
+    entry.rtx = rtx_of(section, section.codecs[i]);
+    if (entry.rtx) entry.params.rtx_pt = section.codecs[*entry.rtx].pt;
+    chosen.push_back(std::move(entry));
+  }
+  order_h264(chosen);
+  return chosen;
+}
+
+ChosenExtensions choose_extensions(const sdp::Section& section, Purpose purpose,
+                                   const std::vector<ChosenCodec>& codecs,
+                                   bool extmap_allow_mixed) {
+  const bool av1_first = !codecs.empty() && codecs.front().params.codec == rtp::Codec::Av1;
+  ChosenExtensions chosen;
+  for (std::size_t i = 0; i < section.extensions.size(); ++i) {
+    const sdp::HeaderExtension& offered = section.extensions[i];
+    const auto extension = rtp::extension_of(offered.uri);
+    if (!extension || !is_useful(*extension, purpose, av1_first)) continue;
+    // RFC 8285: 15 is reserved in the one-byte form, ids above 14 need the two-byte form.
+    if (offered.id == 15 || offered.id > 255 || (offered.id > 14 && !extmap_allow_mixed)) continue;
+    if (chosen.map.id(*extension) != 0) continue;  // offered twice: the first counts
+    const sdp::Direction direction = offered.direction.value_or(sdp::Direction::SendRecv);
+    if (purpose == Purpose::Receive ? !sdp::sends(direction) : !sdp::receives(direction)) continue;
+    chosen.map.set(*extension, static_cast<std::uint8_t>(offered.id));
+    chosen.indexes.push_back(i);
+  }
+  return chosen;
+}
+
+}  // namespace parley::control

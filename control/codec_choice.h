@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "control/sdp.h"
+#include "server/api.h"
+
+namespace parley::control {
+
+// Which of an m-line's codecs and header extensions parley takes. Pure functions of the offer:
+// the answer repeats what they choose, and the worker is told the same.
+
+enum class Purpose : std::uint8_t {
+  Receive,  // the client sends, we receive
+  Send,     // a slot: we send, the client receives
+};
+
+struct ChosenCodec {
+  std::size_t index = 0;           // into Section::codecs
+  std::optional<std::size_t> rtx;  // likewise: its a=fmtp says apt=<pt>
+  std::vector<std::string_view> feedback;
+  server::CodecParams params;
+};
+// In the client's order of preference, H.264 with the profiles that everybody decodes first.
+// Left out: red, ulpfec and flexfec (a browser that may use RED wraps all its video in it), other
+// profiles, everything that is not Opus, VP8, H.264, VP9 or AV1.
+[[nodiscard]] std::vector<ChosenCodec> choose_codecs(const sdp::Section& section, Purpose purpose);
+
+struct ChosenExtensions {
+  std::vector<std::size_t> indexes;  // into Section::extensions
+  rtp::ExtensionMap map;
+};
+[[nodiscard]] ChosenExtensions choose_extensions(const sdp::Section& section, Purpose purpose,
+                                                 const std::vector<ChosenCodec>& codecs,
+                                                 bool extmap_allow_mixed);
+
+}  // namespace parley::control
