@@ -27,9 +27,18 @@ constexpr std::uint8_t kChangeCipherSpec = 20;
 constexpr std::uint8_t kAlert = 21;
 constexpr std::uint8_t kHandshake = 22;
 constexpr std::uint8_t kFatal = 2;
-// The first byte of a handshake message or of any fragment of one (section 4.2.2).
+//  struct {                      (section 4.2.2)
+//    HandshakeType msg_type;     1 byte
+//    uint24 length;              3
+//    uint16 message_seq;         2
+//    uint24 fragment_offset;     3
+//    uint24 fragment_length;     3
+//    body or a fragment of it    for a ClientHello: version (2), random (32), ...
+//  } Handshake;
+constexpr std::size_t kHandshakeHeader = 12;
 constexpr std::uint8_t kClientHello = 1;
 constexpr std::uint8_t kServerHello = 2;
+constexpr std::size_t kRandomAt = kHandshakeHeader + 2;
 // A tag and one byte: less is no record of any of our ciphers, and such have hurt OpenSSL.
 constexpr std::size_t kMinProtected = 17;
 
@@ -60,7 +69,6 @@ Dtls::Dtls(const DtlsContext& context, DtlsRole role, std::vector<Fingerprint> e
 Dtls::~Dtls() = default;
 
 void Dtls::begin_attempt() {
-  ++attempts_;
   handshake_bytes_ = handshake_datagrams_ = early_records_ = 0;
   flights_ = 0;
   resend_at_.reset();
@@ -86,7 +94,8 @@ void Dtls::begin_attempt() {
 // it shall not make us send a fatal alert to the real client, whose hello will come again.
 void Dtls::fail_attempt(Failure why) {
   failure_ = why;
-  if (role_ == DtlsRole::Server && why == Failure::DtlsFailed && attempts_ < kMaxAttempts) {
+  if (role_ == DtlsRole::Server && why == Failure::DtlsFailed &&
+      ++failed_attempts_ < kMaxAttempts) {
     flight_.clear();
     next_out_ = 0;
     begin_attempt();
@@ -115,8 +124,8 @@ Dtls::State Dtls::on_datagram(rtp::Time now, rtp::ConstBytes datagram) {
     handshake_bytes_ += datagram.size();
   }
   const int flights_before = flights_;
-  const bool repeated = admit(datagram);
-  if (admitted_size_ > 0) {
+  const bool repeated = admit(now, datagram);
+  if (admitted_size_ > 0 && ssl_) {
     incoming_ = rtp::ConstBytes(admitted_).first(admitted_size_);
     if (handshaking) {
       handshake(now);
@@ -131,7 +140,7 @@ Dtls::State Dtls::on_datagram(rtp::Time now, rtp::ConstBytes datagram) {
 }
 
 // Copies the records that OpenSSL may see into admitted_. True if the peer repeats its last flight.
-bool Dtls::admit(rtp::ConstBytes datagram) {
+bool Dtls::admit(rtp::Time now, rtp::ConstBytes datagram) {
   admitted_size_ = 0;
   bool repeated = false;
   while (datagram.size() > kRecordHeader) {
@@ -139,7 +148,7 @@ bool Dtls::admit(rtp::ConstBytes datagram) {
     if (datagram.size() < size) break;
     const rtp::ConstBytes record = datagram.first(size);
     datagram = datagram.subspan(size);
-    const Verdict verdict = judge(record);
+    const Verdict verdict = judge(now, record);
     repeated |= verdict == Verdict::Repeated;
     if (verdict != Verdict::Admit) {
       dropped_ += verdict == Verdict::Drop ? 1 : 0;
@@ -153,7 +162,7 @@ bool Dtls::admit(rtp::ConstBytes datagram) {
   return repeated;
 }
 
-Dtls::Verdict Dtls::judge(rtp::ConstBytes record) {
+Dtls::Verdict Dtls::judge(rtp::Time now, rtp::ConstBytes record) {
   const std::uint8_t type = record[0];
   const std::uint16_t epoch = rtp::load16(record, 3);
   const std::size_t length = record.size() - kRecordHeader;
@@ -171,7 +180,7 @@ Dtls::Verdict Dtls::judge(rtp::ConstBytes record) {
     const bool useful = type == kHandshake || type == kAlert;
     return useful && ++early_records_ <= kMaxEarlyRecords ? Verdict::Admit : Verdict::Drop;
   }
-  if (type == kHandshake) return judge_handshake(record.subspan(kRecordHeader));
+  if (type == kHandshake) return judge_handshake(now, record.subspan(kRecordHeader));
   if (type == kChangeCipherSpec && flights_ > 0) return Verdict::Admit;
   if (type == kAlert && role_ == DtlsRole::Client) return Verdict::Admit;
   if (type == kAlert && length >= 1 && record[kRecordHeader] == kFatal) {
@@ -180,14 +189,42 @@ Dtls::Verdict Dtls::judge(rtp::ConstBytes record) {
   return Verdict::Drop;
 }
 
-Dtls::Verdict Dtls::judge_handshake(rtp::ConstBytes fragment) const noexcept {
-  if (fragment.empty()) return Verdict::Drop;
+Dtls::Verdict Dtls::judge_handshake(rtp::Time now, rtp::ConstBytes fragment) {
+  if (fragment.size() < kHandshakeHeader) return Verdict::Drop;
+  const auto load24 = [&](std::size_t at) {
+    return std::size_t{fragment[at]} << 16 | rtp::load16(fragment, at + 1);
+  };
+  const std::size_t length = load24(1);
+  const std::size_t offset = load24(6);
+  const std::size_t size = load24(9);
+  // Fragments that lie, or are empty, or of a message that nobody needs: OpenSSL would take some
+  // of them for the end of the handshake.
+  if (length > kMaxHandshakeMessage || offset + size > length || (size == 0 && length > 0) ||
+      size > fragment.size() - kHandshakeHeader) {
+    return Verdict::Drop;
+  }
   const std::uint8_t message = fragment[0];
   if (role_ == DtlsRole::Client) {
     return message == kServerHello && flights_ >= 2 ? Verdict::Repeated : Verdict::Admit;
   }
-  if (flights_ == 0) return message == kClientHello ? Verdict::Admit : Verdict::Drop;
-  return message == kClientHello ? Verdict::Repeated : Verdict::Admit;
+  if (message == kClientHello) return judge_hello(now, fragment);
+  return flights_ > 0 ? Verdict::Admit : Verdict::Drop;
+}
+
+Dtls::Verdict Dtls::judge_hello(rtp::Time now, rtp::ConstBytes fragment) {
+  const bool first = rtp::load16(fragment, 6) == 0 && fragment[8] == 0;  // offset 0
+  if (!first || fragment.size() < kRandomAt + hello_random_.size()) {
+    return flights_ > 0 ? Verdict::Drop : Verdict::Admit;
+  }
+  const rtp::ConstBytes random = fragment.subspan(kRandomAt, hello_random_.size());
+  if (flights_ > 0) {
+    if (std::equal(random.begin(), random.end(), hello_random_.begin())) return Verdict::Repeated;
+    if (now - last_made_ < kTakeOver) return Verdict::Drop;
+    begin_attempt();
+    if (!ssl_) return Verdict::Drop;
+  }
+  std::copy(random.begin(), random.end(), hello_random_.begin());
+  return Verdict::Admit;
 }
 
 void Dtls::handshake(rtp::Time now) {
@@ -196,7 +233,7 @@ void Dtls::handshake(rtp::Time now) {
   const int done = SSL_do_handshake(ssl_.get());
   if (flight_open_) {
     ++flights_;
-    last_sent_ = now;
+    last_made_ = last_sent_ = now;
     retry_ = kFirstRetry;
     resend_at_ = now + retry_;
     flight_open_ = false;

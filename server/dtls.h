@@ -51,6 +51,10 @@ class Dtls {
   static constexpr rtp::Duration kFirstRetry{100'000};  // doubles up to kMaxRetry
   static constexpr rtp::Duration kMaxRetry{1'000'000};
   static constexpr rtp::Duration kMinResend{50'000};  // between answers to repeated flights
+  // A ClientHello with another random takes over only if our answer to the one before has been
+  // waiting for so long, so that a late or forged one does not disturb a handshake in progress.
+  static constexpr rtp::Duration kTakeOver{500'000};
+  static constexpr std::size_t kMaxHandshakeMessage = 16'384;
 
   enum class State : std::uint8_t { Handshaking, Connected, Failed, Closed };
   enum class Failure : std::uint8_t { None, FingerprintMismatch, DtlsFailed, NoSrtpProfile };
@@ -96,9 +100,10 @@ class Dtls {
 
   void begin_attempt();
   void fail_attempt(Failure why);
-  [[nodiscard]] Verdict judge(rtp::ConstBytes record);
-  [[nodiscard]] Verdict judge_handshake(rtp::ConstBytes fragment) const noexcept;
-  [[nodiscard]] bool admit(rtp::ConstBytes datagram);
+  [[nodiscard]] bool admit(rtp::Time now, rtp::ConstBytes datagram);
+  [[nodiscard]] Verdict judge(rtp::Time now, rtp::ConstBytes record);
+  [[nodiscard]] Verdict judge_handshake(rtp::Time now, rtp::ConstBytes fragment);
+  [[nodiscard]] Verdict judge_hello(rtp::Time now, rtp::ConstBytes fragment);
   void handshake(rtp::Time now);
   void finish();
   void read_alerts();
@@ -113,10 +118,11 @@ class Dtls {
   std::unique_ptr<ssl_st, Free> ssl_;
   State state_ = State::Handshaking;
   Failure failure_ = Failure::None;
-  int attempts_ = 0;
+  int failed_attempts_ = 0;
   std::size_t handshake_bytes_ = 0;
   std::size_t handshake_datagrams_ = 0;
   std::size_t early_records_ = 0;
+  std::array<std::uint8_t, 32> hello_random_{};  // of the ClientHello of this attempt
   std::uint64_t dropped_ = 0;
   rtp::ConstBytes incoming_;  // what the BIO gives OpenSSL next; only during a call
   std::array<std::uint8_t, kMaxDatagram> admitted_{};
@@ -126,6 +132,7 @@ class Dtls {
   int flights_ = 0;                                // made in this attempt
   std::size_t next_out_ = 0;                       // first of flight_ not polled yet
   std::optional<rtp::Time> resend_at_;
+  rtp::Time last_made_;
   rtp::Time last_sent_;
   rtp::Duration retry_ = kFirstRetry;
   std::optional<SrtpKeys> keys_;
