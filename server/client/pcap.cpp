@@ -10,6 +10,8 @@ namespace {
 using rtp::ConstBytes;
 
 constexpr std::size_t kMaxFile = 64u << 20;
+// Some 35,000 years: what a file says about time must not overflow our sums.
+constexpr std::uint64_t kMaxTimeUs = (std::uint64_t{1} << 60) - 1;
 constexpr std::uint32_t kPcapMagic = 0xA1B2C3D4;
 constexpr std::uint32_t kPcapNanoMagic = 0xA1B23C4D;
 constexpr std::uint32_t kSectionHeader = 0x0A0D0D0A;
@@ -64,20 +66,25 @@ std::optional<CapturedDatagram> udp_of(ConstBytes frame, std::uint32_t link) {
   return datagram;
 }
 
-// Collects datagrams and sets the first one's time to zero.
+// Collects datagrams and sets the first one's time to zero. A clock that is set back goes on where
+// it was: captures made from a log that leaves out the hour have that.
 class Collector {
  public:
   void add(std::int64_t us, ConstBytes frame, std::uint32_t link) {
-    if (!first_us_) first_us_ = us;
+    if (!last_us_) shift_us_ = -us;
+    if (last_us_ && us + kSetBackUs < *last_us_) shift_us_ += *last_us_ - us;
+    last_us_ = us;
     auto datagram = udp_of(frame, link);
     if (!datagram) return;
-    datagram->at = rtp::Duration(us - *first_us_);
+    datagram->at = rtp::Duration(us + shift_us_);
     datagrams_.push_back(std::move(*datagram));
   }
   std::vector<CapturedDatagram> take() { return std::move(datagrams_); }
 
  private:
-  std::optional<std::int64_t> first_us_;
+  static constexpr std::int64_t kSetBackUs = 1'000'000;  // less is packets out of order
+  std::optional<std::int64_t> last_us_;
+  std::int64_t shift_us_ = 0;
   std::vector<CapturedDatagram> datagrams_;
 };
 
@@ -159,7 +166,8 @@ tl::expected<std::vector<CapturedDatagram>, PcapError> parse_ng(ConstBytes file)
       const std::uint64_t ticks = std::uint64_t{block.at(12)} << 32 | block.at(16);
       const auto rate = static_cast<std::uint64_t>(interfaces[id].ticks_per_s);
       const std::uint64_t us = ticks / rate * 1'000'000 + ticks % rate * 1'000'000 / rate;
-      collector.add(static_cast<std::int64_t>(us), rest.subspan(28, captured), interfaces[id].link);
+      collector.add(static_cast<std::int64_t>(us & kMaxTimeUs), rest.subspan(28, captured),
+                    interfaces[id].link);
     }
     rest = rest.subspan(size);
   }
