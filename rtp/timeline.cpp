@@ -25,13 +25,16 @@ std::uint32_t Timeline::ticks(Duration duration) const noexcept {
 void Timeline::restart(const Moment& moment) noexcept {
   std::uint32_t out = first_.value;
   if (last_) {
-    const Duration passed = moment.capture && last_->capture ? *moment.capture - *last_->capture
-                                                             : moment.arrival - last_->arrival;
-    out = last_->out.value + std::max(ticks(std::max(passed, Duration{0})), std::uint32_t{1});
+    out = moment.capture && last_->capture
+              ? last_->out.value + ticks(*moment.capture - *last_->capture)
+              : beginning_.out.value + ticks(moment.arrival - beginning_.arrival);
+    if (difference(RtpTimestamp{out}, last_->out) <= 0) out = last_->out.value + 1;
   }
   offset_ = out - moment.timestamp.value;
-  last_ = Last{RtpTimestamp{out}, moment.arrival, moment.capture};
-  fastest_ = *last_;
+  const Last now{RtpTimestamp{out}, moment.arrival, moment.capture};
+  if (!last_) beginning_ = now;
+  last_ = now;
+  fastest_ = now;
 }
 
 RtpTimestamp Timeline::convert(RtpTimestamp source) const noexcept {

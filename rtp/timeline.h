@@ -9,7 +9,8 @@ namespace parley::rtp {
 
 // The RTP timestamps of one slot over all sources it ever shows. Within a source the publisher's
 // steps are kept exactly; where the source changes, the time between the two pictures decides: by
-// capture time where both are known, else by arrival. It never goes backwards at a change.
+// capture time where both are known, else by arrival since the slot's beginning, so that the delay
+// of single packets never adds up over many changes. It never goes backwards at a change.
 class Timeline {
  public:
   Timeline(std::uint32_t clock_rate_hz, RtpTimestamp first) noexcept
@@ -44,6 +45,7 @@ class Timeline {
     std::optional<Time> capture;
   };
   std::optional<Last> last_;  // the latest by timestamp
+  Last beginning_{};          // of the slot
   // Sender reports without capture times: the fastest packet of this source is the least delayed.
   Last fastest_{};
 };
