@@ -30,8 +30,8 @@ class RtpPlayer {
     std::map<std::uint32_t, Stream> streams;
     // Id of the transport-cc header extension, whose numbers are written anew; 0: left alone.
     std::uint8_t transport_cc = 0;
-    rtp::Duration round_gap{
-        33'000};  // between the last packet of a round and the first of the next
+    // Between the last packet of a round and the first of the next.
+    rtp::Duration round_gap{33'000};
   };
 
   RtpPlayer(std::vector<CapturedDatagram> capture, Options options);

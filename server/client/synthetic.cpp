@@ -37,7 +37,8 @@ class ExtensionBlock {
  public:
   void add(std::uint8_t id, ConstBytes value) {
     if (id == 0 || value.empty() || size_ + 1 + value.size() > bytes_.size()) return;
-    bytes_[size_++] = static_cast<std::uint8_t>(id << 4 | (value.size() - 1));
+    const std::size_t head = std::size_t{id} << 4 | (value.size() - 1);
+    bytes_[size_++] = static_cast<std::uint8_t>(head);
     std::copy(value.begin(), value.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(size_));
     size_ += value.size();
   }
