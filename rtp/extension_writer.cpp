@@ -57,7 +57,7 @@ std::size_t ExtensionWriter::finish() noexcept {
       const std::uint8_t id = out_[from];
       const std::size_t size = out_[from + 1];
       const Bytes data = out_.subspan(from + 2, size);
-      out_[to] = static_cast<std::uint8_t>(id << 4 | (size - 1));
+      out_[to] = static_cast<std::uint8_t>(unsigned{id} << 4 | (size - 1));
       std::copy(data.begin(), data.end(), out_.subspan(to + 1).begin());
       from += 2 + size;
       to += 1 + size;

@@ -1,0 +1,84 @@
+// The first byte chooses the codec, the rest is its RTP payload.
+#include "rtp/payload.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <vector>
+
+#include "rtp/av1.h"
+#include "rtp/h264.h"
+#include "rtp/opus.h"
+#include "rtp/red.h"
+#include "rtp/vp9.h"
+
+using namespace parley::rtp;
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+void check_vp8(const Vp8Descriptor& d, std::vector<std::uint8_t> payload) {
+  require(d.size < payload.size());
+  const Vp8Numbers numbers{0x5a5a, 0xa5, 0x15};
+  rewrite(d, numbers, payload);
+  const auto again = Vp8Descriptor::parse(payload);
+  require(again && again->size == d.size && again->key_frame == d.key_frame);
+  require(again->temporal_id == d.temporal_id && again->layer_sync == d.layer_sync);
+  if (d.has_picture_id()) {
+    require(again->picture_id == (numbers.picture_id & (d.picture_id_long ? 0x7fff : 0x7f)));
+  }
+  if (d.has_tl0_picture_index()) require(again->tl0_picture_index == numbers.tl0_picture_index);
+  if (d.has_key_index) require(again->key_index == numbers.key_index);
+}
+
+void walk(Codec codec, ConstBytes payload) {
+  switch (codec) {
+    case Codec::Opus:
+      if (const auto packet = OpusPacket::parse(payload)) require(packet->samples() <= 5760);
+      break;
+    case Codec::Red:
+      if (auto red = RedReader::parse(payload)) {
+        std::size_t blocks = 0;
+        while (red->next()) ++blocks;
+        require(blocks >= 1 && blocks <= RedReader::kMaxBlocks);
+      }
+      break;
+    case Codec::Vp9:
+      if (const auto d = Vp9Descriptor::parse(payload)) require(d->size < payload.size());
+      break;
+    case Codec::H264: {
+      std::size_t bytes = 0;
+      for (H264Reader reader(payload); const auto nal = reader.next();)
+        bytes += nal->body.size() + 1;
+      require(bytes <= payload.size());
+      (void)h264_sps_resolution(payload);
+      break;
+    }
+    case Codec::Av1: {
+      std::size_t bytes = 0;
+      for (Av1Reader reader(payload); const auto obu = reader.next();) bytes += obu->data.size();
+      require(bytes <= payload.size());
+      (void)av1_sequence_resolution(payload);
+      break;
+    }
+    case Codec::Vp8:
+    case Codec::H265:
+      break;
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0) return 0;
+  const auto codec = static_cast<Codec>(data[0] % 7);
+  const std::vector<std::uint8_t> payload(data + 1, data + size);
+  const auto info = describe(codec, payload);
+  require(!info || !payload.empty());
+  if (info && info->vp8) check_vp8(*info->vp8, payload);
+  walk(codec, payload);
+  return 0;
+}
