@@ -48,6 +48,7 @@ class ParticipantRecording {
   void finish();
 
   [[nodiscard]] bool has_tracks() const noexcept { return !readers_.empty(); }
+  [[nodiscard]] std::size_t tracks() const noexcept { return readers_.size(); }
   [[nodiscard]] std::uint64_t packets() const noexcept { return packets_; }
   [[nodiscard]] std::uint64_t overflows() const noexcept;
   // The latest that arrived.

@@ -215,6 +215,7 @@ void Recorder::Impl::publish_stats() {
   now.packets = past_packets;
   now.dropped_ring = past_overflows;
   for (const auto& [id, entry] : running) {
+    now.active_tracks += entry.recording->tracks();
     now.packets += entry.recording->packets();
     now.dropped_ring += entry.recording->overflows();
   }

@@ -69,6 +69,7 @@ using RecorderEvent = std::variant<Completed, Failed>;
 
 struct RecorderStats {
   std::uint64_t active_recordings = 0;
+  std::uint64_t active_tracks = 0;
   std::uint64_t packets = 0;
   std::uint64_t dropped_ring = 0;   // ring from the worker was full
   std::uint64_t dropped_queue = 0;  // queue to the disk was full

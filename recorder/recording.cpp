@@ -45,7 +45,11 @@ void Recording::add_track(TrackInfo track, std::shared_ptr<rtp::Tap> tap) {
 }
 
 void Recording::remove_track(const std::string& track_id) {
-  for (const auto& participant : participants_) participant->remove_track(track_id);
+  for (const auto& participant : participants_) {
+    participant->remove_track(track_id);
+    // Who shows nothing any more has a finished file; the next track begins another.
+    if (!participant->has_tracks()) participant->finish();
+  }
 }
 
 std::size_t Recording::drain() {
@@ -53,8 +57,7 @@ std::size_t Recording::drain() {
   for (const auto& participant : participants_) {
     count += participant->drain();
     latest_ = std::max(latest_, participant->latest());
-    // Who shows nothing any more has a finished file; the next track begins another.
-    if (!participant->has_tracks()) participant->finish();
+    if (!participant->has_tracks()) participant->finish();  // the publisher's side ended them
   }
   return count;
 }
@@ -79,6 +82,12 @@ std::optional<DiskError> Recording::failure() const {
     return DiskError{"disk_slow", "the disk fell behind by more than recording.queue_bytes"};
   }
   return std::nullopt;
+}
+
+std::size_t Recording::tracks() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& participant : participants_) sum += participant->tracks();
+  return sum;
 }
 
 std::uint64_t Recording::packets() const noexcept {

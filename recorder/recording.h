@@ -27,6 +27,7 @@ class Recording {
   // Why it cannot go on: the disk's fault, or ours for being too fast for it.
   [[nodiscard]] std::optional<DiskError> failure() const;
   [[nodiscard]] const std::string& id() const noexcept { return info_.recording_id; }
+  [[nodiscard]] std::size_t tracks() const noexcept;
   [[nodiscard]] std::uint64_t packets() const noexcept;
   [[nodiscard]] std::uint64_t overflows() const noexcept;
 

@@ -66,7 +66,7 @@ void TrackClock::on_report(rtp::NtpTime ntp, rtp::RtpTimestamp timestamp, Time a
   Duration best = Duration::max();
   for (const Duration c : publisher_->corrections()) {
     const Duration delay = arrived - (reported + c);
-    const Duration mapping = reported + c + std::min(known.value_or(delay), delay) - media;
+    const Duration mapping = reported + c + known.value_or(delay) - media;
     const Duration error = std::chrono::abs(mapping - offset_);
     if (error < best) {
       best = error;

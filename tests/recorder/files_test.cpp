@@ -14,7 +14,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr rtp::Duration kLength{seconds{12}};
+constexpr rtp::Duration kLength{seconds{12}};  // twice the length of a capture
 
 Script camera_script(const VideoSource& source, rtp::Time until = kStart + kLength) {
   return with_reports(video(source, kStart, until), 90'000, milliseconds{30});
