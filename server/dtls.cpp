@@ -57,6 +57,22 @@ const EVP_MD* digest_of(HashAlgorithm algorithm) noexcept {
 // OpenSSL's own timer, out of reach: an hour in microseconds.
 unsigned int never(SSL*, unsigned int) { return 3'600'000'000U; }
 
+// Records in clear get numbers of our own: no tag covers them, and the handshake messages inside
+// have their own. On the way in, because OpenSSL takes a number that it has seen, or a much lower
+// one, for a replay, so that one forged record could shut out all that follow. On the way out,
+// because a flight sent again must not look like a replay, nor that of a new attempt.
+void number_clear_records(rtp::Bytes datagram, std::uint32_t& next) noexcept {
+  while (datagram.size() >= kRecordHeader) {
+    const std::size_t size = kRecordHeader + rtp::load16(datagram, 11);
+    if (datagram.size() < size) return;
+    if (rtp::load16(datagram, 3) == 0) {
+      rtp::store16(datagram, 5, 0);
+      rtp::store32(datagram, 7, next++);
+    }
+    datagram = datagram.subspan(size);
+  }
+}
+
 }  // namespace
 
 void Dtls::Free::operator()(ssl_st* ssl) const noexcept { SSL_free(ssl); }
@@ -70,6 +86,7 @@ Dtls::~Dtls() = default;
 
 void Dtls::begin_attempt() {
   handshake_bytes_ = handshake_datagrams_ = early_records_ = 0;
+  clear_records_in_ = 0;
   flights_ = 0;
   resend_at_.reset();
   ssl_.reset(SSL_new(context_.get()));
@@ -154,8 +171,9 @@ bool Dtls::admit(rtp::Time now, rtp::ConstBytes datagram) {
       dropped_ += verdict == Verdict::Drop ? 1 : 0;
       continue;
     }
-    std::copy(record.begin(), record.end(),
-              admitted_.begin() + static_cast<std::ptrdiff_t>(admitted_size_));
+    const rtp::Bytes copy = rtp::Bytes(admitted_).subspan(admitted_size_, size);
+    std::copy(record.begin(), record.end(), copy.begin());
+    number_clear_records(copy, clear_records_in_);
     admitted_size_ += size;
   }
   if (!datagram.empty()) ++dropped_;
@@ -325,9 +343,13 @@ void Dtls::wrote(rtp::ConstBytes datagram) {
     return;
   }
   flight_.emplace_back(datagram.begin(), datagram.end());
+  number_clear_records(flight_.back(), clear_records_out_);
 }
 
 void Dtls::resend(rtp::Time now) {
+  for (std::vector<std::uint8_t>& datagram : flight_) {
+    number_clear_records(datagram, clear_records_out_);
+  }
   next_out_ = 0;
   last_sent_ = now;
 }

@@ -122,6 +122,8 @@ class Dtls {
   std::size_t handshake_bytes_ = 0;
   std::size_t handshake_datagrams_ = 0;
   std::size_t early_records_ = 0;
+  std::uint32_t clear_records_in_ = 0;           // admitted in this attempt
+  std::uint32_t clear_records_out_ = 0;          // in all attempts
   std::array<std::uint8_t, 32> hello_random_{};  // of the ClientHello of this attempt
   std::uint64_t dropped_ = 0;
   rtp::ConstBytes incoming_;  // what the BIO gives OpenSSL next; only during a call
