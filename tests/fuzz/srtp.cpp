@@ -1,0 +1,47 @@
+#include "server/srtp.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <vector>
+
+namespace {
+
+using namespace parley;
+
+server::SrtpKeys keys(server::SrtpProfile profile) {
+  const std::vector<std::uint8_t> key(server::key_size(profile), 0x42);
+  const std::vector<std::uint8_t> salt(server::salt_size(profile), 0x24);
+  return {profile, {key, salt}, {key, salt}};
+}
+
+}  // namespace
+
+// The first byte chooses the profile and the kind, the rest is a datagram. It must not open; and
+// what seals must open again to the same bytes.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0 || size > 1'500) return 0;
+  constexpr std::array kProfiles = {server::SrtpProfile::AeadAes128Gcm,
+                                    server::SrtpProfile::AeadAes256Gcm,
+                                    server::SrtpProfile::AesCm128HmacSha1_80};
+  const server::SrtpKeys both = keys(kProfiles[data[0] % kProfiles.size()]);
+  const server::SrtpKind kind =
+      (data[0] & 0x80) != 0 ? server::SrtpKind::Rtcp : server::SrtpKind::Rtp;
+  auto session = server::SrtpSession::create(both);
+  if (!session) std::abort();
+  const std::vector<std::uint8_t> plain(data + 1, data + size);
+
+  std::vector<std::uint8_t> forged = plain;
+  server::Opener opener;
+  if (opener.open(*session, forged, kind) || session->inbound_streams() != 0) std::abort();
+
+  std::vector<std::uint8_t> buffer = plain;
+  buffer.resize(plain.size() + server::Sealer::kOverhead);
+  server::SealItem item{&*session, buffer, plain.size(), kind};
+  if (server::Sealer().seal({&item, 1}) == 0) return 0;
+  const auto opened = opener.open(*session, rtp::Bytes(buffer).first(item.size), kind);
+  if (!opened || *opened != plain.size()) std::abort();
+  if (!std::equal(plain.begin(), plain.end(), buffer.begin())) std::abort();
+  return 0;
+}
