@@ -52,15 +52,18 @@ struct AcceptWebSocket {
   std::string subprotocol;  // one of those the client offered, or empty
 };
 
-// Who answers. All are called on the loop's thread and may call back into the listener.
+// Who answers. All are called on the loop's thread and may call back into the listener, but may not
+// destroy it.
 struct ListenerHandlers {
   // Answer now or later with Listener::respond (within its deadline, else 503 is sent for you).
   std::function<void(ConnectionId, const HttpRequest&)> on_request;
-  // A WebSocket handshake that is in order (RFC 6455, section 4.2.1): accept or refuse.
+  // A WebSocket handshake that is in order (RFC 6455, section 4.2.1): accept or refuse. `send`
+  // works from the return on.
   std::function<tl::expected<AcceptWebSocket, HttpResponse>(ConnectionId, const HttpRequest&)>
       on_upgrade;
   std::function<void(ConnectionId, std::string_view text)> on_message;
-  // After an accepted WebSocket has ended, once. 1006 when no close frame came.
+  // After an accepted WebSocket has ended, once: the peer's close code, else the one we closed
+  // with, else 1006.
   std::function<void(ConnectionId, std::uint16_t code)> on_close;
 };
 

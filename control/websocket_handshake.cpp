@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include "control/http_writer.h"
+
 namespace parley::control {
 namespace {
 
@@ -34,14 +36,6 @@ bool is_key(std::string_view key) {
   });
 }
 
-HttpResponse refusal(int status, std::string_view what) {
-  HttpResponse response;
-  response.status = status;
-  response.content_type = "text/plain; charset=utf-8";
-  response.body = std::string(what) + "\n";
-  return response;
-}
-
 }  // namespace
 
 std::string websocket_accept(std::string_view key) {
@@ -54,16 +48,18 @@ std::string websocket_accept(std::string_view key) {
 }
 
 tl::expected<void, HttpResponse> check_websocket_handshake(const HttpRequest& request) {
-  if (request.method != "GET") return tl::unexpected(refusal(405, "WebSocket begins with GET"));
+  if (request.method != "GET")
+    return tl::unexpected(plain_response(405, "WebSocket begins with GET"));
   const std::string* version = request.header("sec-websocket-version");
   if (version == nullptr || *version != "13") {
-    HttpResponse response = refusal(426, "WebSocket version 13 is needed");
+    HttpResponse response = plain_response(426, "WebSocket version 13 is needed");
     response.headers.emplace_back("Sec-WebSocket-Version", "13");
     return tl::unexpected(std::move(response));
   }
   const std::string* key = request.header("sec-websocket-key");
-  if (key == nullptr || !is_key(*key)) return tl::unexpected(refusal(400, "bad Sec-WebSocket-Key"));
-  if (!request.body.empty()) return tl::unexpected(refusal(400, "a handshake has no body"));
+  if (key == nullptr || !is_key(*key))
+    return tl::unexpected(plain_response(400, "bad Sec-WebSocket-Key"));
+  if (!request.body.empty()) return tl::unexpected(plain_response(400, "a handshake has no body"));
   return {};
 }
 
