@@ -1,0 +1,103 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <queue>
+#include <vector>
+
+#include "rtp/types.h"
+#include "server/address.h"
+
+namespace parley::sim {
+
+// Chance from a seed (splitmix64): the same run again for the same seed.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next() {
+    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+  }
+  bool chance(double probability) {
+    return static_cast<double>(next() >> 11) * 0x1p-53 < probability;
+  }
+  std::uint64_t below(std::uint64_t limit) { return next() % limit; }
+
+ private:
+  std::uint64_t state_;
+};
+
+struct Link {
+  double loss = 0;
+  double reorder = 0;           // so many of the packets take `reorder_delay` longer
+  rtp::Duration delay{10'000};  // one way
+  rtp::Duration jitter{0};      // evenly spread on top, later packets never overtake by it
+  rtp::Duration reorder_delay{15'000};
+  double duplicate = 0;
+};
+
+// Datagrams on their way, delivered in the order of their arrival on virtual time.
+class Network {
+ public:
+  struct InFlight {
+    rtp::Time at{};
+    std::uint64_t order = 0;  // equal times arrive in the order sent
+    bool to_server = false;
+    std::size_t peer = 0;  // index of the client at the other end
+    server::TransportAddress client{};
+    std::vector<std::uint8_t> bytes{};
+  };
+
+  explicit Network(std::uint64_t seed) : dice_(seed) {}
+
+  void send(rtp::Time now, const Link& link, InFlight datagram) {
+    ++sent_;
+    if (dice_.chance(link.loss)) {
+      ++lost_;
+      return;
+    }
+    rtp::Duration delay = link.delay;
+    if (link.jitter.count() > 0) {
+      delay += rtp::Duration(
+          static_cast<std::int64_t>(dice_.below(static_cast<std::uint64_t>(link.jitter.count()))));
+    }
+    if (dice_.chance(link.reorder)) delay += link.reorder_delay;
+    datagram.at = now + delay;
+    datagram.order = ++order_;
+    if (dice_.chance(link.duplicate)) {
+      InFlight twin = datagram;
+      twin.order = ++order_;
+      twin.at += rtp::Duration(500);
+      queue_.push(std::move(twin));
+    }
+    queue_.push(std::move(datagram));
+  }
+  [[nodiscard]] std::optional<rtp::Time> next() const {
+    if (queue_.empty()) return std::nullopt;
+    return queue_.top().at;
+  }
+  [[nodiscard]] std::optional<InFlight> poll(rtp::Time now) {
+    if (queue_.empty() || queue_.top().at > now) return std::nullopt;
+    InFlight datagram = queue_.top();
+    queue_.pop();
+    return datagram;
+  }
+  [[nodiscard]] std::uint64_t sent() const { return sent_; }
+  [[nodiscard]] std::uint64_t lost() const { return lost_; }
+
+ private:
+  struct Later {
+    bool operator()(const InFlight& a, const InFlight& b) const {
+      return a.at != b.at ? a.at > b.at : a.order > b.order;
+    }
+  };
+  Dice dice_;
+  std::uint64_t order_ = 0;
+  std::uint64_t sent_ = 0;
+  std::uint64_t lost_ = 0;
+  std::priority_queue<InFlight, std::vector<InFlight>, Later> queue_;
+};
+
+}  // namespace parley::sim

@@ -1,0 +1,219 @@
+#include <gtest/gtest.h>
+
+#include "tests/sim/sim.h"
+
+namespace parley::sim {
+namespace {
+
+using server::CloseReason;
+using server::Drop;
+
+struct Paths : ::testing::Test {
+  void start() {
+    a = &sim.add_peer({.audio_slots = 1, .video_slots = 1});
+    b = &sim.add_peer({.audio_slots = 1, .video_slots = 1});
+    sim.assign_all(*a);
+    sim.assign_all(*b);
+    ASSERT_TRUE(sim.connect_all());
+    sim.run_for(seconds(2));
+  }
+  Sim sim{31};
+  SimPeer* a = nullptr;
+  SimPeer* b = nullptr;
+};
+
+TEST_F(Paths, ANatRebindResumesWithinASecond) {
+  start();
+  a->address = a->address.with_port(61'234);
+  a->client.moved(sim.now);
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(3));
+  EXPECT_LE(a->video_slot(0).longest_pause(since), seconds(1));
+  EXPECT_LE(b->video_slot(0).longest_pause(since), seconds(1));
+  EXPECT_GT(a->video_slot(0).frames.back().at, sim.now - milliseconds(100));
+  EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+}
+
+TEST_F(Paths, AnIceRestartDoesNotInterrupt) {
+  start();
+  const rtp::Time since = sim.now;
+  a->restart_ice(sim.now);
+  sim.run_for(seconds(3));
+  EXPECT_LE(a->video_slot(0).longest_pause(since), milliseconds(100));
+  EXPECT_LE(b->video_slot(0).longest_pause(since), milliseconds(100));
+  EXPECT_TRUE(a->client.ice().nominated());
+  EXPECT_EQ(sim.counters.bad_commands.value(), 0U);
+}
+
+TEST_F(Paths, WhoIsSilentIsAwayThenGone) {
+  start();
+  a->silent = true;
+  const rtp::Time since = sim.now;
+  ASSERT_TRUE(
+      sim.run_until([&] { return !sim.events_of<server::PeerAway>().empty(); }, seconds(9)));
+  EXPECT_GE(sim.now - since, seconds(7));
+  ASSERT_TRUE(
+      sim.run_until([&] { return !sim.events_of<server::PeerClosed>().empty(); }, seconds(40)));
+  EXPECT_GE(sim.now - since, seconds(29));
+  EXPECT_LE(sim.now - since, seconds(31));
+  const auto closed = sim.events_of<server::PeerClosed>().front();
+  EXPECT_EQ(closed.peer, a->id());
+  EXPECT_EQ(closed.reason, CloseReason::ConsentExpired);
+  // Nothing more is sent to it (RFC 7675).
+  std::size_t sent = 0;
+  sim.on_sent = [&](const server::Datagram& d) { sent += d.path->remote == a->address ? 1U : 0U; };
+  sim.run_for(seconds(2));
+  EXPECT_EQ(sent, 0U);
+}
+
+TEST_F(Paths, WhoComesBackInTimeIsBack) {
+  start();
+  a->silent = true;
+  sim.run_for(seconds(12));
+  ASSERT_EQ(sim.events_of<server::PeerAway>().size(), 1U);
+  a->silent = false;
+  sim.run_for(seconds(3));
+  EXPECT_EQ(sim.events_of<server::PeerBack>().size(), 1U);
+  EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+  EXPECT_GT(a->video_slot(0).frames.back().at, sim.now - milliseconds(100));
+}
+
+TEST_F(Paths, WhoNeverComesTimesOut) {
+  SimPeer& nobody = sim.add_peer({});
+  nobody.silent = true;
+  sim.run_for(seconds(16));
+  const auto closed = sim.events_of<server::PeerClosed>();
+  ASSERT_EQ(closed.size(), 1U);
+  EXPECT_EQ(closed.front().reason, CloseReason::ConnectTimeout);
+  EXPECT_EQ(sim.counters.peers.value(), 0U);
+}
+
+TEST_F(Paths, ACloseNotifyBeforeAnyMediaEndsThePeer) {
+  SimPeer& peer = sim.add_peer({.audio = false, .video = false});
+  // Not a packet of media or report is sent, so the handshake state is still there.
+  ASSERT_TRUE(sim.connect_all());
+  peer.client.close();
+  sim.run_for(milliseconds(100));
+  const auto closed = sim.events_of<server::PeerClosed>();
+  ASSERT_EQ(closed.size(), 1U);
+  EXPECT_EQ(closed.front().reason, CloseReason::DtlsClosed);
+}
+
+TEST_F(Paths, AnotherCertificateIsRefusedBeforeAnyKeyIsUsed) {
+  SimPeer& peer = sim.add_peer({});
+  server::PeerParams params = peer.params();
+  sim.command(server::RemovePeer{peer.id()});
+  params.fingerprints.front().digest[5] ^= 1;
+  sim.command(server::SetPeer{server::RoomId{1}, peer.id(), params});
+  sim.run_for(seconds(16));
+  const auto closed = sim.events_of<server::PeerClosed>();
+  ASSERT_EQ(closed.size(), 1U);
+  EXPECT_EQ(closed.front().reason, CloseReason::FingerprintMismatch);
+  EXPECT_TRUE(sim.events_of<server::PeerConnected>().empty());
+  EXPECT_EQ(sim.counters.media_in.value(), 0U);
+}
+
+TEST_F(Paths, RandomDatagramsChangeNothing) {
+  start();
+  const std::uint64_t pli = a->plis + b->plis;
+  std::size_t replies = 0;
+  const auto stranger = server::TransportAddress::v4({203, 0, 113, 9}, 999);
+  sim.on_sent = [&](const server::Datagram& d) { replies += d.path->remote == stranger ? 1U : 0U; };
+  std::vector<std::uint8_t> bytes;
+  for (int i = 0; i < 20'000; ++i) {
+    bytes.resize(sim.dice.below(1'501));
+    for (auto& byte : bytes) byte = static_cast<std::uint8_t>(sim.dice.next());
+    if (!bytes.empty() && sim.dice.chance(0.5)) {
+      constexpr std::array<std::uint8_t, 6> kFirst{0x00, 0x01, 0x16, 0x17, 0x80, 0x90};
+      bytes[0] = kFirst[sim.dice.below(kFirst.size())];
+    }
+    // From a stranger, and as if from A itself.
+    sim.inject(stranger, bytes);
+    sim.inject(a->address, bytes);
+    if (i % 10 == 0) sim.run_for(milliseconds(1));
+  }
+  sim.run_for(seconds(1));
+  EXPECT_EQ(replies, 0U);
+  EXPECT_EQ(a->video_slot(0).missing() + b->video_slot(0).missing(), 0U);
+  EXPECT_EQ(a->audio_slot(0).missing() + b->audio_slot(0).missing(), 0U);
+  EXPECT_EQ(a->plis + b->plis, pli);
+  EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+  EXPECT_GT(sim.counters.dropped(Drop::SrtpAuth), 1'000U);
+  EXPECT_GT(sim.counters.dropped(Drop::UnknownAddress), 1'000U);
+}
+
+TEST_F(Paths, ReplayedMediaIsNotForwardedTwice) {
+  start();
+  std::vector<std::vector<std::uint8_t>> captured;
+  // What A sends is sent again from A's address.
+  sim.on_sent = {};
+  PeerOptions& link = a->options;
+  link.up.duplicate = 1.0;
+  sim.run_for(seconds(2));
+  EXPECT_GT(sim.counters.dropped(Drop::SrtpReplay), 100U);
+  EXPECT_EQ(b->video_slot(0).duplicates + b->audio_slot(0).duplicates, 0U);
+}
+
+TEST_F(Paths, DtlsFromAnAddressWithoutACheckIsIgnored) {
+  // A stranger's ClientHello, of the right form, before and while the real one comes.
+  const std::vector<std::uint8_t> hello = {0x16, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13,
+                                           1,    0,    0,    1, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
+  const auto stranger = server::TransportAddress::v4({203, 0, 113, 9}, 999);
+  std::size_t replies = 0;
+  sim.on_sent = [&](const server::Datagram& d) { replies += d.path->remote == stranger ? 1U : 0U; };
+  sim.add_peer({});
+  for (int i = 0; i < 500; ++i) {
+    sim.inject(stranger, hello);
+    sim.run_for(milliseconds(1));
+  }
+  EXPECT_TRUE(sim.connect_all());
+  EXPECT_EQ(replies, 0U);
+  EXPECT_EQ(sim.counters.dropped(Drop::UnknownAddress), 500U);
+}
+
+TEST_F(Paths, TheSameSsrcOfTwoPublishersDoesNotCollide) {
+  SimPeer& one = sim.add_peer({.first_ssrc = 4'242});
+  SimPeer& two = sim.add_peer({.first_ssrc = 4'242});
+  SimPeer& w = sim.add_peer({.audio = false, .video = false, .audio_slots = 2, .video_slots = 2});
+  sim.assign_all(w);
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(3));
+  EXPECT_EQ(w.video_slot(0).packets_of_track.size(), 1U);
+  EXPECT_EQ(w.video_slot(0).last_track, one.video_track().value);
+  EXPECT_EQ(w.video_slot(1).last_track, two.video_track().value);
+  for (const auto& frame : w.video_slot(0).frames) EXPECT_EQ(frame.frame.stream, 0U);
+  for (const auto& frame : w.video_slot(1).frames) EXPECT_EQ(frame.frame.stream, 1U);
+  EXPECT_EQ(w.video_slot(0).missing() + w.video_slot(1).missing(), 0U);
+}
+
+TEST_F(Paths, NothingCrossesFromOneRoomToAnother) {
+  sim.command(server::OpenRoom{server::RoomId{2}});
+  SimPeer& here = sim.add_peer({});
+  SimPeer& there = sim.add_peer({.audio = false,
+                                 .video = false,
+                                 .audio_slots = 1,
+                                 .video_slots = 1,
+                                 .room = server::RoomId{2}});
+  ASSERT_TRUE(sim.connect_all());
+  sim.assign(there, there.video_mid(0), here.video_track());
+  sim.assign(there, there.audio_mid(0), here.audio_track());
+  sim.run_for(seconds(2));
+  EXPECT_EQ(sim.counters.bad_commands.value(), 2U);
+  EXPECT_EQ(there.video_slot(0).packets + there.audio_slot(0).packets, 0U);
+  EXPECT_EQ(sim.counters.media_out.value(), 0U);
+}
+
+TEST_F(Paths, ACloseOfTheRoomForgetsAllOfIt) {
+  start();
+  sim.command(server::CloseRoom{server::RoomId{1}});
+  EXPECT_EQ(sim.counters.peers.value(), 0U);
+  EXPECT_EQ(sim.counters.rooms.value(), 0U);
+  EXPECT_EQ(sim.counters.tracks.value(), 0U);
+  sim.run_for(seconds(1));
+  EXPECT_EQ(sim.worker.next_deadline(), rtp::Time::max());
+  EXPECT_EQ(sim.worker.pool().available(), sim.worker.pool().capacity());
+  EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+}
+
+}  // namespace
+}  // namespace parley::sim
