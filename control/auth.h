@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "config/config.h"
+#include "control/json.h"
+#include "control/jwt.h"
+#include "control/permissions.h"
+#include "control/rpc.h"
+
+namespace parley::control {
+
+// Who speaks to us, proved by a signature of one of the configured keys. API keys sign short-lived
+// tokens for backends (aud "parley-control") and join tokens for participants (aud "parley-join");
+// roles come from here and from nowhere else (control-api.md, section 6).
+
+// A backend, after its token was verified.
+struct Principal {
+  std::string key_id;
+  config::KeyRole role = config::KeyRole::Observer;
+  std::vector<std::string> tenants;  // patterns
+  std::vector<std::string> methods;  // patterns; empty: all the role allows
+
+  [[nodiscard]] bool may_see(std::string_view tenant) const;
+  // `mutating`: the method changes something.
+  [[nodiscard]] bool may_call(std::string_view method, bool mutating) const;
+  [[nodiscard]] bool sees_all() const;
+};
+
+// What a join token says, checked for form.
+struct JoinClaims {
+  std::string key_id;
+  std::string jti;
+  std::string tenant;
+  std::string room;  // room_id or name
+  std::string identity;
+  std::string name;  // for people; the identity when the token has none
+  Role role = Role::Participant;
+  Permissions permissions;
+  bool hidden = false;
+  std::int64_t issued_ms = 0;  // iat, else nbf
+  std::int64_t expires_ms = 0;
+  std::optional<std::int64_t> max_session_ms;
+  bool eject_at_exp = false;
+  Json attributes;
+};
+
+inline constexpr std::size_t kMaxIdentityBytes = 128;
+inline constexpr std::size_t kMaxDisplayNameBytes = 128;
+inline constexpr std::size_t kMaxAttributesBytes = 4'096;
+
+// `*` stands for any run of characters, everything else for itself.
+[[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view text) noexcept;
+
+class Keyring {
+ public:
+  // The error names the key and what is wrong with it, for the operator.
+  [[nodiscard]] static tl::expected<Keyring, std::string> from_config(const config::Auth& config);
+
+  // The same error whatever was wrong, so that nobody learns which keys exist (A34).
+  [[nodiscard]] RpcResult<Principal> verify_api_token(std::string_view token,
+                                                      std::int64_t now_ms) const;
+  // Reasons: token_invalid, token_expired, token_not_yet_valid.
+  [[nodiscard]] RpcResult<JoinClaims> verify_join_token(std::string_view token,
+                                                        std::int64_t now_ms) const;
+  // Signs with the first secret of that key; fails for a key that can only verify.
+  [[nodiscard]] RpcResult<std::string> sign(std::string_view key_id, Json claims) const;
+
+ private:
+  struct Entry {
+    config::ApiKey config;
+    std::vector<JwtKey> keys;
+  };
+  const Entry* find(std::string_view key_id) const;
+
+  std::vector<Entry> entries_;
+  std::int64_t leeway_ms_ = 0;
+  std::int64_t max_key_ttl_ms_ = 0;
+  std::int64_t max_join_ttl_ms_ = 0;
+};
+
+}  // namespace parley::control
