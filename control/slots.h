@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "control/permissions.h"
+#include "server/api.h"
+
+namespace parley::control {
+
+// Which track goes into which slot of one receiver: a pure function of what is published, what the
+// receiver asked for and what it shows now. While there are slots enough everybody gets one and
+// keeps it, audio and video of a person under the same index (they share a stream and stay in
+// sync); beyond that the loudest are shown.
+
+struct SlotWant {
+  std::optional<server::TrackNo> track;  // none: parley chooses
+  std::uint32_t height = 720;
+  std::int32_t priority = 0;
+  bool empty = false;  // the client shows nothing here
+};
+struct SlotView {
+  rtp::MediaKind kind = rtp::MediaKind::Audio;
+  std::size_t index = 0;  // within its kind
+  SlotWant want;
+  std::optional<server::TrackNo> current;
+};
+
+inline constexpr std::size_t kSilent = std::numeric_limits<std::size_t>::max();
+struct TrackView {
+  server::TrackNo track;
+  rtp::MediaKind kind = rtp::MediaKind::Audio;
+  TrackSource source = TrackSource::Camera;
+  std::uint64_t participant = 0;
+  std::size_t loudness = kSilent;  // 0: the loudest
+  bool muted = false;
+};
+
+enum class SlotReason : std::uint8_t { Empty, Wanted, ScreenShare, Speaker, Free };
+[[nodiscard]] std::string_view name_of(SlotReason reason) noexcept;
+
+struct SlotChoice {
+  std::optional<server::TrackNo> track;
+  SlotReason reason = SlotReason::Empty;
+};
+// One choice per slot. `tracks` in the order they were published, without the receiver's own.
+[[nodiscard]] std::vector<SlotChoice> assign_slots(std::span<const SlotView> slots,
+                                                   std::span<const TrackView> tracks);
+
+}  // namespace parley::control
