@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/auth.h"
+#include "control/listener.h"
+#include "control/negotiation.h"
+#include "control/slots.h"
+#include "control/timers.h"
+#include "server/api.h"
+
+namespace parley::control {
+
+// One person (or bot) in a session: who it is, what it publishes and which slots it has. Plain
+// data; session.h moves it.
+
+struct Track {
+  std::string id;  // tr_...
+  server::TrackNo no;
+  rtp::Mid mid;
+  rtp::MediaKind kind = rtp::MediaKind::Audio;
+  TrackSource source = TrackSource::Camera;
+  bool self_muted = false;
+  bool host_muted = false;  // the worker forwards nothing
+  std::size_t loudness = kSilent;
+
+  [[nodiscard]] bool muted() const noexcept { return self_muted || host_muted; }
+  [[nodiscard]] Json to_json() const;
+};
+
+struct Slot {
+  rtp::Mid mid;
+  SlotView view;  // view.current: what the worker was told
+  std::uint32_t told_height = 0;
+  SlotReason reason = SlotReason::Empty;
+  std::optional<server::TrackNo> announced;  // what the client was told
+};
+
+enum class ParticipantState : std::uint8_t { Active, Reconnecting };
+
+struct Participant {
+  Participant(JoinClaims join_claims, Negotiation first_negotiation)
+      : claims(std::move(join_claims)), negotiation(std::move(first_negotiation)) {}
+
+  std::string id;  // pa_...
+  JoinClaims claims;
+  std::int64_t joined_ms = 0;
+  std::uint64_t order = 0;  // of joining, within the session
+  ParticipantState state = ParticipantState::Active;
+  std::optional<ConnectionId> connection;  // its socket, while it lives
+  Negotiation negotiation;
+  std::optional<server::PeerId> peer;
+  bool ever_connected = false;  // DTLS finished at least once
+  bool media_away = false;
+  std::vector<Track> tracks;
+  std::vector<Slot> slots;
+  Timers::Id reconnect_timer = 0;
+  Timers::Id end_timer = 0;  // token expiry or maximum duration
+
+  [[nodiscard]] bool hidden() const noexcept { return claims.hidden; }
+  [[nodiscard]] bool may(Permission permission) const noexcept {
+    return claims.permissions.has(permission);
+  }
+  // The roster entry that others see.
+  [[nodiscard]] Json to_json() const;
+};
+
+[[nodiscard]] std::string_view name_of(rtp::MediaKind kind) noexcept;
+
+}  // namespace parley::control

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/json.h"
+#include "control/store.h"
+
+namespace parley::control {
+
+// A room: the lasting thing with a name that sessions take place in. Plain data and its JSON, for
+// the API and for the store.
+
+// What the backend decided when it created the room.
+struct RoomConfig {
+  std::string tenant;
+  std::string name;  // unique within the tenant
+  std::optional<std::int64_t> starts_at_ms;
+  std::optional<std::int64_t> expires_at_ms;
+  std::uint32_t max_participants = 0;
+  std::uint32_t empty_timeout_s = 0;
+  std::uint32_t departure_timeout_s = 0;
+  bool record_sessions = false;  // recording.auto: "session"
+  Json attributes = Json(Json::Object{});
+  friend bool operator==(const RoomConfig&, const RoomConfig&) = default;
+};
+
+enum class RoomState : std::uint8_t { Scheduled, Open, Expired };
+[[nodiscard]] std::string_view name_of(RoomState state) noexcept;
+
+// Bars an identity's tokens that were issued at or before the ban.
+struct Ban {
+  std::string identity;
+  std::int64_t at_ms = 0;
+};
+
+struct Room {
+  static constexpr std::size_t kMaxBans = 1'000;
+
+  std::string id;
+  RoomConfig config;
+  std::int64_t created_ms = 0;
+  std::int64_t version = 1;
+  std::vector<Ban> bans;
+  bool expiry_told = false;  // room.expired has been sent
+
+  [[nodiscard]] RoomState state(std::int64_t now_ms) const noexcept;
+  [[nodiscard]] bool is_banned(std::string_view identity, std::int64_t token_issued_ms) const;
+  // As the API shows it; the caller adds what is going on in it.
+  [[nodiscard]] Json to_json(std::int64_t now_ms) const;
+  [[nodiscard]] Row to_row() const;
+  [[nodiscard]] static std::optional<Room> from_row(const Row& row);
+};
+
+[[nodiscard]] Json config_json(const RoomConfig& config);
+
+// Members of rows we wrote ourselves: absent or odd ones read as empty.
+[[nodiscard]] std::string text_member(const Json& object, std::string_view name);
+[[nodiscard]] std::int64_t integer_member(const Json& object, std::string_view name,
+                                          std::int64_t fallback = 0);
+[[nodiscard]] bool flag_member(const Json& object, std::string_view name);
+
+}  // namespace parley::control

@@ -1,0 +1,250 @@
+#include "control/session.h"
+
+#include <algorithm>
+
+#include "server/log.h"
+
+namespace parley::control {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Negotiation new_negotiation(Context& context) {
+  return Negotiation([&context] { return context.next_track(); }, context.random);
+}
+
+}  // namespace
+
+Session::Session(Context& context, const Room& room, std::size_t worker)
+    : context_(context),
+      id_(context.id("se")),
+      room_id_(room.id),
+      room_name_(room.config.name),
+      tenant_(room.config.tenant),
+      worker_(worker),
+      worker_room_(context.next_number()),
+      started_ms_(context.wall_ms()) {
+  context_.post(worker_, server::OpenRoom{worker_room_});
+}
+
+Session::~Session() {
+  for (const auto& participant : participants_) {
+    context_.timers.cancel(participant->reconnect_timer);
+    context_.timers.cancel(participant->end_timer);
+  }
+  context_.post(worker_, server::CloseRoom{worker_room_});
+}
+
+Participant* Session::find(std::string_view participant_id) const {
+  for (const auto& p : participants_) {
+    if (p->id == participant_id) return p.get();
+  }
+  return nullptr;
+}
+
+Participant* Session::find_identity(std::string_view identity) const {
+  for (const auto& p : participants_) {
+    if (p->claims.identity == identity) return p.get();
+  }
+  return nullptr;
+}
+
+Participant* Session::find_peer(server::PeerId peer) const {
+  for (const auto& p : participants_) {
+    if (p->peer == peer) return p.get();
+  }
+  return nullptr;
+}
+
+Session::TrackRef Session::find_track(std::string_view track_id) const {
+  for (const auto& p : participants_) {
+    for (Track& track : p->tracks) {
+      if (track.id == track_id) return {p.get(), &track};
+    }
+  }
+  return {};
+}
+
+Session::TrackRef Session::find_track(server::TrackNo no) const {
+  for (const auto& p : participants_) {
+    for (Track& track : p->tracks) {
+      if (track.no == no) return {p.get(), &track};
+    }
+  }
+  return {};
+}
+
+void Session::event(std::string_view type, Json data) {
+  context_.event({std::string(type), tenant_, room_id_, id_, std::move(data)});
+}
+
+void Session::notify(const Participant& participant, std::string_view method, Json params) {
+  if (!participant.connection) return;
+  context_.outbox.after(
+      [&context = context_, to = *participant.connection,
+       text = rpc_notification(method, params)](bool) { context.send(to, text); });
+}
+
+void Session::broadcast(std::string_view method, const Json& params, const Participant* except) {
+  std::vector<ConnectionId> to;
+  for (const auto& p : participants_) {
+    if (p->connection && p.get() != except) to.push_back(*p->connection);
+  }
+  if (to.empty()) return;
+  context_.outbox.after(
+      [&context = context_, to = std::move(to), text = rpc_notification(method, params)](bool) {
+        for (const ConnectionId connection : to) context.send(connection, text);
+      });
+}
+
+Participant& Session::add(JoinClaims claims, ConnectionId connection) {
+  auto added = std::make_unique<Participant>(std::move(claims), new_negotiation(context_));
+  added->id = context_.id("pa");
+  added->joined_ms = context_.wall_ms();
+  added->order = ++next_order_;
+  added->connection = connection;
+  Participant& participant = *added;
+  participants_.push_back(std::move(added));
+  peak_ = std::max(peak_, participants_.size());
+  arm_end(participant);
+  Json data = participant.to_json();
+  data.set("hidden", participant.hidden());
+  event("participant.joined", std::move(data));
+  if (!participant.hidden()) {
+    broadcast("participant.joined", Json::object({{"participant", participant.to_json()}}),
+              &participant);
+  }
+  server::log::info("participant_joined", {{"room", room_id_},
+                                           {"session", id_},
+                                           {"participant", participant.id},
+                                           {"role", name_of(participant.claims.role)}});
+  return participant;
+}
+
+void Session::resume(Participant& participant, JoinClaims claims, ConnectionId connection) {
+  participant.claims = std::move(claims);
+  participant.connection = connection;
+  arm_end(participant);
+  set_state(participant,
+            participant.media_away ? ParticipantState::Reconnecting : ParticipantState::Active);
+}
+
+void Session::lose_socket(Participant& participant) {
+  participant.connection.reset();
+  set_state(participant, ParticipantState::Reconnecting);
+}
+
+void Session::set_state(Participant& participant, ParticipantState state) {
+  if (state == ParticipantState::Active) context_.timers.cancel(participant.reconnect_timer);
+  if (state == ParticipantState::Reconnecting) arm_reconnect(participant);
+  if (participant.state == state) return;
+  participant.state = state;
+  const bool active = state == ParticipantState::Active;
+  const Json data = Json::object(
+      {{"participant_id", participant.id}, {"state", active ? "active" : "reconnecting"}});
+  Json event_data = data;
+  event_data.set("identity", participant.claims.identity);
+  event(active ? "participant.updated" : "participant.reconnecting", std::move(event_data));
+  if (!participant.hidden()) broadcast("participant.updated", data, &participant);
+}
+
+void Session::arm_reconnect(Participant& participant) {
+  if (participant.reconnect_timer != 0) return;  // the window runs from the first loss
+  participant.reconnect_timer =
+      context_.timers.at(context_.now() + seconds(context_.config.rooms.reconnect_window_s),
+                         [this, id = participant.id] { on_timeout(id, "connection_timeout"); });
+}
+
+// A token may bound how long its bearer stays (control-api.md, section 6).
+void Session::arm_end(Participant& participant) {
+  context_.timers.cancel(participant.end_timer);
+  const JoinClaims& claims = participant.claims;
+  std::optional<std::int64_t> at;
+  std::string_view reason;
+  if (claims.max_session_ms) {
+    at = participant.joined_ms + *claims.max_session_ms;
+    reason = "max_duration";
+  }
+  if (claims.eject_at_exp && (!at || claims.expires_ms < *at)) {
+    at = claims.expires_ms;
+    reason = "token_expired";
+  }
+  if (!at) return;
+  participant.end_timer = context_.timers.at(
+      context_.steady(*at), [this, id = participant.id, reason] { on_timeout(id, reason); });
+}
+
+void Session::remove(const std::string& participant_id, std::string_view reason, bool bye) {
+  const auto it = std::find_if(participants_.begin(), participants_.end(),
+                               [&](const auto& p) { return p->id == participant_id; });
+  if (it == participants_.end()) return;
+  Participant& leaving = **it;
+  drop_peer(leaving);
+  context_.timers.cancel(leaving.reconnect_timer);
+  context_.timers.cancel(leaving.end_timer);
+  if (bye) say_bye(leaving, reason);
+  left_event(leaving, reason);
+  if (!leaving.hidden()) {
+    broadcast("participant.left",
+              Json::object({{"participant_id", leaving.id}, {"reason", reason}}), &leaving);
+  }
+  participants_.erase(it);
+  update_slots();
+}
+
+void Session::say_bye(const Participant& participant, std::string_view reason) {
+  if (!participant.connection) return;
+  notify(participant, "bye",
+         Json::object({{"reason", reason}, {"text_key", "bye." + std::string(reason)}}));
+  context_.outbox.after([&context = context_, to = *participant.connection](bool) {
+    context.close(to, 1000, "bye");
+  });
+}
+
+void Session::left_event(const Participant& participant, std::string_view reason) {
+  event("participant.left", Json::object({{"participant_id", participant.id},
+                                          {"identity", participant.claims.identity},
+                                          {"reason", reason},
+                                          {"joined_ms", participant.joined_ms},
+                                          {"left_ms", context_.wall_ms()}}));
+  server::log::info(
+      "participant_left",
+      {{"room", room_id_}, {"session", id_}, {"participant", participant.id}, {"reason", reason}});
+}
+
+void Session::remove_all(std::string_view left, std::string_view bye) {
+  for (const auto& p : participants_) {
+    say_bye(*p, bye);
+    left_event(*p, left);
+    context_.timers.cancel(p->reconnect_timer);
+    context_.timers.cancel(p->end_timer);
+  }
+  participants_.clear();  // their peers go with the worker's room
+}
+
+Json Session::roster(const Participant* without) const {
+  Json list = Json::array();
+  for (const auto& p : participants_) {
+    if (p.get() != without && !p->hidden()) list.push(p->to_json());
+  }
+  return list;
+}
+
+Json Session::join_result(const Participant& participant, const Room& room) const {
+  return Json::object({{"participant_id", participant.id},
+                       {"identity", participant.claims.identity},
+                       {"name", participant.claims.name},
+                       {"role", name_of(participant.claims.role)},
+                       {"permissions", participant.claims.permissions.names()},
+                       {"room", Json::object({{"room_id", room.id}, {"name", room.config.name}})},
+                       {"session_id", id_},
+                       {"participants", roster(&participant)},
+                       {"recording", Json()},
+                       {"muted_by_host", false},
+                       {"ice_servers", Json::array()},
+                       {"reconnect_window_s", context_.config.rooms.reconnect_window_s},
+                       {"server_time_ms", context_.wall_ms()}});
+}
+
+}  // namespace parley::control

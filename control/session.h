@@ -1,0 +1,130 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/answer.h"
+#include "control/context.h"
+#include "control/participant.h"
+#include "control/room.h"
+#include "control/rpc.h"
+
+namespace parley::control {
+
+// What others must hear of a session at once (recordings, the registry of peers).
+struct SessionObserver {
+  std::function<void(const Participant&, const Track&)> track_published;
+  std::function<void(const Participant&, const Track&)> track_unpublished;
+};
+
+// Names of tracks and participants as they come from outside: ids.
+enum class MutedBy : std::uint8_t { Self, Host, Api };
+
+// One meeting in a room, from its first participant to its end, on one worker. It keeps the roster
+// and the tracks, answers offers, fills slots and tells everybody of every change. Who may do what
+// is checked before (actions.h); when it starts and ends is decided above (sessions.h).
+class Session {
+ public:
+  Session(Context& context, const Room& room, std::size_t worker);
+  ~Session();  // closes the worker's room
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  [[nodiscard]] const std::string& id() const noexcept { return id_; }
+  [[nodiscard]] const std::string& room_id() const noexcept { return room_id_; }
+  [[nodiscard]] const std::string& room_name() const noexcept { return room_name_; }
+  [[nodiscard]] const std::string& tenant() const noexcept { return tenant_; }
+  [[nodiscard]] server::RoomId worker_room() const noexcept { return worker_room_; }
+  [[nodiscard]] std::size_t worker() const noexcept { return worker_; }
+  [[nodiscard]] std::int64_t started_ms() const noexcept { return started_ms_; }
+  [[nodiscard]] std::size_t peak() const noexcept { return peak_; }
+  [[nodiscard]] std::size_t total() const noexcept { return next_order_; }
+  [[nodiscard]] bool ever_connected() const noexcept { return ever_connected_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<Participant>>& participants() const noexcept {
+    return participants_;
+  }
+  [[nodiscard]] Participant* find(std::string_view participant_id) const;
+  [[nodiscard]] Participant* find_identity(std::string_view identity) const;
+  [[nodiscard]] Participant* find_peer(server::PeerId peer) const;
+  // The publisher and its track.
+  struct TrackRef {
+    Participant* participant = nullptr;
+    Track* track = nullptr;
+  };
+  [[nodiscard]] TrackRef find_track(std::string_view track_id) const;
+  [[nodiscard]] TrackRef find_track(server::TrackNo no) const;
+
+  void observe(SessionObserver observer) { observer_ = std::move(observer); }
+
+  // ---- roster (session.cpp)
+  Participant& add(JoinClaims claims, ConnectionId connection);
+  // The socket is back: same participant, tracks and slots.
+  void resume(Participant& participant, JoinClaims claims, ConnectionId connection);
+  // The socket is gone, the person may come back.
+  void lose_socket(Participant& participant);
+  // Ends it for good. With `bye` its socket gets {reason} and is closed.
+  void remove(const std::string& participant_id, std::string_view reason, bool bye);
+  // Everybody at once, at the session's end: `left` is their event's reason, `bye` their client's.
+  void remove_all(std::string_view left, std::string_view bye);
+  [[nodiscard]] Json join_result(const Participant& participant, const Room& room) const;
+  [[nodiscard]] Json roster(const Participant* without) const;
+
+  // ---- media (session_media.cpp)
+  [[nodiscard]] RpcResult<Json> offer(Participant& participant, std::string_view sdp,
+                                      const std::vector<SendIntent>& intents);
+  [[nodiscard]] RpcResult<void> want(Participant& participant, rtp::Mid mid, SlotWant want);
+  // False when it already was so.
+  bool set_muted(Participant& owner, Track& track, bool muted, MutedBy by);
+  void update_slots();
+
+  // ---- what the worker says (session_media.cpp)
+  void peer_connected(Participant& participant);
+  void peer_away(Participant& participant, bool away);
+  // The worker has forgotten it: tracks end, the person may offer again.
+  void peer_closed(Participant& participant, server::CloseReason reason);
+  void slot_switched(Participant& participant, const server::SlotSwitched& event);
+  void speakers(const std::vector<server::TrackNo>& tracks);
+
+  // ---- to everybody
+  void notify(const Participant& participant, std::string_view method, Json params);
+  void broadcast(std::string_view method, const Json& params, const Participant* except = nullptr);
+  void event(std::string_view type, Json data);
+
+  // Set by the owner: what happens when somebody's time to come back is over.
+  std::function<void(const std::string& participant_id, std::string_view reason)> on_timeout;
+
+ private:
+  void drop_peer(Participant& participant);
+  void unpublish(Participant& participant, std::size_t index);
+  void apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan);
+  void apply_slots(Participant& participant, const sdp::Offer& offer, const Plan& plan);
+  void update_slots(Participant& participant, const std::vector<TrackView>& tracks);
+  [[nodiscard]] std::vector<TrackView> track_views() const;
+  void tell_slot(Participant& participant, Slot& slot, std::optional<server::TrackNo> track);
+  void set_state(Participant& participant, ParticipantState state);
+  void arm_reconnect(Participant& participant);
+  void say_bye(const Participant& participant, std::string_view reason);
+  void left_event(const Participant& participant, std::string_view reason);
+  void arm_end(Participant& participant);
+
+  Context& context_;
+  std::string id_;
+  std::string room_id_;
+  std::string room_name_;
+  std::string tenant_;
+  std::size_t worker_;
+  server::RoomId worker_room_;
+  std::int64_t started_ms_;
+  std::size_t peak_ = 0;
+  std::uint64_t next_order_ = 0;
+  bool ever_connected_ = false;
+  std::vector<std::unique_ptr<Participant>> participants_;
+  SessionObserver observer_;
+};
+
+}  // namespace parley::control

@@ -1,0 +1,319 @@
+#include <algorithm>
+
+#include "control/session.h"
+#include "server/log.h"
+
+// The half of Session that deals with offers, tracks and slots.
+namespace parley::control {
+namespace {
+
+std::string_view name_of(MutedBy by) {
+  switch (by) {
+    case MutedBy::Self:
+      return "self";
+    case MutedBy::Host:
+      return "host";
+    case MutedBy::Api:
+      return "api";
+  }
+  return "api";
+}
+
+std::string_view name_of(server::CloseReason reason) {
+  switch (reason) {
+    case server::CloseReason::ConsentExpired:
+      return "consent_expired";
+    case server::CloseReason::ConnectTimeout:
+      return "ice_failed";
+    case server::CloseReason::DtlsFailed:
+      return "dtls_failed";
+    case server::CloseReason::FingerprintMismatch:
+      return "dtls_fingerprint_mismatch";
+    case server::CloseReason::DtlsClosed:
+      return "dtls_closed";
+  }
+  return "consent_expired";
+}
+
+}  // namespace
+
+RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
+                               const std::vector<SendIntent>& intents) {
+  const auto offer = sdp::parse(sdp);
+  if (!offer) {
+    return tl::unexpected(rpc_error(Status::InvalidArgument, "sdp_invalid", offer.error(), "sdp"));
+  }
+  const bool other_peer = participant.negotiation.is_other_peer(*offer);
+  if (!other_peer && !participant.peer && participant.ever_connected) {
+    // The worker has let go of it, keys and all: this PeerConnection cannot come back to life.
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "peer_gone",
+                                    "the connection is lost; offer from a new PeerConnection",
+                                    "sdp"));
+  }
+  Negotiation negotiation = participant.negotiation;
+  if (other_peer) {
+    negotiation = Negotiation([this] { return context_.next_track(); }, context_.random);
+  }
+  const NegotiationRules rules{participant.claims.permissions,
+                               context_.config.media.max_tracks_per_peer,
+                               context_.config.media.max_slots_per_peer};
+  const auto plan = negotiation.offer(*offer, intents, rules);
+  if (!plan) return tl::unexpected(plan.error());
+
+  if (other_peer) drop_peer(participant);
+  participant.negotiation = std::move(negotiation);
+  if (plan->has_media()) {
+    if (!participant.peer) participant.peer = server::PeerId(context_.next_number());
+    context_.post(worker_,
+                  server::SetPeer{worker_room_, *participant.peer, peer_params(*offer, *plan)});
+  } else {
+    drop_peer(participant);
+  }
+  apply_tracks(participant, *offer, *plan);
+  apply_slots(participant, *offer, *plan);
+  update_slots();
+
+  const AnswerTransport transport{context_.fingerprint, context_.workers[worker_].candidates,
+                                  context_.config.media.max_publish_bitrate_kbps};
+  Json tracks = Json::array();
+  for (const Track& track : participant.tracks) {
+    tracks.push(Json::object({{"mid", track.mid.view()}, {"track_id", track.id}}));
+  }
+  return Json::object(
+      {{"sdp", write_answer(*offer, *plan, transport)}, {"tracks", std::move(tracks)}});
+}
+
+void Session::apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan) {
+  const auto is_planned = [&](const Track& track) {
+    return std::any_of(plan.lines.begin(), plan.lines.end(), [&](const LinePlan& line) {
+      return line.use == LinePlan::Use::Publish && line.track == track.no;
+    });
+  };
+  for (std::size_t i = participant.tracks.size(); i-- > 0;) {
+    if (!is_planned(participant.tracks[i])) unpublish(participant, i);
+  }
+  for (std::size_t i = 0; i < plan.lines.size(); ++i) {
+    const LinePlan& line = plan.lines[i];
+    const auto is_same = [&](const Track& track) { return track.no == line.track; };
+    if (line.use != LinePlan::Use::Publish ||
+        std::any_of(participant.tracks.begin(), participant.tracks.end(), is_same)) {
+      continue;
+    }
+    Track track;
+    track.id = context_.id("tr");
+    track.no = line.track;
+    track.mid = offer.sections[i].mid;
+    track.kind = *offer.sections[i].kind;
+    track.source = line.source;
+    participant.tracks.push_back(track);
+    Json data = Json::object({{"participant_id", participant.id}, {"track", track.to_json()}});
+    if (!participant.hidden()) broadcast("track.published", data, &participant);
+    data.set("identity", participant.claims.identity);
+    event("track.published", std::move(data));
+    if (observer_.track_published) observer_.track_published(participant, track);
+  }
+}
+
+void Session::unpublish(Participant& participant, std::size_t index) {
+  const Track track = participant.tracks[index];
+  participant.tracks.erase(participant.tracks.begin() + static_cast<std::ptrdiff_t>(index));
+  Json data = Json::object({{"participant_id", participant.id}, {"track_id", track.id}});
+  if (!participant.hidden()) broadcast("track.unpublished", data, &participant);
+  data.set("source", control::name_of(track.source));
+  event("track.unpublished", std::move(data));
+  if (observer_.track_unpublished) observer_.track_unpublished(participant, track);
+}
+
+void Session::drop_peer(Participant& participant) {
+  while (!participant.tracks.empty()) unpublish(participant, participant.tracks.size() - 1);
+  participant.slots.clear();
+  participant.media_away = false;
+  if (participant.peer) context_.post(worker_, server::RemovePeer{*participant.peer});
+  participant.peer.reset();
+  participant.ever_connected = false;
+}
+
+void Session::apply_slots(Participant& participant, const sdp::Offer& offer, const Plan& plan) {
+  std::vector<Slot> slots;
+  for (std::size_t i = 0; i < plan.lines.size(); ++i) {
+    if (plan.lines[i].use != LinePlan::Use::Slot) continue;
+    const rtp::Mid mid = offer.sections[i].mid;
+    const auto known = std::find_if(participant.slots.begin(), participant.slots.end(),
+                                    [&](const Slot& slot) { return slot.mid == mid; });
+    if (known != participant.slots.end()) {
+      slots.push_back(*known);
+      continue;
+    }
+    Slot slot;
+    slot.mid = mid;
+    slot.view.kind = *offer.sections[i].kind;
+    slot.view.index = plan.lines[i].slot_index;
+    slots.push_back(slot);
+  }
+  participant.slots = std::move(slots);
+}
+
+RpcResult<void> Session::want(Participant& participant, rtp::Mid mid, SlotWant want) {
+  const auto slot = std::find_if(participant.slots.begin(), participant.slots.end(),
+                                 [&](const Slot& s) { return s.mid == mid; });
+  if (slot == participant.slots.end()) {
+    return tl::unexpected(
+        rpc_error(Status::NotFound, "slot_not_found", "no recvonly m-line has this mid", "mid"));
+  }
+  slot->view.want = want;
+  update_slots(participant, track_views());
+  return {};
+}
+
+bool Session::set_muted(Participant& owner, Track& track, bool muted, MutedBy by) {
+  const bool was_muted = track.muted();
+  const bool was_stopped = track.host_muted;
+  if (by == MutedBy::Self) {
+    track.self_muted = muted;
+    if (!muted) track.host_muted = false;  // unmuting oneself is allowed
+  } else {
+    track.host_muted = muted;
+    if (!muted) track.self_muted = false;
+  }
+  if (track.host_muted != was_stopped) {
+    context_.post(worker_, server::MuteTrack{track.no, track.host_muted});
+  }
+  if (track.muted() == was_muted) return false;
+  const std::string_view method = track.muted() ? "track.muted" : "track.unmuted";
+  const Json data =
+      Json::object({{"participant_id", owner.id}, {"track_id", track.id}, {"by", name_of(by)}});
+  broadcast(method, data);
+  event(method, data);
+  return true;
+}
+
+std::vector<TrackView> Session::track_views() const {
+  std::vector<TrackView> views;
+  for (const auto& p : participants_) {
+    if (p->hidden()) continue;
+    for (const Track& track : p->tracks) {
+      views.push_back(
+          {track.no, track.kind, track.source, p->order, track.loudness, track.muted()});
+    }
+  }
+  return views;
+}
+
+void Session::update_slots() {
+  const std::vector<TrackView> tracks = track_views();
+  for (const auto& p : participants_) update_slots(*p, tracks);
+}
+
+void Session::update_slots(Participant& participant, const std::vector<TrackView>& tracks) {
+  if (!participant.peer || participant.slots.empty()) return;
+  std::vector<TrackView> others;
+  for (const TrackView& track : tracks) {
+    if (track.participant != participant.order) others.push_back(track);
+  }
+  std::vector<SlotView> views;
+  for (const Slot& slot : participant.slots) views.push_back(slot.view);
+  const std::vector<SlotChoice> choices = assign_slots(views, others);
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    Slot& slot = participant.slots[i];
+    slot.reason = choices[i].reason;
+    const std::uint32_t height = slot.view.want.height;
+    if (slot.view.current == choices[i].track &&
+        (!choices[i].track || slot.told_height == height)) {
+      continue;
+    }
+    slot.view.current = choices[i].track;
+    slot.told_height = height;
+    context_.post(worker_, server::Assign{*participant.peer, slot.mid, choices[i].track, height});
+    // Nothing will come any more: hide the tile at once, there is no key frame to wait for.
+    if (!choices[i].track) tell_slot(participant, slot, std::nullopt);
+  }
+}
+
+void Session::tell_slot(Participant& participant, Slot& slot,
+                        std::optional<server::TrackNo> track) {
+  if (slot.announced == track) return;
+  slot.announced = track;
+  Json params = Json::object({{"mid", slot.mid.view()}});
+  const TrackRef ref = track ? find_track(*track) : TrackRef{};
+  if (ref.track != nullptr) {
+    params.set("track_id", ref.track->id);
+    params.set("track_no", track->value);
+    params.set("participant_id", ref.participant->id);
+    params.set("source", control::name_of(ref.track->source));
+  } else {
+    for (const char* name : {"track_id", "track_no", "participant_id", "source"}) {
+      params.set(name, Json());
+    }
+  }
+  params.set("reason", control::name_of(slot.reason));
+  notify(participant, "slot.assigned", std::move(params));
+}
+
+void Session::slot_switched(Participant& participant, const server::SlotSwitched& event) {
+  for (Slot& slot : participant.slots) {
+    // Only what we still want: a switch that was overtaken by another is not worth telling.
+    if (slot.mid == event.slot && event.track && slot.view.current == event.track) {
+      tell_slot(participant, slot, event.track);
+    }
+  }
+}
+
+void Session::peer_connected(Participant& participant) {
+  participant.ever_connected = true;
+  ever_connected_ = true;
+  participant.media_away = false;
+  if (participant.connection) set_state(participant, ParticipantState::Active);
+}
+
+void Session::peer_away(Participant& participant, bool away) {
+  participant.media_away = away;
+  set_state(participant, away || !participant.connection ? ParticipantState::Reconnecting
+                                                         : ParticipantState::Active);
+}
+
+void Session::peer_closed(Participant& participant, server::CloseReason reason) {
+  const std::string_view why = name_of(reason);
+  server::log::info("peer_closed",
+                    {{"session", id_}, {"participant", participant.id}, {"reason", why}});
+  event("participant.failed", Json::object({{"participant_id", participant.id},
+                                            {"identity", participant.claims.identity},
+                                            {"reason", why}}));
+  const bool was_connected = participant.ever_connected;
+  participant.peer.reset();  // the worker has forgotten it already
+  drop_peer(participant);
+  participant.ever_connected = was_connected;
+  participant.media_away = true;
+  set_state(participant, ParticipantState::Reconnecting);
+  update_slots();
+}
+
+void Session::speakers(const std::vector<server::TrackNo>& tracks) {
+  Json list = Json::array();
+  std::vector<const Participant*> told;
+  for (const auto& p : participants_) {
+    for (Track& track : p->tracks) {
+      const auto it = std::find(tracks.begin(), tracks.end(), track.no);
+      track.loudness = it == tracks.end() ? kSilent : static_cast<std::size_t>(it - tracks.begin());
+    }
+    // A camera is as loud as the microphone beside it.
+    const auto loudest =
+        std::min_element(p->tracks.begin(), p->tracks.end(),
+                         [](const Track& a, const Track& b) { return a.loudness < b.loudness; });
+    for (Track& track : p->tracks) {
+      if (track.source == TrackSource::Camera) track.loudness = loudest->loudness;
+    }
+  }
+  for (const server::TrackNo no : tracks) {
+    const Participant* speaker = find_track(no).participant;
+    if (speaker == nullptr || speaker->hidden() ||
+        std::find(told.begin(), told.end(), speaker) != told.end()) {
+      continue;
+    }
+    told.push_back(speaker);
+    list.push(speaker->id);
+  }
+  broadcast("speakers", Json::object({{"participant_ids", std::move(list)}}));
+  update_slots();
+}
+
+}  // namespace parley::control

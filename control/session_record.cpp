@@ -1,0 +1,41 @@
+#include "control/sessions.h"
+
+namespace parley::control {
+
+Json SessionRecord::to_json() const {
+  Json json =
+      Json::object({{"session_id", id},
+                    {"tenant", tenant},
+                    {"room_id", room_id},
+                    {"room_name", room_name},
+                    {"state", ended_ms == 0 ? "active" : "ended"},
+                    {"started_ms", started_ms},
+                    {"participants_peak", static_cast<std::uint64_t>(participants_peak)},
+                    {"participants_total", static_cast<std::uint64_t>(participants_total)}});
+  if (ended_ms != 0) {
+    json.set("ended_ms", ended_ms);
+    json.set("duration_ms", ended_ms - started_ms);
+    json.set("end_reason", end_reason);
+  }
+  return json;
+}
+
+Row SessionRecord::to_row() const { return {"session", id, tenant, to_json().dump(), started_ms}; }
+
+std::optional<SessionRecord> SessionRecord::from_row(const Row& row) {
+  const auto body = Json::parse(row.body);
+  if (!body || !body->is_object()) return std::nullopt;
+  SessionRecord record;
+  record.id = row.id;
+  record.tenant = row.tenant;
+  record.room_id = text_member(*body, "room_id");
+  record.room_name = text_member(*body, "room_name");
+  record.started_ms = row.created_ms;
+  record.ended_ms = integer_member(*body, "ended_ms");
+  record.end_reason = text_member(*body, "end_reason");
+  record.participants_peak = static_cast<std::size_t>(integer_member(*body, "participants_peak"));
+  record.participants_total = static_cast<std::size_t>(integer_member(*body, "participants_total"));
+  return record;
+}
+
+}  // namespace parley::control

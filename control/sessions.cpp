@@ -1,0 +1,294 @@
+#include "control/sessions.h"
+
+#include <algorithm>
+
+#include "server/log.h"
+
+namespace parley::control {
+namespace {
+
+using std::chrono::seconds;
+
+RpcError rejected(Status status, std::string_view reason, std::string message) {
+  return rpc_error(status, reason, std::move(message));
+}
+
+// Why participants left, given why their session ended (control-api.md, section 0).
+std::string_view left_reason(std::string_view session_reason) {
+  if (session_reason == "server_shutdown" || session_reason == "room_expired" ||
+      session_reason == "quota_exhausted" || session_reason == "max_duration") {
+    return session_reason;
+  }
+  return "room_ended";
+}
+
+}  // namespace
+
+Sessions::Sessions(Context& context, Rooms& rooms) : context_(context), rooms_(rooms) {
+  rooms_.on_expired = [this](Room& room) {
+    if (Session* session = find_by_room(room.id)) end(*session, "room_expired");
+  };
+}
+
+Sessions::~Sessions() {
+  for (auto& [id, entry] : sessions_) context_.timers.cancel(entry.empty_timer);
+}
+
+void Sessions::load(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    if (row.kind != "session") continue;
+    auto record = SessionRecord::from_row(row);
+    if (!record) {
+      server::log::error("session_unreadable", {{"session", row.id}});
+      continue;
+    }
+    if (record->ended_ms == 0) {
+      record->ended_ms = context_.wall_ms();
+      record->end_reason = "server_restart";
+      context_.outbox.put(record->to_row());
+      context_.event(
+          {"session.ended", record->tenant, record->room_id, record->id, record->to_json()});
+    }
+    remember(std::move(*record));
+  }
+}
+
+void Sessions::remember(SessionRecord record) {
+  by_age_[{record.started_ms, record.id}] = record.id;
+  records_[record.id] = std::move(record);
+  for (auto it = by_age_.begin(); records_.size() > kMaxRemembered && it != by_age_.end();) {
+    if (find(it->second) != nullptr) {
+      ++it;
+      continue;
+    }
+    context_.outbox.remove("session", it->second);
+    records_.erase(it->second);
+    it = by_age_.erase(it);
+  }
+}
+
+RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
+  Room* room = rooms_.find(claims.room);
+  if (room == nullptr) room = rooms_.find(claims.tenant, claims.room);
+  if (room == nullptr || room->config.tenant != claims.tenant) {
+    return tl::unexpected(rejected(Status::NotFound, "room_not_found", "there is no such room"));
+  }
+  const std::int64_t now = context_.wall_ms();
+  if (room->state(now) == RoomState::Scheduled) {
+    RpcError error =
+        rejected(Status::FailedPrecondition, "room_not_open_yet", "the room opens later");
+    error.details.emplace_back("opens_at_ms", *room->config.starts_at_ms);
+    return tl::unexpected(std::move(error));
+  }
+  if (room->state(now) == RoomState::Expired) {
+    return tl::unexpected(
+        rejected(Status::FailedPrecondition, "room_expired", "the room is closed"));
+  }
+  if (room->is_banned(claims.identity, claims.issued_ms)) {
+    return tl::unexpected(
+        rejected(Status::PermissionDenied, "banned", "this identity was removed from the room"));
+  }
+  Session* session = find_by_room(room->id);
+  const bool known = session != nullptr && session->find_identity(claims.identity) != nullptr;
+  if (session != nullptr && !known &&
+      session->participants().size() >= room->config.max_participants) {
+    return tl::unexpected(rejected(Status::ResourceExhausted, "room_full", "the room is full"));
+  }
+  if (!context_.outbox.healthy() || context_.workers.empty()) {
+    return tl::unexpected(
+        rejected(Status::Unavailable, "server_busy", "the server cannot take a call now"));
+  }
+  return room;
+}
+
+RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId connection) {
+  auto room = admit(claims);
+  if (!room) {
+    if (Room* named = rooms_.find(claims.tenant, claims.room); named != nullptr) {
+      context_.event(
+          {"participant.rejected", claims.tenant, named->id, "",
+           Json::object({{"identity", claims.identity}, {"reason", room.error().reason}})});
+    }
+    return tl::unexpected(room.error());
+  }
+  Session* session = find_by_room((*room)->id);
+  if (session == nullptr) session = &start(**room);
+  Participant* participant = session->find_identity(claims.identity);
+  if (participant != nullptr && participant->connection) {
+    session->remove(participant->id, "duplicate_identity", true);  // the newer wins
+    participant = nullptr;
+  }
+  if (participant != nullptr) {
+    session->resume(*participant, std::move(claims), connection);
+  } else {
+    participant = &session->add(std::move(claims), connection);
+  }
+  watch_emptiness(*session);
+  Joined joined{session->id(), participant->id, session->join_result(*participant, **room)};
+  if (observer_.recording) joined.result.set("recording", observer_.recording(*session));
+  return joined;
+}
+
+Session& Sessions::start(const Room& room) {
+  auto session = std::make_unique<Session>(context_, room, least_loaded_worker());
+  Session& started = *session;
+  const std::string id = started.id();
+  started.on_timeout = [this, id](const std::string& participant_id, std::string_view reason) {
+    if (Session* s = find(id)) leave(*s, participant_id, reason, true);
+  };
+  sessions_.emplace(id, Entry{std::move(session), 0});
+  by_room_[room.id] = id;
+  SessionRecord record;
+  record.id = id;
+  record.tenant = started.tenant();
+  record.room_id = room.id;
+  record.room_name = room.config.name;
+  record.started_ms = started.started_ms();
+  context_.outbox.put(record.to_row());
+  started.event("session.started", record.to_json());
+  server::log::info("session_started",
+                    {{"room", room.id}, {"session", id}, {"worker", started.worker()}});
+  remember(std::move(record));
+  if (observer_.started) observer_.started(started);
+  return started;
+}
+
+std::size_t Sessions::least_loaded_worker() const {
+  std::vector<std::size_t> load(context_.workers.size());
+  for (const auto& [id, entry] : sessions_) {
+    load[entry.session->worker()] += 1 + entry.session->participants().size();
+  }
+  return static_cast<std::size_t>(std::min_element(load.begin(), load.end()) - load.begin());
+}
+
+// Ends it when everybody has been away for departure_timeout_s, or when nobody's media came
+// through within empty_timeout_s of the start.
+void Sessions::watch_emptiness(Session& session) {
+  Entry& entry = sessions_.find(session.id())->second;
+  context_.timers.cancel(entry.empty_timer);
+  const Room* room = rooms_.find(session.room_id());
+  if (room == nullptr) return;
+  const bool empty = session.participants().empty();
+  if (!empty && session.ever_connected()) return;
+  const bool somebody_came = session.ever_connected();
+  const auto timeout =
+      seconds(empty ? room->config.departure_timeout_s : room->config.empty_timeout_s);
+  entry.empty_timer =
+      context_.timers.at(context_.now() + timeout, [this, id = session.id(), empty, somebody_came] {
+        Session* due = find(id);
+        if (due == nullptr) return;
+        if (due->participants().empty() != empty) return watch_emptiness(*due);
+        if (!empty && due->ever_connected()) return;
+        end(*due, somebody_came ? "departure_timeout" : "empty");
+      });
+}
+
+void Sessions::socket_closed(std::string_view session_id, std::string_view participant_id,
+                             ConnectionId connection, bool gone) {
+  Session* session = find(session_id);
+  Participant* participant = session == nullptr ? nullptr : session->find(participant_id);
+  if (participant == nullptr || participant->connection != connection) return;
+  if (gone) return leave(*session, participant->id, "client_left", false);
+  session->lose_socket(*participant);
+}
+
+void Sessions::leave(Session& session, const std::string& participant_id, std::string_view reason,
+                     bool bye) {
+  session.remove(participant_id, reason, bye);
+  if (session.participants().empty()) watch_emptiness(session);
+}
+
+void Sessions::end(Session& session, std::string_view reason) {
+  const auto it = sessions_.find(session.id());
+  if (it == sessions_.end()) return;
+  const std::string id = session.id();
+  if (observer_.ending) observer_.ending(session, reason);
+  SessionRecord& record = records_[id];
+  record.ended_ms = context_.wall_ms();
+  record.end_reason = std::string(reason);
+  record.participants_peak = session.peak();
+  record.participants_total = session.total();
+  session.broadcast("session.ended", Json::object({{"reason", reason}}));
+  session.remove_all(left_reason(reason), reason);
+  session.event("session.ended", record.to_json());
+  context_.outbox.put(record.to_row());
+  server::log::info("session_ended",
+                    {{"room", session.room_id()}, {"session", id}, {"reason", reason}});
+  context_.timers.cancel(it->second.empty_timer);
+  by_room_.erase(session.room_id());
+  sessions_.erase(it);
+}
+
+void Sessions::end_all(std::string_view reason) {
+  while (!sessions_.empty()) end(*sessions_.begin()->second.session, reason);
+}
+
+Session* Sessions::find(std::string_view session_id) {
+  const auto it = sessions_.find(session_id);
+  return it == sessions_.end() ? nullptr : it->second.session.get();
+}
+
+Session* Sessions::find_by_room(std::string_view room_id) {
+  const auto it = by_room_.find(room_id);
+  return it == by_room_.end() ? nullptr : find(it->second);
+}
+
+const SessionRecord* Sessions::record(std::string_view session_id) const {
+  const auto it = records_.find(session_id);
+  return it == records_.end() ? nullptr : &it->second;
+}
+
+void Sessions::for_each_record(const std::function<void(const SessionRecord&)>& visit) const {
+  for (const auto& [key, id] : by_age_) visit(records_.find(id)->second);
+}
+
+std::size_t Sessions::participants() const noexcept {
+  std::size_t count = 0;
+  for (const auto& [id, entry] : sessions_) count += entry.session->participants().size();
+  return count;
+}
+
+Sessions::PeerRef Sessions::find_peer(std::size_t worker, server::PeerId peer) {
+  for (auto& [id, entry] : sessions_) {
+    if (entry.session->worker() != worker) continue;
+    if (Participant* participant = entry.session->find_peer(peer)) {
+      return {entry.session.get(), participant};
+    }
+  }
+  return {};
+}
+
+void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Event>& events) {
+  for (const server::Event& event : events) {
+    if (const auto* speakers = std::get_if<server::Speakers>(&event)) {
+      for (auto& [id, entry] : sessions_) {
+        if (entry.session->worker_room() == speakers->room) {
+          entry.session->speakers(speakers->tracks);
+        }
+      }
+      continue;
+    }
+    const auto peer = std::visit(
+        [](const auto& e) -> server::PeerId {
+          if constexpr (requires { e.peer; }) return e.peer;
+          return server::PeerId();
+        },
+        event);
+    const PeerRef ref = find_peer(worker, peer);
+    if (ref.session == nullptr) continue;  // it has left meanwhile
+    if (std::holds_alternative<server::PeerConnected>(event)) {
+      ref.session->peer_connected(*ref.participant);
+      watch_emptiness(*ref.session);
+    } else if (std::holds_alternative<server::PeerAway>(event)) {
+      ref.session->peer_away(*ref.participant, true);
+    } else if (std::holds_alternative<server::PeerBack>(event)) {
+      ref.session->peer_away(*ref.participant, false);
+    } else if (const auto* closed = std::get_if<server::PeerClosed>(&event)) {
+      ref.session->peer_closed(*ref.participant, closed->reason);
+    } else if (const auto* switched = std::get_if<server::SlotSwitched>(&event)) {
+      ref.session->slot_switched(*ref.participant, *switched);
+    }
+  }
+}
+
+}  // namespace parley::control

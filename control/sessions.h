@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/rooms.h"
+#include "control/session.h"
+
+namespace parley::control {
+
+// A session as it is remembered after its end, and shown by session.get and session.list.
+struct SessionRecord {
+  std::string id;
+  std::string tenant;
+  std::string room_id;
+  std::string room_name;
+  std::int64_t started_ms = 0;
+  std::int64_t ended_ms = 0;  // 0 while it runs
+  std::string end_reason;
+  std::size_t participants_peak = 0;
+  std::size_t participants_total = 0;
+
+  [[nodiscard]] Json to_json() const;
+  [[nodiscard]] Row to_row() const;
+  [[nodiscard]] static std::optional<SessionRecord> from_row(const Row& row);
+};
+
+// What others do when sessions begin and end.
+struct SessionsObserver {
+  std::function<void(Session&)> started;
+  // Before its participants are told.
+  std::function<void(Session&, std::string_view reason)> ending;
+  std::function<Json(const Session&)> recording;  // for the result of join; null without one
+};
+
+// The living sessions, at most one per room: who may come in, when one begins and ends, and which
+// worker carries it. Routes the workers' events to them.
+class Sessions {
+ public:
+  static constexpr std::size_t kMaxRemembered = 10'000;  // ended ones
+
+  Sessions(Context& context, Rooms& rooms);
+  ~Sessions();
+  Sessions(const Sessions&) = delete;
+  Sessions& operator=(const Sessions&) = delete;
+
+  // At start. Sessions that were running when the daemon stopped are ended as `server_restart`.
+  void load(const std::vector<Row>& rows);
+  void observe(SessionsObserver observer) { observer_ = std::move(observer); }
+
+  struct Joined {
+    std::string session_id;
+    std::string participant_id;
+    Json result;
+  };
+  // Lets the bearer of a verified token in, or says why not (participant.rejected.reason).
+  [[nodiscard]] RpcResult<Joined> join(JoinClaims claims, ConnectionId connection);
+  // Its socket ended; `gone`: the client said good-bye (close 1000 or 1001).
+  void socket_closed(std::string_view session_id, std::string_view participant_id,
+                     ConnectionId connection, bool gone);
+  void leave(Session& session, const std::string& participant_id, std::string_view reason,
+             bool bye);
+  void end(Session& session, std::string_view reason);
+  void end_all(std::string_view reason);
+
+  [[nodiscard]] Session* find(std::string_view session_id);
+  [[nodiscard]] Session* find_by_room(std::string_view room_id);
+  [[nodiscard]] const SessionRecord* record(std::string_view session_id) const;
+  void for_each_record(const std::function<void(const SessionRecord&)>& visit) const;
+  [[nodiscard]] std::size_t running() const noexcept { return sessions_.size(); }
+  [[nodiscard]] std::size_t participants() const noexcept;
+
+  void on_worker_events(std::size_t worker, const std::vector<server::Event>& events);
+
+ private:
+  struct Entry {
+    std::unique_ptr<Session> session;
+    Timers::Id empty_timer = 0;
+  };
+  [[nodiscard]] RpcResult<Room*> admit(const JoinClaims& claims);
+  Session& start(const Room& room);
+  [[nodiscard]] std::size_t least_loaded_worker() const;
+  void watch_emptiness(Session& session);
+  void remember(SessionRecord record);
+  struct PeerRef {
+    Session* session = nullptr;
+    Participant* participant = nullptr;
+  };
+  [[nodiscard]] PeerRef find_peer(std::size_t worker, server::PeerId peer);
+
+  Context& context_;
+  Rooms& rooms_;
+  SessionsObserver observer_;
+  std::map<std::string, Entry, std::less<>> sessions_;
+  std::map<std::string, std::string, std::less<>> by_room_;
+  std::map<std::string, SessionRecord, std::less<>> records_;
+  std::map<std::pair<std::int64_t, std::string>, std::string> by_age_;
+};
+
+}  // namespace parley::control
