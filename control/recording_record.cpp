@@ -1,0 +1,126 @@
+#include <algorithm>
+
+#include "control/recordings.h"
+#include "control/room.h"
+
+namespace parley::control {
+namespace {
+
+using State = RecordingRecord::State;
+
+Json file_json(const recorder::RecordedFile& file, const RecordingRecord& record) {
+  Json codecs = Json::array();
+  for (const std::string& codec : file.codecs) codecs.push(codec);
+  const auto person = std::find_if(
+      record.people.begin(), record.people.end(),
+      [&](const RecordingRecord::Person& p) { return p.participant_id == file.participant_id; });
+  return Json::object(
+      {{"name", file.name},
+       {"participant_id", file.participant_id},
+       {"identity", file.identity},
+       {"participant_name", person == record.people.end() ? file.identity : person->name},
+       {"source", file.source},
+       {"codecs", std::move(codecs)},
+       {"offset_ms", file.offset_ms},
+       {"duration_ms", file.duration_ms},
+       {"size_bytes", file.size_bytes},
+       {"sha256", file.sha256}});
+}
+
+recorder::RecordedFile file_from(const Json& json) {
+  recorder::RecordedFile file;
+  file.name = text_member(json, "name");
+  file.participant_id = text_member(json, "participant_id");
+  file.identity = text_member(json, "identity");
+  file.source = text_member(json, "source");
+  file.offset_ms = integer_member(json, "offset_ms");
+  file.duration_ms = integer_member(json, "duration_ms");
+  file.size_bytes = static_cast<std::uint64_t>(integer_member(json, "size_bytes"));
+  file.sha256 = text_member(json, "sha256");
+  const Json* codecs = json.find("codecs");
+  if (codecs != nullptr && codecs->is_array()) {
+    for (const Json& codec : *codecs->as_array()) {
+      if (const std::string* name = codec.as_string()) file.codecs.push_back(*name);
+    }
+  }
+  return file;
+}
+
+}  // namespace
+
+std::string_view name_of(State state) noexcept {
+  switch (state) {
+    case State::Active:
+      return "active";
+    case State::Processing:
+      return "processing";
+    case State::Completed:
+      return "completed";
+    case State::Failed:
+      return "failed";
+  }
+  return "failed";
+}
+
+Json RecordingRecord::to_json() const {
+  Json list = Json::array();
+  for (const recorder::RecordedFile& file : files) list.push(file_json(file, *this));
+  Json json = Json::object({{"recording_id", id},
+                            {"tenant", tenant},
+                            {"room_id", room_id},
+                            {"room_name", room_name},
+                            {"session_id", session_id},
+                            {"state", name_of(state)},
+                            {"started_ms", started_ms},
+                            {"duration_ms", duration_ms},
+                            {"size_bytes", size_bytes},
+                            {"truncated", truncated},
+                            {"files", std::move(list)}});
+  if (!end_reason.empty()) json.set("end_reason", end_reason);
+  return json;
+}
+
+Row RecordingRecord::to_row() const {
+  Json body = to_json();
+  body.set("manifest", manifest);
+  Json list = Json::array();
+  for (const Person& person : people) {
+    list.push(Json::object({{"participant_id", person.participant_id},
+                            {"identity", person.identity},
+                            {"name", person.name}}));
+  }
+  body.set("people", std::move(list));
+  return {"recording", id, tenant, body.dump(), started_ms};
+}
+
+std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
+  const auto body = Json::parse(row.body);
+  if (!body || !body->is_object()) return std::nullopt;
+  RecordingRecord record;
+  record.id = row.id;
+  record.tenant = row.tenant;
+  record.started_ms = row.created_ms;
+  record.room_id = text_member(*body, "room_id");
+  record.room_name = text_member(*body, "room_name");
+  record.session_id = text_member(*body, "session_id");
+  for (const State state : {State::Active, State::Processing, State::Completed, State::Failed}) {
+    if (text_member(*body, "state") == name_of(state)) record.state = state;
+  }
+  record.duration_ms = integer_member(*body, "duration_ms");
+  record.size_bytes = static_cast<std::uint64_t>(integer_member(*body, "size_bytes"));
+  record.truncated = flag_member(*body, "truncated");
+  record.end_reason = text_member(*body, "end_reason");
+  record.manifest = text_member(*body, "manifest");
+  if (const Json* people = body->find("people"); people != nullptr && people->is_array()) {
+    for (const Json& person : *people->as_array()) {
+      record.people.push_back({text_member(person, "participant_id"),
+                               text_member(person, "identity"), text_member(person, "name")});
+    }
+  }
+  if (const Json* files = body->find("files"); files != nullptr && files->is_array()) {
+    for (const Json& file : *files->as_array()) record.files.push_back(file_from(file));
+  }
+  return record;
+}
+
+}  // namespace parley::control

@@ -1,0 +1,326 @@
+#include "control/recordings.h"
+
+#include <algorithm>
+
+#include "control/signed_link.h"
+#include "server/log.h"
+
+namespace parley::control {
+namespace {
+
+using State = RecordingRecord::State;
+
+constexpr std::string_view kPrefix = "/v1/recordings/";
+
+std::string_view content_type_of(std::string_view name) {
+  if (name.ends_with(".webm")) return "video/webm";
+  if (name.ends_with(".mp4")) return "video/mp4";
+  if (name.ends_with(".json")) return "application/json";
+  return "application/octet-stream";
+}
+
+HttpResponse plain(int status, std::string text) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "text/plain; charset=utf-8";
+  response.body = std::move(text) + "\n";
+  return response;
+}
+
+}  // namespace
+
+Recordings::Recordings(Context& context, recorder::Recorder& recorder, std::string link_key)
+    : context_(context), recorder_(recorder), link_key_(std::move(link_key)) {}
+
+void Recordings::load(const std::vector<Row>& rows) {
+  std::vector<std::string> interrupted;
+  for (const Row& row : rows) {
+    if (row.kind != "recording") continue;
+    auto record = RecordingRecord::from_row(row);
+    if (!record) {
+      server::log::error("recording_unreadable", {{"recording", row.id}});
+      continue;
+    }
+    if (record->state == State::Active || record->state == State::Processing) {
+      record->state = State::Processing;
+      interrupted.push_back(record->id);
+    }
+    by_age_[{record->started_ms, record->id}] = record->id;
+    records_[record->id] = std::move(*record);
+  }
+  if (interrupted.empty()) return;
+  // The recorder reports what it finds on the disk. What it does not find was never written.
+  context_.timers.at(context_.now() + kAdoptionLimit, [this, interrupted] {
+    for (const std::string& id : interrupted) {
+      const RecordingRecord* record = find(id);
+      if (record != nullptr && record->state == State::Processing) {
+        fail({id, "server_restart", "nothing of it was found on the disk", {}});
+      }
+    }
+  });
+}
+
+void Recordings::attach(Session& session, bool record) {
+  const std::string id = session.id();
+  sessions_[id] = &session;
+  session.observe({[this, id](const Participant& participant, const Track& track) {
+                     const auto it = active_.find(id);
+                     if (it != active_.end()) add_track(it->second, participant, track);
+                   },
+                   [this, id](const Participant&, const Track& track) {
+                     const auto it = active_.find(id);
+                     if (it != active_.end()) remove_track(it->second, track);
+                   }});
+  if (!record) return;
+  if (const auto started = start(session); !started) {
+    server::log::error("auto_recording_failed",
+                       {{"session", id}, {"reason", started.error().reason}});
+  }
+}
+
+void Recordings::detach(const Session& session, std::string_view reason) {
+  if (const RecordingRecord* record = running_in(session.id())) stop(record->id, reason);
+  sessions_.erase(session.id());
+}
+
+RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
+  if (const RecordingRecord* running = running_in(session.id())) return running;
+  if (active_.count(session.id()) != 0) {
+    return tl::unexpected(rpc_error(Status::Unavailable, "recording_stopping",
+                                    "the last recording is just being closed"));
+  }
+  if (!context_.config.recording.enabled) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_disabled",
+                                    "recording.enabled is false in the configuration"));
+  }
+  if (records_.size() >= kMaxRecordings) {
+    return tl::unexpected(
+        rpc_error(Status::ResourceExhausted, "too_many_recordings", "delete old recordings first"));
+  }
+  RecordingRecord record;
+  record.id = context_.id("rec");
+  record.tenant = session.tenant();
+  record.room_id = session.room_id();
+  record.room_name = session.room_name();
+  record.session_id = session.id();
+  record.started_ms = context_.wall_ms();
+  const std::string id = record.id;
+  by_age_[{record.started_ms, id}] = id;
+  const RecordingRecord& stored = records_.emplace(id, std::move(record)).first->second;
+  active_[session.id()] = {id, &session, session.worker(), false, {}};
+  store(stored);
+  tell(stored, "recording.started", Json::object({{"started_ms", stored.started_ms}}));
+  // Queued behind the notification: everybody has been told before the first packet is kept.
+  context_.outbox.after([this, session_id = session.id()](bool) { begin(session_id); });
+  server::log::info("recording_started", {{"recording", id}, {"session", session.id()}});
+  return &stored;
+}
+
+void Recordings::begin(const std::string& session_id) {
+  const auto it = active_.find(session_id);
+  if (it == active_.end()) return;
+  Active& active = it->second;
+  const RecordingRecord& record = records_.find(active.recording_id)->second;
+  active.begun = true;
+  recorder_.start({record.id, record.tenant, record.room_id, record.room_name, record.session_id,
+                   record.started_ms},
+                  context_.now());
+  if (active.session == nullptr) return;
+  for (const auto& participant : active.session->participants()) {
+    for (const Track& track : participant->tracks) add_track(active, *participant, track);
+  }
+}
+
+void Recordings::add_track(Active& active, const Participant& participant, const Track& track) {
+  if (!active.begun) return;  // begin() takes all that is there by then
+  RecordingRecord& record = *find_mutable(active.recording_id);
+  const auto same = [&](const RecordingRecord::Person& p) {
+    return p.participant_id == participant.id;
+  };
+  if (std::none_of(record.people.begin(), record.people.end(), same)) {
+    record.people.push_back({participant.id, participant.claims.identity, participant.claims.name});
+    store(record);
+  }
+  // shared_ptr: worker and recorder threads let go of the ring at times of their own (tap.h).
+  auto ring = std::make_shared<rtp::Tap>(context_.config.recording.tap_bytes);
+  const server::TapId tap(context_.next_number());
+  active.taps.push_back({track.id, tap});
+  recorder_.add_track(record.id,
+                      {track.id, participant.id, participant.claims.identity,
+                       participant.claims.name, std::string(name_of(track.source)), track.kind},
+                      ring);
+  context_.post(active.worker, server::OpenTap{tap, track.no, std::move(ring)});
+}
+
+void Recordings::remove_track(Active& active, const Track& track) {
+  const auto it = std::find_if(active.taps.begin(), active.taps.end(),
+                               [&](const Tap& tap) { return tap.track_id == track.id; });
+  if (it == active.taps.end()) return;
+  context_.post(active.worker, server::CloseTap{it->tap});
+  recorder_.remove_track(active.recording_id, track.id);
+  active.taps.erase(it);
+}
+
+void Recordings::close_taps(Active& active) {
+  for (const Tap& tap : active.taps) context_.post(active.worker, server::CloseTap{tap.tap});
+  active.taps.clear();
+}
+
+bool Recordings::stop(const std::string& recording_id, std::string_view reason) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || record->state != State::Active) return false;
+  record->state = State::Processing;
+  record->end_reason = std::string(reason);
+  store(*record);
+  tell(*record, "recording.stopped", Json::object({{"reason", reason}}));
+  const auto it = active_.find(record->session_id);
+  it->second.session = nullptr;
+  close_taps(it->second);
+  // After begin(), which may still wait for the store.
+  context_.outbox.after(
+      [this, id = recording_id, session = record->session_id, why = std::string(reason)](bool) {
+        const auto active = active_.find(session);
+        if (active != active_.end() && active->second.recording_id == id) {
+          close_taps(active->second);
+          active_.erase(active);
+        }
+        recorder_.stop(id, why);
+      });
+  return true;
+}
+
+void Recordings::on_recorder_event(const recorder::RecorderEvent& event) {
+  if (const auto* done = std::get_if<recorder::Completed>(&event)) finish(*done);
+  if (const auto* failed = std::get_if<recorder::Failed>(&event)) fail(*failed);
+}
+
+void Recordings::finish(const recorder::Completed& done) {
+  RecordingRecord* record = find_mutable(done.recording_id);
+  if (record == nullptr) {  // its row was lost with the store, its files were not
+    RecordingRecord adopted;
+    adopted.id = done.recording_id;
+    adopted.tenant = done.info.tenant;
+    adopted.room_id = done.info.room_id;
+    adopted.room_name = done.info.room_name;
+    adopted.session_id = done.info.session_id;
+    adopted.started_ms = done.info.started_ms;
+    by_age_[{adopted.started_ms, adopted.id}] = adopted.id;
+    record = &records_.emplace(adopted.id, std::move(adopted)).first->second;
+  }
+  record->state = State::Completed;
+  record->duration_ms = done.duration_ms;
+  record->size_bytes = done.size_bytes;
+  record->truncated = done.truncated;
+  record->files = done.files;
+  record->manifest = done.manifest.filename().string();
+  if (record->end_reason.empty()) record->end_reason = done.end_reason;
+  store(*record);
+  tell(*record, "recording.completed", Json::object({{"duration_ms", record->duration_ms}}));
+  server::log::info("recording_completed", {{"recording", record->id},
+                                            {"duration_ms", record->duration_ms},
+                                            {"truncated", record->truncated}});
+}
+
+void Recordings::fail(const recorder::Failed& failed) {
+  RecordingRecord* record = find_mutable(failed.recording_id);
+  if (record == nullptr) return;
+  if (const auto it = active_.find(record->session_id);
+      it != active_.end() && it->second.recording_id == record->id) {
+    close_taps(it->second);
+    active_.erase(it);
+  }
+  record->state = State::Failed;
+  record->end_reason = failed.reason;
+  record->files = failed.files;
+  store(*record);
+  tell(*record, "recording.failed", Json::object({{"reason", failed.reason}}));
+  server::log::error(
+      "recording_failed",
+      {{"recording", record->id}, {"reason", failed.reason}, {"detail", failed.detail}});
+}
+
+// The event for backends with all that is known, the notification for participants in brief.
+void Recordings::tell(const RecordingRecord& record, std::string_view what, Json extra) {
+  context_.event(
+      {std::string(what), record.tenant, record.room_id, record.session_id, record.to_json()});
+  extra.set("recording_id", record.id);
+  const auto session = sessions_.find(record.session_id);
+  if (session != sessions_.end()) session->second->broadcast(what, extra);
+}
+
+const RecordingRecord* Recordings::find(std::string_view recording_id) const {
+  const auto it = records_.find(recording_id);
+  return it == records_.end() ? nullptr : &it->second;
+}
+
+RecordingRecord* Recordings::find_mutable(std::string_view recording_id) {
+  const auto it = records_.find(recording_id);
+  return it == records_.end() ? nullptr : &it->second;
+}
+
+const RecordingRecord* Recordings::running_in(std::string_view session_id) const {
+  const auto it = active_.find(session_id);
+  if (it == active_.end()) return nullptr;
+  const RecordingRecord* record = find(it->second.recording_id);
+  return record != nullptr && record->state == State::Active ? record : nullptr;
+}
+
+void Recordings::for_each(const std::function<void(const RecordingRecord&)>& visit) const {
+  for (auto it = by_age_.rbegin(); it != by_age_.rend(); ++it) visit(*find(it->second));
+}
+
+Json Recordings::info(const Session& session) const {
+  const RecordingRecord* record = running_in(session.id());
+  if (record == nullptr) return {};
+  return Json::object({{"recording_id", record->id}, {"started_ms", record->started_ms}});
+}
+
+RpcResult<Json> Recordings::links(const RecordingRecord& record,
+                                  const std::optional<std::string>& file, std::int64_t ttl_s,
+                                  std::string_view audience) const {
+  if (record.state != State::Completed && record.files.empty()) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_ready",
+                                    "the recording is not completed", "recording_id"));
+  }
+  const std::int64_t expires_ms = context_.wall_ms() + ttl_s * 1'000;
+  const auto link = [&](const std::string& name) {
+    return context_.config.control.public_url +
+           sign_link(std::string(kPrefix) + record.id + "/" + name, expires_ms, audience,
+                     link_key_);
+  };
+  std::vector<std::string> names;
+  for (const recorder::RecordedFile& f : record.files) names.push_back(f.name);
+  if (!record.manifest.empty()) names.push_back(record.manifest);
+  if (file) {
+    if (std::find(names.begin(), names.end(), *file) == names.end()) {
+      return tl::unexpected(
+          rpc_error(Status::NotFound, "file_not_found", "the recording has no such file", "file"));
+    }
+    return Json::object({{"url", link(*file)}, {"expires_at_ms", expires_ms}});
+  }
+  Json list = Json::array();
+  for (const std::string& name : names) {
+    list.push(Json::object({{"name", name}, {"url", link(name)}, {"expires_at_ms", expires_ms}}));
+  }
+  return Json::object({{"files", std::move(list)}});
+}
+
+HttpResponse Recordings::serve(const HttpRequest& request) const {
+  const auto link = verify_link(request.path, request.query, link_key_, context_.wall_ms());
+  if (!link) return plain(403, "this link is not valid: " + std::string(to_string(link.error())));
+  const std::string_view rest = std::string_view(request.path).substr(kPrefix.size());
+  const std::size_t slash = rest.find('/');
+  const std::string id(rest.substr(0, slash));
+  const std::string name(slash == std::string_view::npos ? "" : rest.substr(slash + 1));
+  const std::filesystem::path path = recorder_.file_path(id, name);
+  if (path.empty()) return plain(404, "the recording is gone");
+  HttpResponse response;
+  response.content_type = std::string(content_type_of(name));
+  response.headers = {{"X-Content-Type-Options", "nosniff"},
+                      {"Cache-Control", "private, no-store"},
+                      {"Content-Disposition", "inline; filename=\"" + name + "\""}};
+  response.file = path.string();
+  return response;
+}
+
+}  // namespace parley::control
