@@ -1,0 +1,292 @@
+#include "control/rtc_sockets.h"
+
+#include "server/log.h"
+
+namespace parley::control {
+namespace {
+
+constexpr std::size_t kMaxToken = 8'192;
+constexpr std::size_t kMaxIntents = 64;
+constexpr std::uint16_t kNormal = 1000;
+constexpr std::uint16_t kGoingAway = 1001;
+constexpr std::uint16_t kPolicy = 1008;
+
+RpcResult<std::vector<SendIntent>> read_intents(const Json::Array* list) {
+  std::vector<SendIntent> intents;
+  if (list == nullptr) return intents;
+  for (const Json& item : *list) {
+    Params params(item);
+    const auto mid = rtp::Mid::from(params.text("mid", {1, rtp::Mid::kMaxSize}));
+    const auto source = source_of(params.text("source", {1, 32}));
+    if (!mid) params.refuse("mid", "tracks: mid must be 1..16 visible characters");
+    if (!source) {
+      params.refuse("source",
+                    "tracks: source must be camera, microphone, screen_share or "
+                    "screen_share_audio");
+    }
+    if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+    intents.push_back({*mid, *source});
+  }
+  return intents;
+}
+
+}  // namespace
+
+RtcSockets::RtcSockets(Context& context, const Keyring& keyring, Sessions& sessions,
+                       Actions& actions, Recordings& recordings)
+    : context_(context),
+      keyring_(keyring),
+      sessions_(sessions),
+      actions_(actions),
+      recordings_(recordings) {}
+
+const std::map<std::string_view, RtcSockets::Handler>& RtcSockets::methods() {
+  static const std::map<std::string_view, Handler> kMethods = {
+      {"offer", &RtcSockets::offer},
+      {"track.update", &RtcSockets::track_update},
+      {"slot.want", &RtcSockets::slot_want},
+      {"leave", &RtcSockets::leave},
+      {"ping", &RtcSockets::ping},
+      {"room.mute_all", &RtcSockets::mute_all},
+      {"track.mute", &RtcSockets::track_mute},
+      {"participant.remove", &RtcSockets::participant_remove},
+      {"session.end", &RtcSockets::session_end},
+      {"recording.start", &RtcSockets::recording_start},
+      {"recording.stop", &RtcSockets::recording_stop},
+      {"recording.list", &RtcSockets::recording_list},
+      {"recording.access_link", &RtcSockets::recording_access_link},
+  };
+  return kMethods;
+}
+
+void RtcSockets::opened(ConnectionId connection) {
+  Socket& socket = sockets_[connection];
+  socket.join_timer = context_.timers.at(context_.now() + kJoinDeadline, [this, connection] {
+    context_.close(connection, kPolicy, "join did not come in time");
+  });
+}
+
+void RtcSockets::closed(ConnectionId connection, std::uint16_t code) {
+  const auto it = sockets_.find(connection);
+  if (it == sockets_.end()) return;
+  const Socket socket = it->second;
+  context_.timers.cancel(it->second.join_timer);
+  sockets_.erase(it);
+  if (socket.participant_id.empty()) return;
+  sessions_.socket_closed(socket.session_id, socket.participant_id, connection,
+                          code == kNormal || code == kGoingAway);
+}
+
+void RtcSockets::message(ConnectionId connection, std::string_view text) {
+  const auto it = sockets_.find(connection);
+  if (it == sockets_.end()) return;
+  auto request = parse_request(text);
+  if (!request) {
+    return answer(connection, request.error().id, tl::unexpected(request.error().error));
+  }
+  if (it->second.unanswered >= context_.config.control.max_inflight) {
+    RpcError error = rpc_error(Status::ResourceExhausted, "rate_limited",
+                               "too many requests are under way on this connection");
+    error.retry_after_ms = 100;
+    return answer(connection, request->id, tl::unexpected(std::move(error)));
+  }
+  answer(connection, request->id, dispatch(connection, it->second, *request));
+  if (!it->second.closing) return;
+  context_.outbox.after([this, connection, closing = *it->second.closing](bool) {
+    context_.close(connection, closing.first, closing.second);
+  });
+}
+
+// Answers leave in the order of the requests, each after what it tells of is durable.
+void RtcSockets::answer(ConnectionId connection, const Json& id, const RpcResult<Json>& result) {
+  if (const auto it = sockets_.find(connection); it != sockets_.end()) ++it->second.unanswered;
+  std::string text;
+  if (result) {
+    text = rpc_answer(id, *result);
+  } else {
+    const std::string trace = context_.id("err");
+    server::log::limited("rtc_refused", {{"reason", result.error().reason}, {"trace_id", trace}});
+    text = rpc_error_answer(id, result.error(), trace);
+  }
+  context_.outbox.after([this, connection, text = std::move(text)](bool) {
+    if (const auto it = sockets_.find(connection); it != sockets_.end()) --it->second.unanswered;
+    context_.send(connection, text);
+  });
+}
+
+RpcResult<Json> RtcSockets::dispatch(ConnectionId connection, Socket& socket,
+                                     const RpcRequest& request) {
+  if (request.method == "join") return join(connection, socket, request.params);
+  const auto method = methods().find(request.method);
+  if (method == methods().end()) {
+    return tl::unexpected(rpc_error(Status::MethodNotFound, "unknown_method",
+                                    "there is no method of this name", "method"));
+  }
+  Session* session = sessions_.find(socket.session_id);
+  Participant* participant = session == nullptr ? nullptr : session->find(socket.participant_id);
+  if (participant == nullptr) {
+    return tl::unexpected(
+        rpc_error(Status::FailedPrecondition, "not_joined", "join comes first on this socket"));
+  }
+  Caller caller{connection, *session, *participant};
+  Params params(request.params);
+  return (this->*method->second)(caller, params);
+}
+
+RpcResult<Json> RtcSockets::join(ConnectionId connection, Socket& socket, const Json& json) {
+  if (!socket.participant_id.empty()) {
+    return tl::unexpected(
+        rpc_error(Status::FailedPrecondition, "already_joined", "this socket has joined already"));
+  }
+  Params params(json);
+  const std::string token = params.text("token", {1, kMaxToken});
+  const auto client = params.optional_text("client", {1, 128});
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  const auto refuse = [&](RpcError error) {
+    context_.timers.cancel(socket.join_timer);
+    socket.closing = {kPolicy, "join was refused"};
+    return tl::unexpected(std::move(error));
+  };
+  auto claims = keyring_.verify_join_token(token, context_.wall_ms());
+  if (!claims) return refuse(claims.error());
+  auto joined = sessions_.join(std::move(*claims), connection);
+  if (!joined) return refuse(joined.error());
+  context_.timers.cancel(socket.join_timer);
+  socket.session_id = joined->session_id;
+  socket.participant_id = joined->participant_id;
+  return std::move(joined->result);
+}
+
+RpcResult<Json> RtcSockets::offer(Caller& caller, Params& params) {
+  const std::string sdp = params.text("sdp", {1, sdp::kMaxBytes});
+  const Json::Array* tracks = params.array("tracks", kMaxIntents);
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  const auto intents = read_intents(tracks);
+  if (!intents) return tl::unexpected(intents.error());
+  return caller.session.offer(caller.participant, sdp, *intents);
+}
+
+RpcResult<Json> RtcSockets::track_update(Caller& caller, Params& params) {
+  const std::string track_id = params.text("track_id");
+  const bool muted = params.flag("muted");
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  const auto ref = caller.session.find_track(track_id);
+  if (ref.participant != &caller.participant) {
+    return tl::unexpected(
+        rpc_error(Status::NotFound, "track_not_found", "you publish no such track", "track_id"));
+  }
+  caller.session.set_muted(*ref.participant, *ref.track, muted, MutedBy::Self);
+  return Json(Json::Object{});
+}
+
+RpcResult<Json> RtcSockets::slot_want(Caller& caller, Params& params) {
+  const auto mid = rtp::Mid::from(params.text("mid", {1, rtp::Mid::kMaxSize}));
+  const auto track_id = params.optional_text("track_id");
+  const std::int64_t height = params.integer("height", 0, 8'640);
+  const auto priority = params.optional_integer("priority", -1'000, 1'000);
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  if (!mid) {
+    return tl::unexpected(
+        rpc_error(Status::NotFound, "slot_not_found", "no recvonly m-line has this mid", "mid"));
+  }
+  SlotWant want;
+  want.height = static_cast<std::uint32_t>(height);
+  want.empty = height == 0;
+  want.priority = static_cast<std::int32_t>(priority.value_or(0));
+  if (track_id) {
+    const auto ref = caller.session.find_track(*track_id);
+    if (ref.track == nullptr || ref.participant == &caller.participant) {
+      return tl::unexpected(rpc_error(Status::NotFound, "track_not_found",
+                                      "nobody else publishes such a track", "track_id"));
+    }
+    want.track = ref.track->no;
+  }
+  if (auto ok = caller.session.want(caller.participant, *mid, want); !ok) {
+    return tl::unexpected(ok.error());
+  }
+  return Json(Json::Object{});
+}
+
+RpcResult<Json> RtcSockets::leave(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  sessions_.leave(caller.session, caller.participant.id, "client_left", false);
+  sockets_.find(caller.connection)->second.closing = {kNormal, "left"};
+  return Json(Json::Object{});
+}
+
+RpcResult<Json> RtcSockets::ping(Caller&, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return Json::object({{"server_time_ms", context_.wall_ms()}});
+}
+
+RpcResult<Json> RtcSockets::mute_all(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.mute_all(actor_of(caller.participant, caller.session), caller.session, {});
+}
+
+RpcResult<Json> RtcSockets::track_mute(Caller& caller, Params& params) {
+  const std::string track_id = params.text("track_id");
+  const bool muted = params.flag("muted");
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.mute_track(actor_of(caller.participant, caller.session), caller.session, track_id,
+                             muted);
+}
+
+RpcResult<Json> RtcSockets::participant_remove(Caller& caller, Params& params) {
+  const std::string participant_id = params.text("participant_id");
+  const bool ban = params.optional_flag("ban").value_or(false);
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.remove_participant(actor_of(caller.participant, caller.session), caller.session,
+                                     participant_id, ban);
+}
+
+RpcResult<Json> RtcSockets::session_end(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.end_session(actor_of(caller.participant, caller.session), caller.session);
+}
+
+RpcResult<Json> RtcSockets::recording_start(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.start_recording(actor_of(caller.participant, caller.session), caller.session);
+}
+
+RpcResult<const RecordingRecord*> RtcSockets::own_recording(const Caller& caller,
+                                                            std::string_view id) const {
+  const RecordingRecord* record = recordings_.find(id);
+  if (record == nullptr || record->room_id != caller.session.room_id()) {
+    return tl::unexpected(rpc_error(Status::NotFound, "recording_not_found",
+                                    "there is no such recording", "recording_id"));
+  }
+  return record;
+}
+
+RpcResult<Json> RtcSockets::recording_stop(Caller& caller, Params& params) {
+  auto id = params.optional_text("recording_id");
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  if (!id) {
+    const RecordingRecord* running = recordings_.running_in(caller.session.id());
+    id = running == nullptr ? std::string() : running->id;
+  }
+  const auto record = own_recording(caller, *id);
+  if (!record) return tl::unexpected(record.error());
+  return actions_.stop_recording(actor_of(caller.participant, caller.session), **record);
+}
+
+RpcResult<Json> RtcSockets::recording_list(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.list_recordings(actor_of(caller.participant, caller.session),
+                                  caller.session.room_id());
+}
+
+RpcResult<Json> RtcSockets::recording_access_link(Caller& caller, Params& params) {
+  const std::string id = params.text("recording_id");
+  const auto file = params.optional_text("file");
+  const auto ttl_s = params.optional_integer("ttl_s", 1, context_.config.recording.max_link_ttl_s);
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  const auto record = own_recording(caller, id);
+  if (!record) return tl::unexpected(record.error());
+  return actions_.recording_links(actor_of(caller.participant, caller.session), **record, file,
+                                  ttl_s);
+}
+
+}  // namespace parley::control

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "control/actions.h"
+#include "control/auth.h"
+#include "control/context.h"
+#include "control/params.h"
+#include "control/rpc.h"
+#include "control/sessions.h"
+
+namespace parley::control {
+
+// The participants' signalling, `GET /v1/rtc`: one WebSocket per participant, `join` first, then
+// offers, slots and host actions (docs/control-protocol.md). It holds no state of a call; it
+// translates messages into calls on Sessions and Actions and their results into answers.
+class RtcSockets {
+ public:
+  static constexpr std::string_view kSubprotocol = "parley.rtc.v1";
+  static constexpr std::chrono::seconds kJoinDeadline{5};
+
+  RtcSockets(Context& context, const Keyring& keyring, Sessions& sessions, Actions& actions,
+             Recordings& recordings);
+
+  void opened(ConnectionId connection);
+  void message(ConnectionId connection, std::string_view text);
+  void closed(ConnectionId connection, std::uint16_t code);
+  [[nodiscard]] bool knows(ConnectionId connection) const {
+    return sockets_.count(connection) != 0;
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return sockets_.size(); }
+
+ private:
+  struct Socket {
+    std::string session_id;  // empty until join
+    std::string participant_id;
+    std::uint32_t unanswered = 0;
+    Timers::Id join_timer = 0;
+    std::optional<std::pair<std::uint16_t, std::string_view>> closing;  // after this answer
+  };
+  struct Caller {
+    ConnectionId connection;
+    Session& session;
+    Participant& participant;
+  };
+  using Handler = RpcResult<Json> (RtcSockets::*)(Caller&, Params&);
+  static const std::map<std::string_view, Handler>& methods();
+
+  RpcResult<Json> dispatch(ConnectionId connection, Socket& socket, const RpcRequest& request);
+  RpcResult<Json> join(ConnectionId connection, Socket& socket, const Json& params);
+  void answer(ConnectionId connection, const Json& id, const RpcResult<Json>& result);
+
+  RpcResult<Json> offer(Caller& caller, Params& params);
+  RpcResult<Json> track_update(Caller& caller, Params& params);
+  RpcResult<Json> slot_want(Caller& caller, Params& params);
+  RpcResult<Json> leave(Caller& caller, Params& params);
+  RpcResult<Json> ping(Caller& caller, Params& params);
+  RpcResult<Json> mute_all(Caller& caller, Params& params);
+  RpcResult<Json> track_mute(Caller& caller, Params& params);
+  RpcResult<Json> participant_remove(Caller& caller, Params& params);
+  RpcResult<Json> session_end(Caller& caller, Params& params);
+  RpcResult<Json> recording_start(Caller& caller, Params& params);
+  RpcResult<Json> recording_stop(Caller& caller, Params& params);
+  RpcResult<Json> recording_list(Caller& caller, Params& params);
+  RpcResult<Json> recording_access_link(Caller& caller, Params& params);
+  // The recording of this id in the caller's own room.
+  RpcResult<const RecordingRecord*> own_recording(const Caller& caller, std::string_view id) const;
+
+  Context& context_;
+  const Keyring& keyring_;
+  Sessions& sessions_;
+  Actions& actions_;
+  Recordings& recordings_;
+  std::map<ConnectionId, Socket> sockets_;
+};
+
+}  // namespace parley::control
