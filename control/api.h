@@ -1,0 +1,123 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/actions.h"
+#include "control/auth.h"
+#include "control/context.h"
+#include "control/idempotency.h"
+#include "control/params.h"
+#include "control/recordings.h"
+#include "control/rooms.h"
+#include "control/rpc.h"
+#include "control/sessions.h"
+
+namespace parley::control {
+
+// What the API needs to know of the daemon itself.
+struct ServerFacts {
+  std::string version;
+  std::string boot_id;
+  std::string epoch;  // of the event log
+  std::uint64_t earliest_seq = 1;
+  std::int64_t started_ms = 0;
+};
+
+// The methods a backend calls, by name (docs/control-protocol.md): the same over the control
+// socket and over POST /v1/rpc. Each one checks the key's rights, reads its params, does the thing
+// and gives the result; the socket that asked decides when the answer leaves.
+class Api {
+ public:
+  struct Parts {
+    Context& context;
+    const Keyring& keyring;
+    Rooms& rooms;
+    Sessions& sessions;
+    Actions& actions;
+    Recordings& recordings;
+    Idempotency& idempotency;
+    Store& store;
+    ServerFacts facts;
+  };
+  explicit Api(Parts parts);
+
+  using Reply = std::function<void(RpcResult<Json>)>;
+  // Calls `reply` once, at once or later.
+  void call(const Principal& principal, const RpcRequest& request, Reply reply);
+  // Whether an answer must not be given when the store cannot keep what it tells.
+  [[nodiscard]] static bool is_mutating(std::string_view method);
+  [[nodiscard]] Json hello() const;
+
+ private:
+  struct Call {
+    const Principal& principal;
+    Params& params;
+  };
+  using Handler = RpcResult<Json> (Api::*)(Call&);
+  struct Method {
+    Handler handler = nullptr;
+    bool mutating = false;
+  };
+  static const std::map<std::string_view, Method>& methods();
+
+  // api.cpp
+  RpcResult<Json> hello_method(Call& call);
+  RpcResult<Json> ping(Call& call);
+  RpcResult<Json> discover(Call& call);
+  RpcResult<Json> server_info(Call& call);
+  RpcResult<Json> token_create(Call& call);
+  void events_list(const Principal& principal, const RpcRequest& request, Reply reply);
+  // api_rooms.cpp
+  RpcResult<Json> room_create(Call& call);
+  RpcResult<Json> room_get(Call& call);
+  RpcResult<Json> room_list(Call& call);
+  RpcResult<Json> room_delete(Call& call);
+  RpcResult<Json> session_get(Call& call);
+  RpcResult<Json> session_list(Call& call);
+  RpcResult<Json> session_end(Call& call);
+  // api_calls.cpp
+  RpcResult<Json> participant_list(Call& call);
+  RpcResult<Json> participant_remove(Call& call);
+  RpcResult<Json> track_list(Call& call);
+  RpcResult<Json> track_mute(Call& call);
+  RpcResult<Json> room_mute_all(Call& call);
+  RpcResult<Json> recording_start(Call& call);
+  RpcResult<Json> recording_stop(Call& call);
+  RpcResult<Json> recording_get(Call& call);
+  RpcResult<Json> recording_list(Call& call);
+  RpcResult<Json> recording_access_link(Call& call);
+
+  // By room_id, or by tenant and room (its name). A foreign one is the same as none: ids tell nothing (A11).
+  RpcResult<Room*> room_of(Call& call);
+  RpcResult<Session*> session_of(Call& call);
+  RpcResult<const RecordingRecord*> recording_of(Call& call);
+  [[nodiscard]] Json room_json(const Room& room);
+
+  Parts parts_;
+};
+
+// One page of a list: rows come in the order of (time, id), the token names the last one given.
+class Page {
+ public:
+  static constexpr std::int64_t kMaxLimit = 1'000;
+  // Reads `limit` and `page_token`.
+  explicit Page(Params& params);
+  // True while the row belongs to this page.
+  [[nodiscard]] bool takes(std::int64_t time_ms, std::string_view id);
+  void add(Json row, std::int64_t time_ms, std::string_view id);
+  [[nodiscard]] Json result(std::string_view name);
+
+ private:
+  std::size_t limit_;
+  std::string after_;
+  std::string last_;
+  bool more_ = false;
+  Json rows_ = Json::array();
+};
+
+}  // namespace parley::control

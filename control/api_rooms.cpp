@@ -1,0 +1,214 @@
+#include <algorithm>
+
+#include "control/api.h"
+
+// The API's methods for rooms and sessions, and how all methods find them.
+namespace parley::control {
+namespace {
+
+constexpr std::int64_t kMaxTimeMs = 253'402'300'799'000;  // the year 9999
+constexpr std::int64_t kWeekS = 604'800;
+
+RpcError room_not_found() {
+  return rpc_error(Status::NotFound, "room_not_found", "there is no such room", "room_id");
+}
+
+}  // namespace
+
+Page::Page(Params& params)
+    : limit_(
+          static_cast<std::size_t>(params.optional_integer("limit", 1, kMaxLimit).value_or(100))),
+      after_(params.optional_text("page_token", {1, 64}).value_or("")) {}
+
+bool Page::takes(std::int64_t time_ms, std::string_view id) {
+  if (!after_.empty()) {  // skip up to and with the last one given
+    if (after_ == std::to_string(time_ms) + "." + std::string(id)) after_.clear();
+    return false;
+  }
+  if (rows_.as_array()->size() < limit_) return true;
+  more_ = true;
+  return false;
+}
+
+void Page::add(Json row, std::int64_t time_ms, std::string_view id) {
+  rows_.push(std::move(row));
+  last_ = std::to_string(time_ms) + "." + std::string(id);
+}
+
+Json Page::result(std::string_view name) {
+  Json json = Json::object({{std::string(name), std::move(rows_)}});
+  if (more_) json.set("next_page_token", last_);
+  return json;
+}
+
+RpcResult<Room*> Api::room_of(Call& call) {
+  const auto id = call.params.optional_text("room_id");
+  const auto tenant = call.params.optional_text("tenant", {1, 64});
+  const auto name = call.params.optional_text("room");
+  if (!id && !(tenant && name)) call.params.refuse("room_id", "room_id is missing");
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  if (!id && !call.principal.may_see(*tenant)) {
+    return tl::unexpected(rpc_error(Status::PermissionDenied, "permission_denied",
+                                    "this key does not serve that tenant", "tenant"));
+  }
+  Room* room = id ? parts_.rooms.find(*id) : parts_.rooms.find(*tenant, *name);
+  if (room == nullptr || !call.principal.may_see(room->config.tenant)) {
+    return tl::unexpected(room_not_found());
+  }
+  return room;
+}
+
+Json Api::room_json(const Room& room) {
+  Json json = room.to_json(parts_.context.wall_ms());
+  const Session* session = parts_.sessions.find_by_room(room.id);
+  if (session != nullptr) json.set("session_id", session->id());
+  json.set("participants",
+           static_cast<std::uint64_t>(session == nullptr ? 0 : session->participants().size()));
+  return json;
+}
+
+RpcResult<Json> Api::room_create(Call& call) {
+  Params& p = call.params;
+  const config::Rooms& defaults = parts_.context.config.rooms;
+  RoomConfig config;
+  config.tenant = p.text("tenant", {1, 64});
+  config.name = p.text("name");
+  config.starts_at_ms = p.optional_integer("starts_at_ms", 0, kMaxTimeMs);
+  config.expires_at_ms = p.optional_integer("expires_at_ms", 0, kMaxTimeMs);
+  config.max_participants = static_cast<std::uint32_t>(
+      p.optional_integer("max_participants", 1, defaults.max_participants)
+          .value_or(defaults.max_participants));
+  config.empty_timeout_s = static_cast<std::uint32_t>(
+      p.optional_integer("empty_timeout_s", 1, kWeekS).value_or(defaults.empty_timeout_s));
+  config.departure_timeout_s = static_cast<std::uint32_t>(
+      p.optional_integer("departure_timeout_s", 0, kWeekS).value_or(defaults.departure_timeout_s));
+  if (const Json::Object* recording = p.object("recording")) {
+    const Json nested{Json::Object(*recording)};
+    Params inner(nested);
+    config.record_sessions = inner.choice("auto", {"off", "session"}) == "session";
+    if (auto ok = inner.finish(); !ok) p.refuse("recording", "recording: " + ok.error().message);
+  }
+  if (const Json::Object* attributes = p.object("attributes")) {
+    config.attributes = Json(*attributes);
+    if (config.attributes.dump().size() > kMaxAttributesBytes) {
+      p.refuse("attributes", "attributes are longer than 4096 bytes");
+    }
+  }
+  if (!is_plain_name(config.tenant)) {
+    p.refuse("tenant", "tenant must be 1..64 letters, digits, '.', '_' or '-'");
+  }
+  if (!is_printable_text(config.name) || config.name.find('*') != std::string::npos) {
+    p.refuse("name", "name must have no control characters and no '*'");
+  }
+  const std::int64_t opens = config.starts_at_ms.value_or(parts_.context.wall_ms());
+  if (config.expires_at_ms && *config.expires_at_ms <= opens) {
+    p.refuse("expires_at_ms", "expires_at_ms must be later than the start and than now");
+  }
+  if (auto ok = p.finish(); !ok) return tl::unexpected(ok.error());
+  if (!call.principal.may_see(config.tenant)) {
+    return tl::unexpected(rpc_error(Status::PermissionDenied, "permission_denied",
+                                    "this key does not serve that tenant", "tenant"));
+  }
+  const auto created = parts_.rooms.create(std::move(config));
+  if (!created) return tl::unexpected(created.error());
+  return Json::object({{"room_id", created->room->id},
+                       {"name", created->room->config.name},
+                       {"version", created->room->version},
+                       {"created", created->created},
+                       {"replayed", false}});
+}
+
+RpcResult<Json> Api::room_get(Call& call) {
+  const auto room = room_of(call);
+  if (!room) return tl::unexpected(room.error());
+  return room_json(**room);
+}
+
+RpcResult<Json> Api::room_list(Call& call) {
+  const auto tenant = call.params.optional_text("tenant", {1, 64});
+  const auto state = call.params.choice("state", {"scheduled", "open", "expired"});
+  Page page(call.params);
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  const std::int64_t now = parts_.context.wall_ms();
+  parts_.rooms.for_each([&](const Room& room) {
+    if (!call.principal.may_see(room.config.tenant)) return;
+    if (tenant && room.config.tenant != *tenant) return;
+    if (state && name_of(room.state(now)) != *state) return;
+    if (page.takes(room.created_ms, room.id)) page.add(room_json(room), room.created_ms, room.id);
+  });
+  return page.result("rooms");
+}
+
+RpcResult<Json> Api::room_delete(Call& call) {
+  const auto room = room_of(call);
+  if (!room) return tl::unexpected(room.error());
+  const std::string id = (*room)->id;
+  if (Session* session = parts_.sessions.find_by_room(id)) {
+    parts_.sessions.end(*session, "room_deleted");
+  }
+  parts_.rooms.remove(**room);
+  return Json::object({{"room_id", id}});
+}
+
+RpcResult<Session*> Api::session_of(Call& call) {
+  const auto session_id = call.params.optional_text("session_id");
+  if (!session_id) {
+    const auto room = room_of(call);
+    if (!room) return tl::unexpected(room.error());
+    Session* session = parts_.sessions.find_by_room((*room)->id);
+    if (session != nullptr) return session;
+    return tl::unexpected(
+        rpc_error(Status::FailedPrecondition, "no_session", "nobody is in the room", "room_id"));
+  }
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  Session* session = parts_.sessions.find(*session_id);
+  if (session == nullptr || !call.principal.may_see(session->tenant())) {
+    return tl::unexpected(rpc_error(Status::NotFound, "session_not_found",
+                                    "there is no such running session", "session_id"));
+  }
+  return session;
+}
+
+RpcResult<Json> Api::session_get(Call& call) {
+  const std::string id = call.params.text("session_id");
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  const SessionRecord* record = parts_.sessions.record(id);
+  if (record == nullptr || !call.principal.may_see(record->tenant)) {
+    return tl::unexpected(
+        rpc_error(Status::NotFound, "session_not_found", "there is no such session", "session_id"));
+  }
+  return record->to_json();
+}
+
+RpcResult<Json> Api::session_list(Call& call) {
+  const auto tenant = call.params.optional_text("tenant", {1, 64});
+  const auto room_id = call.params.optional_text("room_id");
+  const auto state = call.params.choice("state", {"active", "ended"});
+  Page page(call.params);
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  parts_.sessions.for_each_record([&](const SessionRecord& record) {
+    if (!call.principal.may_see(record.tenant)) return;
+    if (tenant && record.tenant != *tenant) return;
+    if (room_id && record.room_id != *room_id) return;
+    if (state && (*state == "ended") != (record.ended_ms != 0)) return;
+    if (page.takes(record.started_ms, record.id)) {
+      page.add(record.to_json(), record.started_ms, record.id);
+    }
+  });
+  return page.result("sessions");
+}
+
+RpcResult<Json> Api::session_end(Call& call) {
+  const auto session = session_of(call);
+  if (session) return parts_.actions.end_session(actor_of(call.principal), **session);
+  // What has ended already is a success (control-api.md, section 3).
+  const bool over = session.error().reason == "no_session";
+  const auto id = call.params.optional_text("session_id");
+  const SessionRecord* record = id ? parts_.sessions.record(*id) : nullptr;
+  if (over || (record != nullptr && call.principal.may_see(record->tenant))) {
+    return Json::object({{"already", true}});
+  }
+  return tl::unexpected(session.error());
+}
+
+}  // namespace parley::control

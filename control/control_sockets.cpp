@@ -1,0 +1,131 @@
+#include "control/control_sockets.h"
+
+#include "server/log.h"
+
+namespace parley::control {
+namespace {
+
+HttpResponse json_response(int status, std::string body) {
+  HttpResponse response;
+  response.status = status;
+  response.body = std::move(body);
+  response.headers = {{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"}};
+  return response;
+}
+
+}  // namespace
+
+ControlSockets::ControlSockets(Context& context, const Keyring& keyring, Api& api)
+    : context_(context), keyring_(keyring), api_(api) {}
+
+RpcResult<Principal> ControlSockets::authenticate(const HttpRequest& request) const {
+  std::string token;
+  constexpr std::string_view kBearer = "Bearer ";
+  if (const std::string* header = request.header("authorization");
+      header != nullptr && header->starts_with(kBearer)) {
+    token = header->substr(kBearer.size());
+  } else if (header == nullptr) {
+    token = request.parameter("access_token").value_or("");
+  }
+  auto principal = keyring_.verify_api_token(token, context_.wall_ms());
+  if (!principal) {
+    ++auth_failures_;
+    server::log::limited("api_credential_refused", {{"address", request.remote_address}});
+  }
+  return principal;
+}
+
+void ControlSockets::opened(ConnectionId connection, Principal principal) {
+  sockets_[connection].principal = std::move(principal);
+}
+
+std::string ControlSockets::answer_text(const RpcRequest& request, const RpcResult<Json>& result,
+                                        bool durable) const {
+  if (result && (durable || !Api::is_mutating(request.method))) {
+    return rpc_answer(request.id, *result);
+  }
+  const RpcError error =
+      result ? rpc_error(Status::Unavailable, "store_failed", "the change could not be kept")
+             : result.error();
+  const std::string trace = random_id("err", context_.random);
+  server::log::limited("api_refused",
+                       {{"method", request.method}, {"reason", error.reason}, {"trace_id", trace}});
+  return rpc_error_answer(request.id, error, trace);
+}
+
+void ControlSockets::message(ConnectionId connection, std::string_view text) {
+  const auto it = sockets_.find(connection);
+  if (it == sockets_.end()) return;
+  Socket& socket = it->second;
+  const auto refuse = [&](const Json& id, const RpcError& error) {
+    context_.outbox.after(
+        [this, connection, answer = rpc_error_answer(id, error, context_.id("err"))](bool) {
+          context_.send(connection, answer);
+        });
+  };
+  const auto request = parse_request(text);
+  if (!request) return refuse(request.error().id, request.error().error);
+  const std::string key = request->id.dump();
+  if (socket.unanswered.size() >= context_.config.control.max_inflight) {
+    RpcError error = rpc_error(Status::ResourceExhausted, "rate_limited",
+                               "too many requests are under way on this connection");
+    error.retry_after_ms = 100;
+    return refuse(request->id, error);
+  }
+  if (!socket.unanswered.insert(key).second) {
+    return refuse(request->id, rpc_error(Status::InvalidRequest, "duplicate_id",
+                                         "a request with this id is under way", "id"));
+  }
+  const Principal principal = socket.principal;  // the call may close the socket
+  api_.call(principal, *request,
+            [this, connection, key, request = *request](RpcResult<Json> result) {
+              const auto caller = sockets_.find(connection);
+              if (caller != sockets_.end() && result && request.method == "hello") {
+                caller->second.wants_events = true;
+                caller->second.last_seq = context_.outbox.durable_seq();
+              }
+              context_.outbox.after(
+                  [this, connection, key, request, result = std::move(result)](bool ok) {
+                    const auto asker = sockets_.find(connection);
+                    if (asker == sockets_.end()) return;
+                    asker->second.unanswered.erase(key);
+                    context_.send(connection, answer_text(request, result, ok));
+                  });
+              context_.outbox.flush();
+            });
+}
+
+void ControlSockets::publish(const EventRow& event) {
+  for (auto& [connection, socket] : sockets_) {
+    if (!socket.wants_events || !socket.principal.may_see(event.tenant)) continue;
+    // The body is an object of ours: its first member is put behind prev_seq.
+    const std::string params =
+        "{\"prev_seq\":" + std::to_string(socket.last_seq) + "," + event.body.substr(1);
+    socket.last_seq = event.seq;
+    context_.send(connection,
+                  "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":" + params + "}");
+  }
+}
+
+void ControlSockets::post(const HttpRequest& http, std::function<void(HttpResponse)> respond) {
+  const auto fail = [&](const Json& id, const RpcError& error) {
+    respond(json_response(http_status_of(error.status),
+                          rpc_error_answer(id, error, context_.id("err"))));
+  };
+  const auto principal = authenticate(http);
+  if (!principal) return fail(Json(), principal.error());
+  const auto request = parse_request(http.body);
+  if (!request) return fail(request.error().id, request.error().error);
+  api_.call(
+      *principal, *request,
+      [this, respond = std::move(respond), request = *request](RpcResult<Json> result) {
+        context_.outbox.after([this, respond, request, result = std::move(result)](bool durable) {
+          const bool kept = durable || !Api::is_mutating(request.method);
+          const int status = !result ? http_status_of(result.error().status) : kept ? 200 : 503;
+          respond(json_response(status, answer_text(request, result, durable)));
+        });
+        context_.outbox.flush();
+      });
+}
+
+}  // namespace parley::control

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "control/api.h"
+#include "control/auth.h"
+#include "control/context.h"
+#include "control/listener.h"
+#include "control/rpc.h"
+#include "control/store.h"
+
+namespace parley::control {
+
+// Backends' doors: the WebSocket `GET /v1/control` with live events, and `POST /v1/rpc` for those
+// who cannot hold one. Both carry a signed token of an API key; both wait with each answer until
+// what it tells of is durable.
+class ControlSockets {
+ public:
+  static constexpr std::string_view kSubprotocol = "parley.control.v1";
+
+  ControlSockets(Context& context, const Keyring& keyring, Api& api);
+
+  // The principal of an upgrade or POST: `Authorization: Bearer`, or `access_token` in the query
+  // for browsers, which cannot set headers on a WebSocket.
+  [[nodiscard]] RpcResult<Principal> authenticate(const HttpRequest& request) const;
+
+  void opened(ConnectionId connection, Principal principal);
+  void message(ConnectionId connection, std::string_view text);
+  void closed(ConnectionId connection) { sockets_.erase(connection); }
+  [[nodiscard]] bool knows(ConnectionId connection) const {
+    return sockets_.count(connection) != 0;
+  }
+  // Sends a durable event to every socket that said hello and may see its tenant.
+  void publish(const EventRow& event);
+
+  // POST /v1/rpc; `respond` is called once.
+  void post(const HttpRequest& request, std::function<void(HttpResponse)> respond);
+
+  [[nodiscard]] std::size_t size() const noexcept { return sockets_.size(); }
+  [[nodiscard]] std::uint64_t auth_failures() const noexcept { return auth_failures_; }
+
+ private:
+  struct Socket {
+    Principal principal;
+    bool wants_events = false;
+    std::uint64_t last_seq = 0;  // of the last event sent, or of hello
+    std::set<std::string> unanswered;
+  };
+  // Turns a result into text when it may be told, replacing it if it could not be kept.
+  [[nodiscard]] std::string answer_text(const RpcRequest& request, const RpcResult<Json>& result,
+                                        bool durable) const;
+
+  Context& context_;
+  const Keyring& keyring_;
+  Api& api_;
+  std::map<ConnectionId, Socket> sockets_;
+  mutable std::uint64_t auth_failures_ = 0;
+};
+
+}  // namespace parley::control
