@@ -1,0 +1,330 @@
+#include "control/daemon.h"
+
+#include <set>
+#include <utility>
+
+#include "control/actions.h"
+#include "control/api.h"
+#include "control/auth.h"
+#include "control/context.h"
+#include "control/control_sockets.h"
+#include "control/idempotency.h"
+#include "control/pages.h"
+#include "control/recordings.h"
+#include "control/rooms.h"
+#include "control/rtc_sockets.h"
+#include "control/sessions.h"
+#include "control/store.h"
+#include "server/log.h"
+
+namespace parley::control {
+namespace {
+
+constexpr std::chrono::seconds kShutdownLimit{8};
+
+HttpResponse text(int status, std::string body) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "text/plain; charset=utf-8";
+  response.body = std::move(body);
+  return response;
+}
+
+// Links must stay valid over restarts, so their key lives in the store.
+std::string link_key_of(const StoreState& state, Outbox& outbox, std::int64_t now_ms) {
+  for (const Row& row : state.rows) {
+    if (row.kind == "secret" && row.id == "recording_links") {
+      if (const auto body = Json::parse(row.body)) return text_member(*body, "key");
+    }
+  }
+  std::string key = random_secret();
+  outbox.put({"secret", "recording_links", "", Json::object({{"key", key}}).dump(), now_ms});
+  return key;
+}
+
+ServerFacts facts_of(const StoreState& state, std::string version, std::int64_t now_ms) {
+  ServerFacts facts;
+  facts.version = std::move(version);
+  facts.boot_id = random_id("boot");
+  facts.epoch = state.epoch;
+  facts.earliest_seq = state.earliest_seq;
+  facts.started_ms = now_ms;
+  return facts;
+}
+
+}  // namespace
+
+struct Daemon::Impl {
+  Impl(Parts daemon_parts, OpenedStore opened, Keyring ring)
+      : parts(std::move(daemon_parts)),
+        store(std::move(opened.store)),
+        keyring(std::move(ring)),
+        outbox(*store, opened.state.last_seq, secure_random),
+        context{parts.config,
+                timers,
+                outbox,
+                [] { return server::Loop::now(); },
+                [] { return server::Loop::wall_ms(); },
+                secure_random,
+                parts.media.post,
+                parts.media.workers,
+                parts.media.fingerprint,
+                [this](ConnectionId to, std::string_view message) { listener->send(to, message); },
+                [this](ConnectionId to, std::uint16_t code, std::string_view why) {
+                  listener->close(to, code, why);
+                }},
+        rooms(context),
+        sessions(context, rooms),
+        recorder(parts.config.recording,
+                 [this](recorder::RecorderEvent event) { from_recorder(std::move(event)); }),
+        recordings(context, recorder, link_key_of(opened.state, outbox, server::Loop::wall_ms())),
+        actions(context, rooms, sessions, recordings),
+        idempotency(context),
+        api({context, keyring, rooms, sessions, actions, recordings, idempotency, *store,
+             facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
+        control(context, keyring, api),
+        rtc(context, keyring, sessions, actions, recordings) {
+    outbox.on_event([this](const EventRow& event) { control.publish(event); });
+    sessions.observe(
+        {[this](Session& session) {
+           const Room* room = rooms.find(session.room_id());
+           recordings.attach(session, room != nullptr && room->config.record_sessions);
+         },
+         [this](Session& session, std::string_view reason) { recordings.detach(session, reason); },
+         [this](const Session& session) { return recordings.info(session); }});
+    rooms.load(opened.state.rows);
+    sessions.load(opened.state.rows);
+    recordings.load(opened.state.rows);
+    idempotency.load(opened.state.rows);
+  }
+  ~Impl() {
+    if (armed != 0) parts.loop.cancel(armed);
+  }
+
+  // Ends each turn: what was changed goes to the store, and the next deadline to the loop.
+  void end_turn() {
+    outbox.flush();
+    const auto next = timers.next();
+    if (next == armed_for) return;
+    if (armed != 0) parts.loop.cancel(armed);
+    armed = 0;
+    armed_for = next;
+    if (!next) return;
+    armed = parts.loop.at(*next, [this] {
+      armed = 0;
+      armed_for.reset();
+      timers.run(server::Loop::now());
+      end_turn();
+    });
+  }
+
+  void from_recorder(recorder::RecorderEvent event) {
+    const bool posted = parts.loop.post([this, event = std::move(event)] {
+      recordings.on_recorder_event(event);
+      end_turn();
+    });
+    if (!posted) server::log::error("recorder_event_lost");
+  }
+
+  void route(ConnectionId connection, const HttpRequest& request);
+  tl::expected<AcceptWebSocket, HttpResponse> upgrade(ConnectionId connection,
+                                                      const HttpRequest& request);
+  HttpResponse answer_get(const HttpRequest& request);
+  void check_shutdown();
+
+  Parts parts;
+  std::unique_ptr<Store> store;
+  Keyring keyring;
+  Timers timers;
+  Outbox outbox;
+  Context context;
+  Rooms rooms;
+  Sessions sessions;
+  recorder::Recorder recorder;
+  Recordings recordings;
+  Actions actions;
+  Idempotency idempotency;
+  Api api;
+  ControlSockets control;
+  RtcSockets rtc;
+  std::unique_ptr<Listener> listener;
+  server::Loop::TimerId armed = 0;
+  std::optional<rtp::Time> armed_for;
+  std::function<void()> shut_down_done;
+};
+
+void Daemon::Impl::route(ConnectionId connection, const HttpRequest& request) {
+  if (request.path == "/v1/rpc") {
+    if (request.method != "POST") {
+      HttpResponse response = text(405, "POST only\n");
+      response.headers = {{"Allow", "POST"}};
+      return listener->respond(connection, std::move(response));
+    }
+    control.post(request, [this, connection](HttpResponse response) {
+      listener->respond(connection, std::move(response));
+    });
+    return end_turn();
+  }
+  if (request.method != "GET" && request.method != "HEAD") {
+    HttpResponse response = text(405, "GET only\n");
+    response.headers = {{"Allow", "GET, HEAD"}};
+    return listener->respond(connection, std::move(response));
+  }
+  listener->respond(connection, answer_get(request));
+}
+
+HttpResponse Daemon::Impl::answer_get(const HttpRequest& request) {
+  if (request.path == "/healthz") return text(200, "ok\n");
+  if (request.path == "/readyz") {
+    if (shut_down_done) return text(503, "shutting down\n");
+    return store->healthy() ? text(200, "ready\n") : text(503, "the store cannot be written\n");
+  }
+  if (request.path == "/metrics") {
+    HttpResponse response = text(200, parts.metrics());
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    return response;
+  }
+  if (request.path.starts_with("/v1/recordings/")) return recordings.serve(request);
+  if (request.path == "/v1/control" || request.path == "/v1/rtc") {
+    HttpResponse response = text(426, "this is a WebSocket\n");
+    response.headers = {{"Upgrade", "websocket"}};
+    return response;
+  }
+  return serve_page(request.path, parts.config.control.demo_page);
+}
+
+tl::expected<AcceptWebSocket, HttpResponse> Daemon::Impl::upgrade(ConnectionId connection,
+                                                                  const HttpRequest& request) {
+  const auto offers = [&](std::string_view name) {
+    const std::string* header = request.header("sec-websocket-protocol");
+    return header != nullptr && header->find(name) != std::string::npos;
+  };
+  if (shut_down_done) return tl::unexpected(text(503, "shutting down\n"));
+  if (request.path == "/v1/rtc") {
+    if (!offers(RtcSockets::kSubprotocol)) {
+      return tl::unexpected(text(400, "offer the subprotocol parley.rtc.v1\n"));
+    }
+    rtc.opened(connection);
+    end_turn();
+    return AcceptWebSocket{std::string(RtcSockets::kSubprotocol)};
+  }
+  if (request.path == "/v1/control") {
+    if (!offers(ControlSockets::kSubprotocol)) {
+      return tl::unexpected(text(400, "offer the subprotocol parley.control.v1\n"));
+    }
+    auto principal = control.authenticate(request);
+    if (!principal) {
+      HttpResponse response = text(401, principal.error().message + "\n");
+      response.headers = {{"WWW-Authenticate", "Bearer"}};
+      return tl::unexpected(std::move(response));
+    }
+    control.opened(connection, std::move(*principal));
+    return AcceptWebSocket{std::string(ControlSockets::kSubprotocol)};
+  }
+  return tl::unexpected(text(404, "not found\n"));
+}
+
+void Daemon::Impl::check_shutdown() {
+  if (recorder.stats().active_recordings == 0) {
+    const auto done = std::exchange(shut_down_done, [] {});
+    // Behind everything that is still being written.
+    outbox.after([done](bool) { done(); });
+    end_turn();
+    return;
+  }
+  timers.at(server::Loop::now() + std::chrono::milliseconds(50), [this] { check_shutdown(); });
+  end_turn();
+}
+
+Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Daemon::~Daemon() = default;
+
+tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
+  auto keyring = Keyring::from_config(parts.config.auth);
+  if (!keyring) return tl::unexpected(keyring.error());
+  auto store = open_sqlite_store(parts.loop, parts.config.store);
+  if (!store) return tl::unexpected(store.error());
+  auto impl = std::make_unique<Impl>(std::move(parts), std::move(*store), std::move(*keyring));
+  Impl* const self = impl.get();
+  ListenerHandlers handlers;
+  handlers.on_request = [self](ConnectionId connection, const HttpRequest& request) {
+    self->route(connection, request);
+  };
+  handlers.on_upgrade = [self](ConnectionId connection, const HttpRequest& request) {
+    return self->upgrade(connection, request);
+  };
+  handlers.on_message = [self](ConnectionId connection, std::string_view message) {
+    if (self->rtc.knows(connection)) {
+      self->rtc.message(connection, message);
+    } else {
+      self->control.message(connection, message);
+    }
+    self->end_turn();
+  };
+  handlers.on_close = [self](ConnectionId connection, std::uint16_t code) {
+    self->rtc.closed(connection, code);
+    self->control.closed(connection);
+    self->end_turn();
+  };
+  auto listener = Listener::open(self->parts.loop, self->parts.config.control, std::move(handlers));
+  if (!listener) return tl::unexpected(listener.error());
+  impl->listener = std::move(*listener);
+  impl->recorder.adopt_leftovers();
+  impl->end_turn();
+  return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));  // the constructor is private
+}
+
+void Daemon::on_worker_events(std::size_t worker, std::vector<server::Event> events) {
+  impl_->sessions.on_worker_events(worker, events);
+  impl_->end_turn();
+}
+
+void Daemon::shut_down(std::function<void()> done) {
+  if (impl_->shut_down_done) return;
+  impl_->shut_down_done = std::move(done);
+  impl_->listener->stop_accepting();
+  impl_->sessions.end_all("server_shutdown");
+  impl_->end_turn();
+  impl_->timers.at(server::Loop::now() + kShutdownLimit, [impl = impl_.get()] {
+    server::log::warn("shutdown_incomplete");
+    std::exchange(impl->shut_down_done, [] {})();
+  });
+  // A moment for close frames to leave, then as long as the recorder needs.
+  impl_->timers.at(server::Loop::now() + std::chrono::milliseconds(200),
+                   [impl = impl_.get()] { impl->check_shutdown(); });
+  impl_->end_turn();
+}
+
+void Daemon::call(std::string_view key_id, std::string_view method, Json params,
+                  std::function<void(const Json& result)> reply) {
+  const Principal operator_here{std::string(key_id), config::KeyRole::Admin, {"*"}, {}};
+  RpcRequest request;
+  request.id = Json(1);
+  request.method = std::string(method);
+  request.params = std::move(params);
+  impl_->api.call(operator_here, request,
+                  [impl = impl_.get(), reply = std::move(reply)](RpcResult<Json> result) {
+                    impl->outbox.after([reply, result = std::move(result)](bool) {
+                      reply(result ? *result : Json::object({{"error", result.error().message}}));
+                    });
+                  });
+  impl_->end_turn();
+}
+
+std::vector<std::string> Daemon::urls() const { return impl_->listener->urls(); }
+
+Daemon::Stats Daemon::stats() const {
+  Stats stats;
+  stats.rooms = impl_->rooms.size();
+  stats.sessions = impl_->sessions.running();
+  stats.participants = impl_->sessions.participants();
+  stats.control_sockets = impl_->control.size();
+  stats.rtc_sockets = impl_->rtc.size();
+  stats.auth_failures = impl_->control.auth_failures();
+  stats.store_healthy = impl_->store->healthy();
+  stats.listener = impl_->listener->stats();
+  stats.recorder = impl_->recorder.stats();
+  return stats;
+}
+
+}  // namespace parley::control

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "config/config.h"
+#include "control/json.h"
+#include "control/listener.h"
+#include "recorder/recorder.h"
+#include "server/api.h"
+#include "server/loop.h"
+
+namespace parley::control {
+
+// What the media half gives to the control half.
+struct MediaServer {
+  server::PostCommand post;
+  std::vector<server::WorkerInfo> workers;
+  std::string fingerprint;
+};
+
+// The control half of the daemon on one loop: store, recorder, rooms and sessions, and the HTTP and
+// WebSocket doors. Everything runs on the loop's thread.
+class Daemon {
+ public:
+  struct Parts {
+    server::Loop& loop;
+    const config::Config& config;
+    MediaServer media;
+    std::string version;
+    std::function<std::string()> metrics;  // text of GET /metrics
+  };
+  // Opens store, recorder and sockets, or says in one sentence what failed.
+  [[nodiscard]] static tl::expected<std::unique_ptr<Daemon>, std::string> open(Parts parts);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // What the workers report (server::OnEvents).
+  void on_worker_events(std::size_t worker, std::vector<server::Event> events);
+
+  // Ends sessions and recordings (`server_shutdown`), then calls `done`; at most 10 s.
+  void shut_down(std::function<void()> done);
+
+  // Calls an API method from within the process as the key `key_id` with all rights. `reply` gets
+  // the result, or an object with the one member `error`.
+  void call(std::string_view key_id, std::string_view method, Json params,
+            std::function<void(const Json& result)> reply);
+
+  [[nodiscard]] std::vector<std::string> urls() const;
+  struct Stats {
+    std::size_t rooms = 0;
+    std::size_t sessions = 0;
+    std::size_t participants = 0;
+    std::size_t control_sockets = 0;
+    std::size_t rtc_sockets = 0;
+    std::uint64_t auth_failures = 0;
+    bool store_healthy = true;
+    ListenerStats listener;
+    recorder::RecorderStats recorder;
+  };
+  [[nodiscard]] Stats stats() const;
+
+ private:
+  struct Impl;
+  explicit Daemon(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace parley::control
