@@ -1,0 +1,13 @@
+// A journal as a crash, or another program, may leave it.
+#include "recorder/journal.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto contents =
+      parley::recorder::journal::parse({reinterpret_cast<const char*>(data), size});
+  if (contents) (void)contents->manifest.to_json();
+  return 0;
+}
