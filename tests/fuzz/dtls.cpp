@@ -1,9 +1,11 @@
 #include "server/dtls.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
+#include <vector>
 
 #include "rtp/bytes.h"
 
