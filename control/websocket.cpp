@@ -5,133 +5,154 @@
 
 #include <wslay/wslay.h>
 
+#include "control/utf8.h"
+
 namespace parley::control {
 namespace {
 
-constexpr std::size_t kMaxCloseReason = 123;
-constexpr std::string_view kEmptyClose("\x88\0", 2);
+constexpr std::size_t kMaxControlPayload = 125;
+constexpr std::size_t kMaxCloseReason = kMaxControlPayload - 2;
 
-// Codes that may be sent (section 7.4.1 and the registry): what remains is reserved.
+// Codes that may be sent (section 7.4 and the registry): the others are reserved.
 bool is_sendable(std::uint16_t code) {
   return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
          (code >= 3000 && code <= 4999);
 }
 
+bool is_control(std::uint8_t opcode) { return (opcode & 8U) != 0; }
+
+void append_big_endian(std::string& into, std::uint64_t number, unsigned bytes) {
+  while (bytes-- > 0) into += static_cast<char>((number >> (8 * bytes)) & 0xFFU);
+}
+
+// A server's frame: whole and never masked.
+void append_frame(std::string& into, std::uint8_t opcode, std::string_view payload) {
+  into += static_cast<char>(0x80U | opcode);
+  if (payload.size() <= kMaxControlPayload) {
+    into += static_cast<char>(payload.size());
+  } else if (payload.size() <= 0xFFFF) {
+    into += static_cast<char>(126);
+    append_big_endian(into, payload.size(), 2);
+  } else {
+    into += static_cast<char>(127);
+    append_big_endian(into, payload.size(), 8);
+  }
+  into += payload;
+}
+
 }  // namespace
 
+// wslay's frame reader finds the frames and unmasks them; what frames mean together stands here.
+// (wslay's own event interface misjudges a close reason that comes in more than one read.)
 struct WebSocket::Impl {
   explicit Impl(std::size_t limit) : max_message_bytes(limit) {
-    wslay_event_callbacks callbacks{};
-    callbacks.recv_callback = [](wslay_event_context_ptr, std::uint8_t* buffer, std::size_t size,
-                                 int, void* self) {
+    wslay_frame_callbacks callbacks{};
+    callbacks.recv_callback = [](std::uint8_t* buffer, std::size_t size, int, void* self) {
       return static_cast<Impl*>(self)->give(buffer, size);
     };
-    callbacks.send_callback = [](wslay_event_context_ptr, const std::uint8_t* data,
-                                 std::size_t size, int, void* self) {
-      static_cast<Impl*>(self)->output.append(reinterpret_cast<const char*>(data), size);
-      return static_cast<ssize_t>(size);
-    };
-    callbacks.on_frame_recv_start_callback =
-        [](wslay_event_context_ptr, const wslay_event_on_frame_recv_start_arg* frame, void* self) {
-          static_cast<Impl*>(self)->frame_starts(*frame);
-        };
-    callbacks.on_frame_recv_chunk_callback =
-        [](wslay_event_context_ptr, const wslay_event_on_frame_recv_chunk_arg* chunk, void* self) {
-          static_cast<Impl*>(self)->chunk_comes(*chunk);
-        };
-    callbacks.on_msg_recv_callback = [](wslay_event_context_ptr,
-                                        const wslay_event_on_msg_recv_arg* message, void* self) {
-      static_cast<Impl*>(self)->message_ends(*message);
-    };
-    // Out of memory is the only failure; the caller then sees a socket that is closed.
-    if (wslay_event_context_server_init(&context, &callbacks, this) != 0) context = nullptr;
-    // Payloads are gathered here as they come: wslay would reserve what a header promises.
-    if (context != nullptr) wslay_event_config_set_no_buffering(context, 1);
+    // Out of memory is the only failure; the caller then sees a WebSocket that is closing.
+    if (wslay_frame_context_init(&reader, &callbacks, this) != 0) reader = nullptr;
   }
   ~Impl() {
-    if (context != nullptr) wslay_event_context_free(context);
+    if (reader != nullptr) wslay_frame_context_free(reader);
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   ssize_t give(std::uint8_t* buffer, std::size_t size) {
-    if (input.empty() || violation) {
-      wslay_event_set_error(context, WSLAY_ERR_WOULDBLOCK);
-      return -1;
-    }
+    if (input.empty()) return -1;
     const std::size_t taken = std::min(size, input.size());
     std::memcpy(buffer, input.data(), taken);
     input.remove_prefix(taken);
     return static_cast<ssize_t>(taken);
   }
 
+  [[nodiscard]] bool reading() const { return reader != nullptr && !violation && !peer_close; }
+
   void fail(std::uint16_t code) {
-    if (!violation) violation = code;
-  }
-
-  void frame_starts(const wslay_event_on_frame_recv_start_arg& frame) {
-    const bool control = (frame.opcode & 8U) != 0;
-    const bool known =
-        frame.opcode <= WSLAY_BINARY_FRAME || (control && frame.opcode <= WSLAY_PONG);
-    in_data_frame = !control;
-    if (!known) return fail(kProtocolError);
-    if (control) return;
-    if (frame.opcode == WSLAY_BINARY_FRAME) return fail(kUnsupportedData);
-    if (frame.payload_length > max_message_bytes - std::min(text.size(), max_message_bytes)) {
-      fail(kTooBig);
-    }
-  }
-
-  void chunk_comes(const wslay_event_on_frame_recv_chunk_arg& chunk) {
-    if (!in_data_frame || violation) return;
-    text.append(reinterpret_cast<const char*>(chunk.data), chunk.data_length);
-  }
-
-  void message_ends(const wslay_event_on_msg_recv_arg& message) {
     if (violation) return;
-    if (message.opcode == WSLAY_TEXT_FRAME) {
-      messages->push_back(std::move(text));
-      text.clear();
-    } else if (message.opcode == WSLAY_CONNECTION_CLOSE && message.msg_length == 1) {
-      fail(kProtocolError);  // half a close code; wslay takes it for none
-    }
+    violation = code;
+    close(code, "");
   }
 
-  bool queue(std::uint8_t opcode, std::string_view payload) {
-    const wslay_event_msg message{opcode, reinterpret_cast<const std::uint8_t*>(payload.data()),
-                                  payload.size()};
-    if (context == nullptr || wslay_event_queue_msg(context, &message) != 0) return false;
-    flush();
+  bool close(std::uint16_t code, std::string_view reason) {
+    if (close_sent) return false;
+    close_sent = true;
+    std::string payload;
+    if (code != kNoStatus) append_big_endian(payload, is_sendable(code) ? code : kNormal, 2);
+    append_frame(output, WSLAY_CONNECTION_CLOSE, payload + std::string(reason));
     return true;
   }
 
-  // At once after each frame: left in wslay's queue, a close frame would overtake the messages.
-  void flush() {
-    if (close_sent) return;
-    if (wslay_event_send(context) != 0) fail(kProtocolError);
-    close_sent = wslay_event_get_close_sent(context) != 0;
-    if (!close_sent || !violation) return;
-    // wslay answers a framing error with a close frame that says nothing; ours says why.
-    const std::uint16_t said = wslay_event_get_status_code_sent(context);
-    if (said != kNoStatus) {
-      violation = said;
-    } else if (output.ends_with(kEmptyClose)) {
-      output.resize(output.size() - kEmptyClose.size());
-      output.append({static_cast<char>(0x80U | WSLAY_CONNECTION_CLOSE), 2,
-                     static_cast<char>(*violation >> 8U), static_cast<char>(*violation & 0xFFU)});
+  // One piece of a frame's payload; the header comes with each.
+  void take(const wslay_frame_iocb& piece, std::vector<std::string>& messages) {
+    if (frame_at == 0) {
+      if (const std::uint16_t fault = fault_of(piece); fault != 0) return fail(fault);
+    }
+    std::string& into = is_control(piece.opcode) ? control : text;
+    if (piece.data_length > 0) {
+      into.append(reinterpret_cast<const char*>(piece.data), piece.data_length);
+    }
+    frame_at += piece.data_length;
+    if (frame_at < piece.payload_length) return;
+    frame_at = 0;
+    if (is_control(piece.opcode)) {
+      const std::string payload = std::move(control);
+      control.clear();
+      take_control(piece.opcode, payload);
+    } else {
+      in_message = piece.fin == 0;
+      if (!in_message) take_message(messages);
     }
   }
 
+  // What is wrong with a frame that begins, by its header; 0 if nothing (section 5.2 to 5.5).
+  [[nodiscard]] std::uint16_t fault_of(const wslay_frame_iocb& frame) const {
+    if (frame.mask == 0 || frame.rsv != 0) return kProtocolError;
+    if (is_control(frame.opcode)) {
+      const bool known = frame.opcode <= WSLAY_PONG;
+      const bool sound = frame.fin != 0 && frame.payload_length <= kMaxControlPayload;
+      return known && sound ? 0 : kProtocolError;
+    }
+    if (frame.opcode > WSLAY_BINARY_FRAME) return kProtocolError;
+    if (in_message != (frame.opcode == WSLAY_CONTINUATION_FRAME)) return kProtocolError;
+    if (frame.opcode == WSLAY_BINARY_FRAME) return kUnsupportedData;
+    return frame.payload_length > max_message_bytes - text.size() ? kTooBig : 0;
+  }
+
+  void take_message(std::vector<std::string>& messages) {
+    if (!is_utf8(text)) return fail(kBadPayload);
+    messages.push_back(std::move(text));
+    text.clear();
+  }
+
+  void take_control(std::uint8_t opcode, std::string_view payload) {
+    if (opcode == WSLAY_PING && !close_sent) append_frame(output, WSLAY_PONG, payload);
+    if (opcode != WSLAY_CONNECTION_CLOSE) return;
+    if (payload.empty()) {
+      peer_close = kNoStatus;
+    } else {
+      if (payload.size() == 1) return fail(kProtocolError);
+      const auto code = static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8U |
+                                                   static_cast<unsigned char>(payload[1]));
+      if (!is_sendable(code)) return fail(kProtocolError);
+      if (!is_utf8(payload.substr(2))) return fail(kBadPayload);
+      peer_close = code;
+    }
+    close(*peer_close, "");
+  }
+
   std::size_t max_message_bytes;
-  wslay_event_context_ptr context = nullptr;
+  wslay_frame_context_ptr reader = nullptr;
   std::string_view input;
-  std::string output;  // frames for the peer
-  std::vector<std::string>* messages = nullptr;
-  std::string text;  // of the message that is coming in
-  bool in_data_frame = false;
-  bool close_queued = false;
+  std::string output;        // frames for the peer
+  std::string text;          // of the message that comes in, never over max_message_bytes
+  std::string control;       // of the control frame that comes in, which may be within a message
+  std::size_t frame_at = 0;  // bytes of the present frame's payload that have come
+  bool in_message = false;   // the next data frame must continue it
   bool close_sent = false;
   std::optional<std::uint16_t> violation;
+  std::optional<std::uint16_t> peer_close;
 };
 
 WebSocket::WebSocket(std::size_t max_message_bytes)
@@ -139,46 +160,40 @@ WebSocket::WebSocket(std::size_t max_message_bytes)
 WebSocket::~WebSocket() = default;
 
 void WebSocket::receive(std::string_view bytes, std::vector<std::string>& messages) {
-  Impl& impl = *impl_;
-  if (impl.context == nullptr || impl.violation) return;
-  impl.input = bytes;
-  impl.messages = &messages;
-  const int result = wslay_event_recv(impl.context);
-  impl.input = {};
-  impl.messages = nullptr;
-  const bool closed_by_peer = wslay_event_get_close_received(impl.context) != 0;
-  if (impl.violation) {
-    wslay_event_shutdown_read(impl.context);
-    (void)send_close(*impl.violation, "");
-  } else if (result != 0 || (!wslay_event_get_read_enabled(impl.context) && !closed_by_peer)) {
-    impl.fail(kProtocolError);  // wslay found it and has queued the close frame
+  impl_->input = bytes;
+  while (impl_->reading()) {
+    wslay_frame_iocb piece{};
+    const ssize_t result = wslay_frame_recv(impl_->reader, &piece);
+    if (result == WSLAY_ERR_WANT_READ) break;
+    if (result < 0) {
+      impl_->fail(kProtocolError);
+    } else {
+      impl_->take(piece, messages);
+    }
   }
-  impl.flush();  // also the answers to pings and to a close frame
-  impl.close_queued = impl.close_queued || closed_by_peer || impl.violation;
+  impl_->input = {};
 }
 
 bool WebSocket::send_text(std::string_view text) {
-  return !impl_->close_queued && impl_->queue(WSLAY_TEXT_FRAME, text);
+  if (closing()) return false;
+  append_frame(impl_->output, WSLAY_TEXT_FRAME, text);
+  return true;
 }
 
-bool WebSocket::send_ping() { return !impl_->close_queued && impl_->queue(WSLAY_PING, ""); }
+bool WebSocket::send_ping() {
+  if (closing()) return false;
+  append_frame(impl_->output, WSLAY_PING, "");
+  return true;
+}
 
 bool WebSocket::send_close(std::uint16_t code, std::string_view reason) {
-  if (impl_->close_queued || impl_->context == nullptr) return false;
-  impl_->close_queued = true;
-  reason = reason.substr(0, kMaxCloseReason - 1);
-  // Never half a character: the reason must be UTF-8.
-  while (!reason.empty() && reason.size() == kMaxCloseReason - 1 &&
-         (static_cast<unsigned char>(reason.back()) & 0x80U) != 0) {
-    reason.remove_suffix(1);
+  // Cut before a character that does not fit: half of one is no UTF-8.
+  std::size_t size = std::min(reason.size(), kMaxCloseReason);
+  while (size > 0 && size < reason.size() &&
+         (static_cast<unsigned char>(reason[size]) & 0xC0U) == 0x80U) {
+    --size;
   }
-  if (wslay_event_queue_close(impl_->context, is_sendable(code) ? code : kNormal,
-                              reinterpret_cast<const std::uint8_t*>(reason.data()),
-                              reason.size()) != 0) {
-    return false;
-  }
-  impl_->flush();
-  return true;
+  return impl_->close(code, reason.substr(0, size));
 }
 
 void WebSocket::take_output(std::string& into) {
@@ -186,16 +201,9 @@ void WebSocket::take_output(std::string& into) {
   impl_->output.clear();
 }
 
-bool WebSocket::closing() const noexcept {
-  return impl_->close_queued || impl_->violation.has_value() || impl_->context == nullptr;
-}
+bool WebSocket::closing() const noexcept { return impl_->close_sent || impl_->reader == nullptr; }
 
-std::optional<std::uint16_t> WebSocket::peer_close() const noexcept {
-  if (impl_->context == nullptr || !wslay_event_get_close_received(impl_->context)) {
-    return std::nullopt;
-  }
-  return wslay_event_get_status_code_received(impl_->context);
-}
+std::optional<std::uint16_t> WebSocket::peer_close() const noexcept { return impl_->peer_close; }
 
 std::optional<std::uint16_t> WebSocket::failed_with() const noexcept { return impl_->violation; }
 

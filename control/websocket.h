@@ -10,8 +10,8 @@
 
 namespace parley::control {
 
-// The server's side of one WebSocket (RFC 6455) between bytes and messages, on wslay's event
-// interface. It knows neither sockets nor time. No extensions are offered, so no compression.
+// The server's side of one WebSocket (RFC 6455) between bytes and messages, on wslay's frame
+// reader. It knows neither sockets nor time. No extensions are offered, so no compression.
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -56,7 +56,7 @@ class WebSocket {
 
   // Our close frame is queued or sent; nothing more may be said.
   [[nodiscard]] bool closing() const noexcept;
-  // The peer's close code (1005 when its frame held none), once its frame came.
+  // The peer's close code (1005 when its frame held none), once its frame came and was sound.
   [[nodiscard]] std::optional<std::uint16_t> peer_close() const noexcept;
   // The code that a violation earned.
   [[nodiscard]] std::optional<std::uint16_t> failed_with() const noexcept;

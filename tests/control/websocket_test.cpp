@@ -67,6 +67,13 @@ TEST(WebSocket, RefusesBinaryMessages) {
   EXPECT_EQ(outcome.failed, 1003);
 }
 
+TEST(WebSocket, NamesTheFirstOfTwoFaults) {
+  EXPECT_EQ(feed(frame(2, "x") + frame(3, "")).close_code(), 1003U);
+  const Outcome outcome = feed(frame(2, "x") + frame(8, close_payload(1000)));
+  EXPECT_EQ(outcome.close_code(), 1003U);
+  EXPECT_EQ(outcome.peer_close, std::nullopt);
+}
+
 // Autobahn 2: pings and pongs.
 TEST(WebSocket, AnswersPingsWithTheirPayload) {
   const std::string payload(125, '\xFE');
@@ -193,11 +200,36 @@ TEST(WebSocket, ClosesWith1007OnBadUtf8) {
       EXPECT_THAT(outcome.messages, IsEmpty());
     }
   }
-  EXPECT_EQ(feed(frame(8, close_payload(1000, "\xC3\x28"))).close_code(), 1007U);
+  for (const std::string reason : {"\xC3\x28", "ab\xC3\x28", "abcdefgh\xFF", "\xC3"}) {
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, SIZE_MAX}) {
+      const Outcome outcome = feed(frame(9, "p") + frame(8, close_payload(1000, reason)), piece);
+      EXPECT_EQ(outcome.close_code(), 1007U);
+      EXPECT_EQ(outcome.peer_close, std::nullopt);
+      ASSERT_EQ(outcome.frames.size(), 2U);
+      EXPECT_EQ(outcome.frames.front().payload, "p");
+    }
+  }
 }
 
-TEST(WebSocket, ClosesAtTheFirstBadByteOfAnUnfinishedMessage) {
-  EXPECT_EQ(feed(frame(1, "\xFF", {.fin = false})).close_code(), 1007U);
+TEST(WebSocket, TakesACloseReasonInPieces) {
+  for (std::size_t piece = 1; piece < 20; ++piece) {
+    const Outcome outcome = feed(frame(8, close_payload(3'915, "\xDD\xAC\x41\xE2\x82\xAC")), piece);
+    EXPECT_EQ(outcome.peer_close, 3'915) << piece;
+    EXPECT_EQ(outcome.close_code(), 3'915U);
+  }
+}
+
+TEST(WebSocket, CutsACloseReasonBetweenCharacters) {
+  WebSocket socket(kLimit);
+  std::string reason = "x";
+  for (int i = 0; i < 70; ++i) reason += "\xC3\xA9";
+  EXPECT_TRUE(socket.send_close(1008, reason));
+  std::string output;
+  socket.take_output(output);
+  const auto sent = test::take_frame(output);
+  ASSERT_TRUE(sent.has_value());
+  EXPECT_EQ(sent->payload.substr(2), reason.substr(0, 123));
+  EXPECT_EQ(sent->payload.size(), 125U);
 }
 
 // Autobahn 7: the closing handshake.
