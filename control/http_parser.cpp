@@ -64,6 +64,7 @@ struct HttpParser::Impl {
     value.clear();
     wire_bytes = 0;
     previous = '\0';
+    line_seen = false;
     head_scanned = false;
     websocket = false;
     expect_continue = false;
@@ -139,21 +140,23 @@ struct HttpParser::Impl {
     return HPE_PAUSED;
   }
 
-  // A field line continued on the next one: obsolete, and read differently by different servers
-  // (RFC 9112, section 5.2). llhttp would join the lines.
-  bool folded(std::string_view bytes) {
+  // What llhttp lets pass and other servers read differently (RFC 9112, sections 2.2 and 5.2): a
+  // line that ends without CR, a field that goes on in the next line. Empty if there is none.
+  std::string_view bad_line(std::string_view bytes) {
     for (const char c : bytes) {
-      if (head_scanned) return false;
-      if (previous == '\n' && (c == ' ' || c == '\t')) return true;
-      head_scanned = previous == '\n' && c == '\r';
+      if (head_scanned) return {};
+      if (c == '\n' && previous != '\r') return "line feed without carriage return";
+      if (previous == '\n' && (c == ' ' || c == '\t')) return "folded header field";
+      head_scanned = line_seen && previous == '\n' && c == '\r';
+      line_seen = line_seen || (c != '\r' && c != '\n');  // empty lines may come before
       previous = c;
     }
-    return false;
+    return {};
   }
 
   std::size_t execute(std::string_view bytes) {
-    if (folded(bytes)) {
-      (void)fail(400, "folded header field");
+    if (const std::string_view what = bad_line(bytes); !what.empty()) {
+      (void)fail(400, std::string(what));
       return 0;
     }
     const llhttp_errno_t result = llhttp_execute(&parser, bytes.data(), bytes.size());
@@ -180,6 +183,7 @@ struct HttpParser::Impl {
   std::string value;
   std::size_t wire_bytes = 0;  // of this request
   char previous = '\0';
+  bool line_seen = false;
   bool head_scanned = false;  // the empty line has come
   bool websocket = false;
   bool expect_continue = false;

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <type_traits>
 
 #include <nlohmann/json.hpp>
 
@@ -124,7 +125,12 @@ template <class Number>
 void dump_number(Number value, std::string& into) {
   std::array<char, 32> text{};
   const auto result = std::to_chars(text.data(), text.data() + text.size(), value);
-  into.append(text.data(), result.ptr);
+  const std::string_view digits(text.data(), static_cast<std::size_t>(result.ptr - text.data()));
+  into += digits;
+  // Large doubles come out as whole numbers, and would be read as integers.
+  if (std::is_floating_point_v<Number> && digits.find_first_of(".e") == std::string_view::npos) {
+    into += ".0";
+  }
 }
 
 void dump_value(const Json& value, std::string& into) {

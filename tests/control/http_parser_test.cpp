@@ -61,6 +61,12 @@ TEST(HttpParser, LeavesAPipelinedRequestWithTheCaller) {
   EXPECT_EQ(paths, (std::vector<std::string>{"/a", "/2", "/a"}));
 }
 
+TEST(HttpParser, SkipsEmptyLinesBeforeARequest) {
+  HttpParser parser;
+  (void)parser.feed("\r\n\r\n" + std::string(kGet));
+  EXPECT_EQ(parser.state(), State::Complete) << parser.error().what;
+}
+
 TEST(HttpParser, IsNeverCompleteBeforeTheEnd) {
   const std::string text = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
   for (std::size_t size = 0; size < text.size(); ++size) {
@@ -77,6 +83,8 @@ TEST(HttpParser, RefusesWhatIsNotHttp) {
       {"GET\r\n\r\n", 400},
       {"get / HTTP/1.1\r\nHost: x\r\n\r\n", 400},
       {"GET / HTTP/1.1\nHost: x\n\n", 400},
+      {"GET / HTTP/1.1\r\nHost: x\r\n\nGET / HTTP/1.1\r\n\r\n", 400},
+      {"\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400},
       {"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505},
       {"GET / HTTP/0.9\r\nHost: x\r\n\r\n", 505},
       {"GET / HTTP/9.9\r\nHost: x\r\n\r\n", 505},

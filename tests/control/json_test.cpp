@@ -124,6 +124,8 @@ TEST(Json, WritesInfinityAsNull) {
   EXPECT_EQ(Json(std::numeric_limits<double>::infinity()).dump(), "null");
   EXPECT_EQ(Json(std::numeric_limits<double>::quiet_NaN()).dump(), "null");
   EXPECT_EQ(Json(0.1).dump(), "0.1");
+  EXPECT_EQ(Json(922300000382336200.0).dump(), "922300000382336256.0")
+      << "not an integer when read again";
 }
 
 TEST(Json, AnswersQuestionsOfTheWrongKindWithNothing) {
