@@ -4,12 +4,12 @@
 
 #include <gtest/gtest.h>
 #include <malloc.h>
-#include <openssl/bio.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "rtp/bytes.h"
 #include "server/srtp.h"
+#include "tests/server/bare_dtls_client.h"
 #include "tests/server/dtls_pair.h"
 #include "tests/server/hex.h"
 
@@ -24,7 +24,9 @@ namespace {
 using rtp::ConstBytes;
 using rtp::Duration;
 using rtp::Time;
+using test::BareClient;
 using test::client_identity;
+using test::drain;
 using test::DtlsPair;
 using test::server_identity;
 using namespace std::chrono_literals;
@@ -34,78 +36,6 @@ using State = Dtls::State;
 using Failure = Dtls::Failure;
 
 const Time kStart{1s};
-
-std::vector<Datagram> drain(Dtls& dtls) {
-  std::vector<Datagram> out;
-  while (const auto datagram = dtls.poll_transmit()) {
-    out.emplace_back(datagram->begin(), datagram->end());
-  }
-  return out;
-}
-
-// A DTLS client with settings that Dtls would never have, on OpenSSL alone.
-class BareClient {
- public:
-  template <class Setup>
-  explicit BareClient(Setup setup) : context_(SSL_CTX_new(DTLS_client_method())) {
-    SSL_CTX_use_certificate(context_, client_identity().certificate.x509());
-    SSL_CTX_use_PrivateKey(context_, client_identity().certificate.key());
-    SSL_CTX_set_cipher_list(context_, "ALL:@SECLEVEL=0");
-    setup(context_);
-    ssl_ = SSL_new(context_);
-    in_ = BIO_new(BIO_s_mem());
-    out_ = BIO_new(BIO_s_mem());
-    BIO_set_mem_eof_return(in_, -1);
-    SSL_set_bio(ssl_, in_, out_);
-    SSL_set_options(ssl_, SSL_OP_NO_QUERY_MTU);
-    SSL_set_mtu(ssl_, 1'200);
-    SSL_set_connect_state(ssl_);
-  }
-  ~BareClient() {
-    SSL_free(ssl_);
-    SSL_CTX_free(context_);
-  }
-  BareClient(const BareClient&) = delete;
-  BareClient& operator=(const BareClient&) = delete;
-
-  // Takes what the server said and gives what follows, record by record.
-  std::vector<Datagram> exchange(const std::vector<Datagram>& from_server = {}) {
-    for (const Datagram& datagram : from_server) {
-      BIO_write(in_, datagram.data(), static_cast<int>(datagram.size()));
-      SSL_do_handshake(ssl_);
-    }
-    SSL_do_handshake(ssl_);
-    Datagram bytes(BIO_ctrl_pending(out_));
-    if (!bytes.empty()) BIO_read(out_, bytes.data(), static_cast<int>(bytes.size()));
-    std::vector<Datagram> records;
-    for (std::size_t at = 0; at + 13 <= bytes.size();) {
-      const std::size_t size = 13U + rtp::load16(bytes, at + 11);
-      records.emplace_back(bytes.begin() + static_cast<std::ptrdiff_t>(at),
-                           bytes.begin() + static_cast<std::ptrdiff_t>(at + size));
-      at += size;
-    }
-    return records;
-  }
-  // Hands everything back and forth, as long as there is something to say.
-  void meet(Dtls& server) {
-    std::vector<Datagram> said = exchange();
-    for (int round = 0; round < 6 && !said.empty(); ++round) {
-      std::vector<Datagram> answers;
-      for (const Datagram& record : said) {
-        server.on_datagram(kStart, record);
-        for (Datagram& answer : drain(server)) answers.push_back(std::move(answer));
-      }
-      said = exchange(answers);
-    }
-  }
-  SSL_CTX* context() { return context_; }
-
- private:
-  SSL_CTX* context_;
-  SSL* ssl_ = nullptr;
-  BIO* in_ = nullptr;
-  BIO* out_ = nullptr;
-};
 
 Datagram client_hello() {
   Dtls client(client_identity().context, DtlsRole::Client, {});
@@ -321,7 +251,8 @@ TEST(Dtls, TakesEachOfTheThreeProfiles) {
       {"SRTP_AES128_CM_SHA1_80", SrtpProfile::AesCm128HmacSha1_80},
   };
   for (const auto& [name, profile] : cases) {
-    BareClient client([&](SSL_CTX* c) { SSL_CTX_set_tlsext_use_srtp(c, name); });
+    BareClient client(
+        [&, profiles = name](SSL_CTX* c) { SSL_CTX_set_tlsext_use_srtp(c, profiles); });
     Dtls server(server_identity().context, DtlsRole::Server,
                 {client_identity().certificate.fingerprint()});
     client.meet(server);
