@@ -38,6 +38,7 @@ struct Encoding {
     history.clear();
     clock.reset();
     last_timestamp.reset();
+    holed = false;
   }
 
   rtp::Rid rid;
@@ -52,6 +53,7 @@ struct Encoding {
   rtp::EncodingClock clock;
   rtp::LayerActivity activity;
   std::optional<rtp::RtpTimestamp> last_timestamp;  // of the last packet that was new
+  bool holed = false;  // so much is missing that only a key frame helps
   std::uint32_t clock_rate_hz;
   bool video;
 };

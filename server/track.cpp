@@ -188,7 +188,10 @@ void Track::observe(rtp::Time now, Encoding& e, const rtp::PacketInfo& info, boo
   if (!rtx) e.last_timestamp = info.timestamp;
   e.activity.on_packet(info.payload_size, first_of_frame && !rtx, now);
   if (info.height > 0) e.activity.set_height(info.height);
-  if (info.key_frame) e.gate.on_key_frame();
+  if (info.key_frame) {
+    e.gate.on_key_frame();
+    e.holed = false;
+  }
   if (info.audio_level && !muted_) level_.on_packet(*info.audio_level, now);
   if (codec_ != info.codec) {
     codec_ = info.codec;
@@ -222,7 +225,10 @@ void Track::tick(rtp::Time now, std::optional<rtp::Duration> rtt, RtcpBatch& rtc
   for (Encoding& e : encodings_) {
     if (!e.ssrc || !e.nack_negotiated) continue;
     ask_missing(now, rtt.value_or(rtp::SentLog::kDefaultRtt), e, rtcp);
-    if (e.nack.take_key_frame_wanted()) e.gate.want();
+    if (e.nack.take_key_frame_wanted() && !subscriptions_.empty()) {
+      e.holed = true;
+      e.gate.want();
+    }
   }
   ask_key_frames(now, rtcp);
 }
@@ -244,7 +250,7 @@ void Track::ask_key_frames(rtp::Time now, RtcpBatch& rtcp) {
     Encoding& e = encodings_[i];
     if (!e.gate.wanted()) continue;
     // Who waited may have gone, or found another layer.
-    if (!e.ssrc || !waited_for(i)) {
+    if (!e.ssrc || !(e.holed || waited_for(i))) {
       e.gate.cancel();
       continue;
     }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <queue>
 #include <vector>
@@ -33,7 +35,7 @@ struct Link {
   double loss = 0;
   double reorder = 0;           // so many of the packets take `reorder_delay` longer
   rtp::Duration delay{10'000};  // one way
-  rtp::Duration jitter{0};      // evenly spread on top, later packets never overtake by it
+  rtp::Duration jitter{0};      // evenly spread on top; packets stay in order
   rtp::Duration reorder_delay{15'000};
   double duplicate = 0;
 };
@@ -63,8 +65,11 @@ class Network {
       delay += rtp::Duration(
           static_cast<std::int64_t>(dice_.below(static_cast<std::uint64_t>(link.jitter.count()))));
     }
-    if (dice_.chance(link.reorder)) delay += link.reorder_delay;
     datagram.at = now + delay;
+    // A queue makes packets late, but it does not shuffle them; another route does.
+    rtp::Time& latest = latest_[datagram.peer * 2 + (datagram.to_server ? 1 : 0)];
+    latest = datagram.at = std::max(datagram.at, latest);
+    if (dice_.chance(link.reorder)) datagram.at += link.reorder_delay;
     datagram.order = ++order_;
     if (dice_.chance(link.duplicate)) {
       InFlight twin = datagram;
@@ -97,6 +102,7 @@ class Network {
   std::uint64_t order_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t lost_ = 0;
+  std::map<std::size_t, rtp::Time> latest_;  // arrival by link and direction
   std::priority_queue<InFlight, std::vector<InFlight>, Later> queue_;
 };
 

@@ -14,6 +14,12 @@
 namespace parley::sim {
 namespace {
 
+struct WorkerRuns {
+  WorkerRuns() { worker_running = true; }
+  ~WorkerRuns() { worker_running = false; }
+};
+
+constexpr std::size_t kStranger = 1'000'000;  // a link of its own for what inject() sends
 constexpr rtp::PayloadType kOpus{111};
 constexpr rtp::PayloadType kVp8{96};
 constexpr rtp::PayloadType kVp8Rtx{97};
@@ -412,12 +418,20 @@ void Sim::command(server::Command command) {
 
 void Sim::inject(const server::TransportAddress& from, rtp::ConstBytes bytes) {
   network.send(now, {.delay = rtp::Duration(0)},
-               {.to_server = true, .client = from, .bytes = {bytes.begin(), bytes.end()}});
+               {.to_server = true,
+                .peer = kStranger,
+                .client = from,
+                .bytes = {bytes.begin(), bytes.end()}});
 }
 
 void Sim::end_turn() {
-  if (worker.next_deadline() <= now) worker.tick(now);
-  for (const server::Datagram& datagram : worker.flush()) {
+  std::span<const server::Datagram> datagrams;
+  {
+    const WorkerRuns runs;
+    if (worker.next_deadline() <= now) worker.tick(now);
+    datagrams = worker.flush();
+  }
+  for (const server::Datagram& datagram : datagrams) {
     if (on_sent) on_sent(datagram);
     for (std::size_t i = 0; i < peers_.size(); ++i) {
       if (peers_[i]->address != datagram.path->remote) continue;
@@ -454,6 +468,7 @@ void Sim::deliver(Network::InFlight datagram) {
   ASSERT_TRUE(buffer) << "the pool is empty, seed " << seed;
   std::copy(datagram.bytes.begin(), datagram.bytes.end(), buffer.storage().begin());
   buffer.resize(datagram.bytes.size());
+  const WorkerRuns runs;
   worker.on_datagram(now, {server_address, datagram.client, 0}, std::move(buffer));
 }
 

@@ -26,6 +26,9 @@ namespace parley::sim {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// True while the worker has control: for the test that counts its allocations.
+inline thread_local bool worker_running = false;
+
 struct PeerOptions {
   bool audio = true;
   bool video = true;

@@ -1,0 +1,191 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "server/certificate.h"
+#include "server/client/client.h"
+#include "server/counters.h"
+#include "server/loop.h"
+#include "server/metrics.h"
+#include "server/random.h"
+#include "server/udp_socket.h"
+
+namespace parley::server {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+config::Config local_config(std::uint32_t workers) {
+  config::Config config;
+  config.workers.count = workers;
+  config.ice.port_base = 0;  // the kernel chooses
+  config.ice.bind = {"0.0.0.0", "::"};
+  config.media.pool_packets = 512;
+  return config;
+}
+
+// A client on a real socket, driven by the control loop.
+class LiveClient {
+ public:
+  LiveClient(Loop& loop, const PeerParams& params, Fingerprint server, const Candidate& candidate)
+      : loop_(loop),
+        certificate_(Certificate::make(Loop::wall_ms())),
+        context_(certificate_),
+        server_(*TransportAddress::parse_ip(candidate.ip, candidate.port)),
+        socket_(*UdpSocket::bind(
+            *TransportAddress::parse_ip(server_.is_v4() ? "127.0.0.1" : "::1", 0), 0)),
+        client(context_, {params.remote, params.local, {std::move(server)}, server_},
+               system_random()) {}
+
+  [[nodiscard]] Fingerprint fingerprint() const { return certificate_.fingerprint(); }
+  void start() {
+    client.start(Loop::now());
+    step();
+  }
+
+ private:
+  // Reads what is there and ticks, every 2 ms.
+  void step() {
+    std::size_t read = 0;
+    const rtp::Time now = Loop::now();
+    for (auto& received : socket_.receive(pool_, counters_, read)) {
+      std::ignore = client.on_datagram(now, received.datagram.bytes());
+    }
+    client.tick(now);
+    const Path path{socket_.local(), server_, 0};
+    while (const auto bytes = client.poll_transmit()) {
+      const Datagram datagram{&path, *bytes};
+      socket_.send({&datagram, 1}, counters_);
+    }
+    loop_.at(now + milliseconds(2), [this] { step(); });
+  }
+
+  Loop& loop_;
+  Certificate certificate_;
+  DtlsContext context_;
+  TransportAddress server_;
+  rtp::PacketPool pool_{128};
+  WorkerCounters counters_;
+  UdpSocket socket_;
+
+ public:
+  client::Client client;
+};
+
+PeerParams params_for(int n) {
+  PeerParams params;
+  const std::string text = std::to_string(n);
+  params.local = {"server" + text, "a-long-server-password-" + text};
+  params.remote = {"client" + text, "a-long-client-password-" + text};
+  params.cname = "test";
+  return params;
+}
+
+Fingerprint parse_fingerprint(const std::string& text) {
+  Fingerprint fingerprint;
+  for (std::size_t i = text.find(' ') + 1; i < text.size(); i += 3) {
+    fingerprint.digest.push_back(
+        static_cast<std::uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
+  }
+  return fingerprint;
+}
+
+TEST(Server, ConnectsAClientToEachWorkerOnEachCandidate) {
+  Loop control;
+  Metrics metrics;
+  std::vector<PeerId> connected;
+  std::vector<std::size_t> by_worker;
+  auto server = Server::start(local_config(2), control, metrics,
+                              [&](std::size_t worker, std::vector<Event> events) {
+                                for (const Event& event : events) {
+                                  if (const auto* one = std::get_if<PeerConnected>(&event)) {
+                                    connected.push_back(one->peer);
+                                    by_worker.push_back(worker);
+                                  }
+                                }
+                              });
+  ASSERT_TRUE(server.has_value()) << server.error();
+  ASSERT_EQ((*server)->workers().size(), 2U);
+  const Fingerprint fingerprint = parse_fingerprint((*server)->fingerprint());
+
+  std::vector<std::unique_ptr<LiveClient>> clients;
+  std::size_t wanted = 0;
+  for (std::size_t worker = 0; worker < 2; ++worker) {
+    ASSERT_TRUE((*server)->post(worker, OpenRoom{RoomId{worker + 1}}));
+    for (const Candidate& candidate : (*server)->workers()[worker].candidates) {
+      const auto address = TransportAddress::parse_ip(candidate.ip, candidate.port);
+      ASSERT_TRUE(address.has_value());
+      if (!address->is_loopback()) continue;  // this test stays on this machine
+      const int n = static_cast<int>(++wanted);
+      PeerParams params = params_for(n);
+      clients.push_back(std::make_unique<LiveClient>(control, params, fingerprint, candidate));
+      params.fingerprints = {clients.back()->fingerprint()};
+      ASSERT_TRUE((*server)->post(
+          worker, SetPeer{RoomId{worker + 1}, PeerId{static_cast<std::uint64_t>(n)}, params}));
+      clients.back()->start();
+    }
+  }
+  ASSERT_GE(wanted, 2U);
+  std::function<void()> watch = [&] {
+    if (connected.size() == wanted) return control.stop();
+    control.at(Loop::now() + milliseconds(2), watch);
+  };
+  control.at(Loop::now(), watch);
+  control.at(Loop::now() + seconds(20), [&] { control.stop(); });
+  control.run();
+  EXPECT_EQ(connected.size(), wanted);
+  EXPECT_TRUE(std::count(by_worker.begin(), by_worker.end(), 0U) > 0);
+  EXPECT_TRUE(std::count(by_worker.begin(), by_worker.end(), 1U) > 0);
+  EXPECT_NE(metrics.render().find("parley_worker_connected_total{worker=\"1\"}"),
+            std::string::npos);
+  (*server)->stop();
+}
+
+TEST(Server, RefusesACommandForAWorkerThatIsNotThere) {
+  Loop control;
+  Metrics metrics;
+  auto server = Server::start(local_config(1), control, metrics, [](auto, auto) {});
+  ASSERT_TRUE(server.has_value());
+  EXPECT_TRUE((*server)->post(0, OpenRoom{RoomId{1}}));
+  EXPECT_FALSE((*server)->post(1, OpenRoom{RoomId{1}}));
+}
+
+TEST(Server, CarriesOutWhatWasPostedBeforeItWasStopped) {
+  Loop control;
+  Metrics metrics;
+  auto server = Server::start(local_config(1), control, metrics, [](auto, auto) {});
+  ASSERT_TRUE(server.has_value());
+  for (std::uint64_t i = 1; i <= 1'000; ++i) {
+    ASSERT_TRUE((*server)->post(0, OpenRoom{RoomId{i}}));
+  }
+  (*server)->stop();
+  EXPECT_NE(metrics.render().find("parley_worker_rooms{worker=\"0\"} 1000"), std::string::npos);
+}
+
+TEST(Server, SaysWhyAPortCannotBeBound) {
+  Loop control;
+  Metrics metrics;
+  const auto taken = UdpSocket::bind(*TransportAddress::parse_ip("127.0.0.1", 0), 0);
+  ASSERT_TRUE(taken.has_value());
+  config::Config config = local_config(1);
+  config.ice.bind = {"127.0.0.1"};
+  config.ice.port_base = taken->local().port();
+  auto server = Server::start(config, control, metrics, [](auto, auto) {});
+  ASSERT_FALSE(server.has_value());
+  EXPECT_NE(server.error().find("127.0.0.1"), std::string::npos);
+  config.ice.bind = {"localhost"};
+  server = Server::start(config, control, metrics, [](auto, auto) {});
+  ASSERT_FALSE(server.has_value());
+  EXPECT_NE(server.error().find("localhost"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace parley::server
