@@ -212,7 +212,7 @@ TEST(Crash, CutsAFileAnywhereAndItPlays) {
     ASSERT_THAT(studio.files(), SizeIs(1));
     const auto& whole = studio.files()[0];
     const std::string name = whole.info.name;
-    for (std::size_t size = 0; size < whole.bytes.size(); size += whole.bytes.size() / 40 + 1) {
+    for (std::size_t size = 0; size < whole.bytes.size(); size += whole.bytes.size() / 20 + 1) {
       SCOPED_TRACE(size);
       const fs::path root = folder.path() / std::to_string(size);
       fs::create_directories(root / "rec_1");

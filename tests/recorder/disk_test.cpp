@@ -34,7 +34,7 @@ DiskCalls failing_write(int n, int error) {
 
 TEST(DiskTrouble, FullAtAnyWriteLeavesFilesThatPlay) {
   const Media all[] = {media(vp8_source(), seconds{3}), media(h264_source(), seconds{3})};
-  for (int n = 1; n <= 40; n += 3) {
+  for (int n = 1; n <= 41; n += 5) {
     SCOPED_TRACE(n);
     const TemporaryFolder folder;
     Events events;
