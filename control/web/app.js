@@ -26,7 +26,8 @@ function readToken(token) {
     const base64 = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
     const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
     const claims = JSON.parse(new TextDecoder().decode(bytes));
-    const {room = '', name, role = ''} = claims.parley ?? {};
+    const {room: id = '', name, role = ''} = claims.parley ?? {};
+    const room = id.startsWith('rm_') ? 'the call' : id; // its name is known after joining
     return {identity: String(claims.sub), name: String(name || claims.sub), role, room, expired: claims.exp * 1_000 < Date.now()};
   } catch {
     return null;

@@ -44,7 +44,10 @@ async function usable(person) {
     const controls = [...document.querySelectorAll('button, select, a, input')].filter((node) => node.checkVisibility());
     const nameless = controls.filter((node) =>
       !(node.getAttribute('aria-label') || node.closest('label')?.innerText || node.innerText).trim()).map((node) => node.outerHTML);
-    const wide = document.documentElement.scrollWidth > innerWidth ? [`${document.documentElement.scrollWidth} px wide`] : [];
+    const {scrollWidth} = document.documentElement;
+    const beyond = (node) => node.checkVisibility() && node.getBoundingClientRect().right > innerWidth;
+    const wide = scrollWidth <= innerWidth ? [] : [...document.body.querySelectorAll('*')].filter(beyond)
+        .map(({localName, id, className}) => `${scrollWidth} px wide: ${localName}#${id}.${className}`);
     return [...nameless, ...wide];
   });
   assert.deepEqual(problems, []);
@@ -199,15 +202,27 @@ test('the keyboard alone reaches every control in order', async () => {
 });
 
 test('a server that is killed and comes back is survived with a banner, not a frozen picture', async () => {
-  await daemon.kill();
-  await shown(host, '#banner');
-  assert.match(await text(host, '#banner'), /Reconnecting/);
-  await shot(host, '14-reconnecting-light');
-  await daemon.run();
-  for (const person of [host, guest]) {
+  const server = await Daemon.start(); // the demo's own key dies with its process
+  const room = await server.room('survives');
+  const people = [];
+  for (const name of ['Ada', 'Ben']) {
+    const person = await openLobby(`${server.url}/#token=${await room.token(name)}`, WIDE);
+    people.push(person);
+    await person.page.click('#join');
+    await shown(person, '#call');
+  }
+  for (const person of people) await shown(person, '.tile[data-participant].live video');
+  await server.kill();
+  for (const person of people) await shown(person, '#banner');
+  assert.match(await text(people[0], '#banner'), /Reconnecting/);
+  await shot(people[0], '14-reconnecting-light');
+  await server.run();
+  for (const person of people) {
     await person.page.locator('#banner').waitFor({state: 'hidden', timeout: 15_000});
     await shown(person, '.tile[data-participant].live video', 15_000);
   }
+  for (const person of people) await person.close();
+  await server.stop();
 });
 
 test('the host removes somebody, who is told so', async () => {

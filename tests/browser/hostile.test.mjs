@@ -25,7 +25,7 @@ before(async () => {
   for (const name of ['ada', 'ben']) {
     pages[name] = await openChromium(chromium, daemon.url);
     await pages[name].evaluate(install);
-    await pages[name].evaluate((look) => window.me.makeSource(look), LOOKS[name]);
+    await pages[name].evaluate((look) => window.me.makeSource(look), {...LOOKS[name], fps: 30, busy: true});
     await pages[name].evaluate((options) => window.me.join(options), {token: await room.token(name)});
   }
   for (const page of Object.values(pages)) {
@@ -73,7 +73,7 @@ test('ten thousand random datagrams a second cost a call less than 0.1 % of its 
     const packets = now.packets - before[i].packets;
     const lost = now.lost - before[i].lost;
     t.diagnostic(`${packets} packets received, ${lost} lost, ${now.freezes - before[i].freezes} freezes`);
-    assert.ok(packets > 500, `only ${packets} packets in ${FLOOD_MS} ms`);
+    assert.ok(packets > 400, `only ${packets} packets in ${FLOOD_MS} ms`);
     assert.ok(lost <= packets * MAX_LOSS, `${lost} of ${packets} lost`);
   });
 });

@@ -15,7 +15,7 @@ export async function install() {
     device, call: null, seen: new Map(), heard: new Map(), gone: {}, ended: null, log: [],
 
     /** Tracks of a canvas and an oscillator. @param {any} look */
-    async makeSource({color, hz, width = 640, height = 360, fps = 15, flash = false}) {
+    async makeSource({color, hz, width = 640, height = 360, fps = 15, flash = false, busy = false}) {
       const canvas = document.createElement('canvas');
       Object.assign(canvas, {width, height});
       document.body.append(canvas);
@@ -36,10 +36,15 @@ export async function install() {
         paint.fillRect(0, 0, width, height);
         paint.fillStyle = '#000';
         if (!flash) paint.fillRect((count++ * 7) % width, height - 20, 40, 20);
+        for (let i = 0; busy && i < 300; ++i) { // costs bits, so that there are packets to lose
+          paint.fillStyle = `hsl(${Math.random() * 360} 80% 50%)`;
+          paint.fillRect(Math.random() * width, height * (0.5 + Math.random() / 2), 9, 9);
+        }
       };
       draw();
       me.timer = setInterval(draw, 1_000 / fps);
       me.video = canvas.captureStream(fps).getVideoTracks()[0];
+      me.video.contentHint = 'detail'; // a busy machine costs frames, not layers
       me.audioContext = audio;
       // Without a sound card Firefox runs no AudioContext; its fake microphone sings there instead.
       const silent = new Promise((resolve) => { setTimeout(resolve, 1_000); });

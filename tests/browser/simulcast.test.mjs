@@ -47,8 +47,8 @@ test('the wanted height chooses the layer, without a freeze over 500 ms', async 
   await until('a picture', async () => (await picture())?.frames > 10);
   await until('the publisher sends all three layers', () => publisher.evaluate(async () => {
     const reports = [...(await window.me.call.peerConnection.getStats()).values()];
-    return reports.filter(({type, framesPerSecond}) => type === 'outbound-rtp' && framesPerSecond > 10).length === 3;
-  }), 20_000);
+    return reports.filter(({type, framesPerSecond}) => type === 'outbound-rtp' && framesPerSecond > 5).length === 3;
+  }), 40_000);
   for (const [height, width] of [[720, 1280], [180, 320], [360, 640], [720, 1280], [360, 640], [180, 320], [720, 1280]]) {
     const gap = await switchTo(height, width);
     t.diagnostic(`to ${width}: longest gap ${Math.round(gap)} ms`);
@@ -67,10 +67,12 @@ test('a slot that wants nothing gets nothing, and comes back with a picture', as
     return reports.filter(({type, kind}) => type === 'inbound-rtp' && kind === 'video').reduce((sum, {bytesReceived}) => sum + bytesReceived, 0);
   });
   let last = -1;
-  await until('no more bytes of video', async () => {
-    const before = last;
-    last = await bytes();
-    return last === before;
+  let quiet = 0;
+  await until('no more bytes of video for many frames', async () => {
+    const now = await bytes();
+    quiet = now === last ? quiet + 1 : 0;
+    last = now;
+    return quiet > 10;
   });
   await viewer.evaluate((slot) => window.me.call.want(slot, {height: 720}), mid);
   await until('a picture again', async () => (await bytes()) > last && (await picture())?.frames > 0);
