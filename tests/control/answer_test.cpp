@@ -1,0 +1,232 @@
+#include "control/answer.h"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "control/negotiation.h"
+
+namespace parley::control {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string file(const std::string& name) {
+  std::ifstream in(std::string(PARLEY_TEST_DATA) + "/sdp/" + name);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+const std::string kFingerprint =
+    "sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:"
+    "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";
+
+RandomSource counting_source() {
+  return [n = std::uint8_t{0}](std::span<std::uint8_t> into) mutable {
+    for (std::uint8_t& byte : into) byte = n++;
+  };
+}
+
+struct Peer {
+  std::uint32_t next_track = 100;
+  Negotiation negotiation{[this] { return server::TrackNo(next_track++); }, counting_source()};
+  NegotiationRules rules{Permissions::of(Role::Host), 16, 64};
+
+  // Every m-line that can send is declared, as parley.js does.
+  static std::vector<SendIntent> intents_of(const sdp::Offer& offer) {
+    std::vector<SendIntent> intents;
+    for (const sdp::Section& section : offer.sections) {
+      if (!section.kind || !sdp::sends(section.direction)) continue;
+      intents.push_back({section.mid, section.kind == rtp::MediaKind::Audio
+                                          ? TrackSource::Microphone
+                                          : TrackSource::Camera});
+    }
+    return intents;
+  }
+  std::string answer(const std::string& text) {
+    const auto offer = sdp::parse(text);
+    if (!offer) return offer.error();
+    const auto plan = negotiation.offer(*offer, intents_of(*offer), rules);
+    if (!plan) return plan.error().message;
+    const AnswerTransport transport{
+        kFingerprint, {{"192.0.2.1", 40'000}, {"2001:db8::1", 40'000}}, 0};
+    return write_answer(*offer, *plan, transport);
+  }
+};
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    EXPECT_TRUE(line.ends_with('\r')) << line;
+    line.pop_back();
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+TEST(Answer, AnswersASimulcastOfferOfChromiumToTheLetter) {
+  const auto lines = lines_of(Peer().answer(file("chromium-simulcast-vp8-offer.sdp")));
+  const std::vector<std::string> video_of_interest = {
+      "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+      "c=IN IP4 0.0.0.0",
+      "a=mid:1",
+      "a=recvonly",
+      "a=rtcp-mux",
+      "a=rtcp-rsize",
+  };
+  const auto video = std::find(lines.begin(), lines.end(), video_of_interest.front());
+  ASSERT_NE(video, lines.end());
+  EXPECT_EQ(std::vector<std::string>(video, video + 6), video_of_interest);
+  const std::vector<std::string> tail(video + 10, lines.end());
+  EXPECT_EQ(tail, (std::vector<std::string>{
+                      "a=rtpmap:96 VP8/90000",
+                      "a=rtcp-fb:96 transport-cc",
+                      "a=rtcp-fb:96 ccm fir",
+                      "a=rtcp-fb:96 nack",
+                      "a=rtcp-fb:96 nack pli",
+                      "a=rtpmap:97 rtx/90000",
+                      "a=fmtp:97 apt=96",
+                      "a=extmap:13 urn:3gpp:video-orientation",
+                      "a=extmap:3 http://www.ietf.org/id/"
+                      "draft-holmer-rmcat-transport-wide-cc-extensions-01",
+                      "a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+                      "a=extmap:6 http://www.webrtc.org/experiments/rtp-hdrext/video-content-type",
+                      "a=extmap:8 http://www.webrtc.org/experiments/rtp-hdrext/color-space",
+                      "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid",
+                      "a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+                      "a=extmap:11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+                      "a=rid:q recv",
+                      "a=rid:h recv",
+                      "a=rid:f recv",
+                      "a=simulcast:recv q;h;f",
+                  }));
+}
+
+TEST(Answer, OffersItsAddressesOnceAndTheTransportEverywhere) {
+  const std::string answer = Peer().answer(file("chromium-simulcast-vp8-offer.sdp"));
+  const auto lines = lines_of(answer);
+  const auto count = [&](const std::string& start) {
+    return std::count_if(lines.begin(), lines.end(),
+                         [&](const std::string& line) { return line.starts_with(start); });
+  };
+  EXPECT_EQ(count("a=candidate:"), 2);
+  EXPECT_EQ(count("a=end-of-candidates"), 1);
+  EXPECT_EQ(count("a=ice-ufrag:"), 2);
+  EXPECT_EQ(count("a=fingerprint:" + kFingerprint), 2);
+  EXPECT_EQ(count("a=setup:passive"), 2);
+  EXPECT_EQ(count("a=ice-lite"), 1);
+  EXPECT_THAT(answer, HasSubstr("a=group:BUNDLE 0 1\r\n"));
+  EXPECT_THAT(answer, HasSubstr("a=candidate:1 1 udp 2130706431 192.0.2.1 40000 typ host\r\n"));
+  EXPECT_THAT(answer, HasSubstr("a=candidate:2 1 udp 2130706175 2001:db8::1 40000 typ host\r\n"));
+}
+
+TEST(Answer, NeverTakesRedFecOrWhatWeCannotCarry) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(PARLEY_TEST_DATA) + "/sdp")) {
+    const std::string text = file(entry.path().filename().string());
+    if (text.rfind("v=0", 0) != 0) continue;
+    const std::string answer = Peer().answer(text);
+    for (const char* word : {"red/", "ulpfec", "flexfec", "G722", "PCM", "CN/", "telephone-event",
+                             "goog-remb", "abs-send-time", "profile-id=2", "f4001f"}) {
+      EXPECT_THAT(answer, Not(HasSubstr(word))) << entry.path();
+    }
+  }
+}
+
+TEST(Answer, KeepsTheOrderAndMidsOfEveryOfferAndCanBeReadBack) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(PARLEY_TEST_DATA) + "/sdp")) {
+    const std::string name = entry.path().filename().string();
+    const std::string text = file(name);
+    // Answers in the collection carry a=setup:active and answers' directions: fine as offers, too.
+    if (text.rfind("v=0", 0) != 0 || name.starts_with("janus-echotest-answer")) continue;
+    const auto offer = sdp::parse(text);
+    ASSERT_TRUE(offer) << name;
+    const std::string answer_text = Peer().answer(text);
+    const auto answer = sdp::parse(answer_text);
+    ASSERT_TRUE(answer) << name << ": " << answer.error() << "\n" << answer_text;
+    ASSERT_EQ(answer->sections.size(), offer->sections.size()) << name;
+    for (std::size_t i = 0; i < offer->sections.size(); ++i) {
+      EXPECT_EQ(answer->sections[i].mid, offer->sections[i].mid) << name;
+      EXPECT_EQ(answer->sections[i].media, offer->sections[i].media) << name;
+      EXPECT_FALSE(sdp::sends(answer->sections[i].direction) &&
+                   !sdp::receives(offer->sections[i].direction))
+          << name;
+    }
+  }
+}
+
+TEST(Answer, GivesEverySlotItsStreamAndSsrcs) {
+  const std::string answer = Peer().answer(file("chromium-recvonly-10-offer.sdp"));
+  const auto read = sdp::parse(answer);
+  ASSERT_TRUE(read) << read.error();
+  ASSERT_EQ(read->sections.size(), 10U);
+  std::vector<rtp::Ssrc> all;
+  for (std::size_t i = 0; i < 10; ++i) {
+    const sdp::Section& section = read->sections[i];
+    const bool audio = section.kind == rtp::MediaKind::Audio;
+    EXPECT_EQ(section.direction, sdp::Direction::SendOnly);
+    EXPECT_EQ(section.fid_groups.size(), audio ? 0U : 1U);
+    EXPECT_EQ(section.ssrcs.size(), audio ? 1U : 2U);
+    EXPECT_TRUE(section.msid.ends_with(audio ? "-a" : "-v")) << section.msid;
+    all.insert(all.end(), section.ssrcs.begin(), section.ssrcs.end());
+    for (const sdp::HeaderExtension& extension : section.extensions) {
+      EXPECT_THAT(extension.uri, Not(HasSubstr("transport-wide-cc")));
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(std::count(all.begin(), all.end(), all[i]), 1);
+  }
+  EXPECT_THAT(answer, HasSubstr("a=msid:slot-0 slot-0-a\r\n"));
+  EXPECT_THAT(answer, HasSubstr("a=msid:slot-0 slot-0-v\r\n"));
+  EXPECT_THAT(answer, Not(HasSubstr("transport-cc\r\n")));
+}
+
+TEST(Answer, RejectsADataChannelWithPortZero) {
+  const std::string only = Peer().answer(file("chromium-datachannel-offer.sdp"));
+  EXPECT_THAT(only, HasSubstr("m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n"));
+  EXPECT_THAT(only, Not(HasSubstr("a=group:BUNDLE")));
+  const std::string mixed = Peer().answer(file("chromium-sendrecv-default-max-bundle-offer.sdp"));
+  EXPECT_THAT(mixed, HasSubstr("m=application 0 "));
+  EXPECT_THAT(mixed, HasSubstr("a=group:BUNDLE 0 1\r\n"));
+}
+
+TEST(Answer, TurnsTheDirectionOfFirefoxExtensionsRound) {
+  const std::string answer = Peer().answer(file("firefox-simulcast-vp8-offer.sdp"));
+  EXPECT_THAT(answer,
+              HasSubstr("a=extmap:9/recvonly urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"));
+  EXPECT_THAT(answer, Not(HasSubstr("playout-delay")));          // offered for receiving only
+  EXPECT_THAT(answer, Not(HasSubstr("dependency-descriptor")));  // VP8 does without
+}
+
+TEST(Answer, PutsTheH264ThatEverybodyDecodesFirst) {
+  const std::string answer = Peer().answer(file("chromium-sendrecv-default-offer.sdp"));
+  const auto read = sdp::parse(answer);
+  ASSERT_TRUE(read);
+  std::vector<std::string> fmtps;
+  for (const sdp::Codec& codec : read->sections[1].codecs) {
+    if (codec.name == "H264") fmtps.push_back(codec.fmtp);
+  }
+  ASSERT_EQ(fmtps.size(), 6U);
+  EXPECT_THAT(fmtps[0], HasSubstr("packetization-mode=1;profile-level-id=42001f"));
+  EXPECT_THAT(fmtps[1], HasSubstr("packetization-mode=1;profile-level-id=42e01f"));
+  EXPECT_THAT(fmtps[2], HasSubstr("packetization-mode=0"));
+}
+
+TEST(Answer, SaysAPublishingLimitWhenThereIsOne) {
+  Peer peer;
+  const auto offer = sdp::parse(file("chromium-simulcast-vp8-offer.sdp"));
+  const auto plan = peer.negotiation.offer(*offer, Peer::intents_of(*offer), peer.rules);
+  ASSERT_TRUE(plan);
+  const std::string answer = write_answer(*offer, *plan, {"sha-256 AA", {}, 2'000});
+  EXPECT_THAT(answer, HasSubstr("b=AS:2000\r\nb=TIAS:2000000\r\n"));
+}
+
+}  // namespace
+}  // namespace parley::control
