@@ -22,6 +22,7 @@ class Assignment {
       : slots_(slots), tracks_(tracks), choices_(slots.size()) {}
 
   std::vector<SlotChoice> run() {
+    hold();
     for (const MediaKind kind : {MediaKind::Video, MediaKind::Audio}) {
       take_wanted(kind);
       std::vector<const TrackView*> selected = select(kind);
@@ -45,6 +46,16 @@ class Assignment {
   bool is_shown_now(const TrackView& track) const {
     return std::any_of(slots_.begin(), slots_.end(),
                        [&](const SlotView& slot) { return slot.current == track.track; });
+  }
+
+  // A slot that shows nothing for the moment keeps its track: hiding one picture must not make it
+  // appear in another place.
+  void hold() {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      if (slots_[i].want.empty && find(slots_[i].current) != nullptr) {
+        choices_[i].track = slots_[i].current;
+      }
+    }
   }
 
   void take_wanted(MediaKind kind) {

@@ -22,7 +22,7 @@ struct SlotWant {
   std::optional<server::TrackNo> track;  // none: parley chooses
   std::uint32_t height = 720;
   std::int32_t priority = 0;
-  bool empty = false;  // the client shows nothing here
+  bool empty = false;  // the client shows nothing here for now; the slot keeps its track
 };
 struct SlotView {
   rtp::MediaKind kind = rtp::MediaKind::Audio;
@@ -48,7 +48,8 @@ struct SlotChoice {
   std::optional<server::TrackNo> track;
   SlotReason reason = SlotReason::Empty;
 };
-// One choice per slot. `tracks` in the order they were published, without the receiver's own.
+// One choice per slot; that of a slot with `want.empty` is what it would show. `tracks` in the
+// order they were published, without the receiver's own.
 [[nodiscard]] std::vector<SlotChoice> assign_slots(std::span<const SlotView> slots,
                                                    std::span<const TrackView> tracks);
 
