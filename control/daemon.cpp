@@ -269,13 +269,13 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   auto listener = Listener::open(self->parts.loop, self->parts.config.control, std::move(handlers));
   if (!listener) return tl::unexpected(listener.error());
   impl->listener = std::move(*listener);
-  impl->recorder.adopt_leftovers();
+  impl->recordings.expect_leftovers(impl->recorder.adopt_leftovers());
   impl->end_turn();
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));  // the constructor is private
 }
 
-void Daemon::on_worker_events(std::size_t worker, std::vector<server::Event> events) {
-  impl_->sessions.on_worker_events(worker, events);
+void Daemon::on_worker_events(const std::vector<server::Event>& events) {
+  impl_->sessions.on_worker_events(events);
   impl_->end_turn();
 }
 

@@ -34,7 +34,8 @@ struct Track {
 
 struct Slot {
   rtp::Mid mid;
-  SlotView view;  // view.current: what the worker was told
+  SlotView view;
+  std::optional<server::TrackNo> told_track;  // the worker
   std::uint32_t told_height = 0;
   SlotReason reason = SlotReason::Empty;
   std::optional<server::TrackNo> announced;  // what the client was told

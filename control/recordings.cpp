@@ -33,7 +33,6 @@ Recordings::Recordings(Context& context, recorder::Recorder& recorder, std::stri
     : context_(context), recorder_(recorder), link_key_(std::move(link_key)) {}
 
 void Recordings::load(const std::vector<Row>& rows) {
-  std::vector<std::string> interrupted;
   for (const Row& row : rows) {
     if (row.kind != "recording") continue;
     auto record = RecordingRecord::from_row(row);
@@ -41,23 +40,21 @@ void Recordings::load(const std::vector<Row>& rows) {
       server::log::error("recording_unreadable", {{"recording", row.id}});
       continue;
     }
-    if (record->state == State::Active || record->state == State::Processing) {
-      record->state = State::Processing;
-      interrupted.push_back(record->id);
-    }
+    if (record->state == State::Active) record->state = State::Processing;
     by_age_[{record->started_ms, record->id}] = record->id;
     records_[record->id] = std::move(*record);
   }
-  if (interrupted.empty()) return;
-  // The recorder reports what it finds on the disk. What it does not find was never written.
-  context_.timers.at(context_.now() + kAdoptionLimit, [this, interrupted] {
-    for (const std::string& id : interrupted) {
-      const RecordingRecord* record = find(id);
-      if (record != nullptr && record->state == State::Processing) {
-        fail({id, "server_restart", "nothing of it was found on the disk", {}});
-      }
-    }
-  });
+}
+
+void Recordings::expect_leftovers(const std::vector<std::string>& found) {
+  std::vector<std::string> lost;
+  for (const auto& [id, record] : records_) {
+    const bool comes = std::find(found.begin(), found.end(), id) != found.end();
+    if (record.state == State::Processing && !comes) lost.push_back(id);
+  }
+  for (const std::string& id : lost) {
+    fail({id, "server_restart", "nothing of it was found on the disk", {}});
+  }
 }
 
 void Recordings::attach(Session& session, bool record) {

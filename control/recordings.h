@@ -51,12 +51,13 @@ struct RecordingRecord {
 class Recordings {
  public:
   static constexpr std::size_t kMaxRecordings = 100'000;
-  // What an interrupted recording may take to be found again after a start.
-  static constexpr std::chrono::seconds kAdoptionLimit{60};
 
   Recordings(Context& context, recorder::Recorder& recorder, std::string link_key);
 
   void load(const std::vector<Row>& rows);
+  // After load(): `found` are those the recorder is making whole and will report; of any other
+  // interrupted recording nothing was ever written.
+  void expect_leftovers(const std::vector<std::string>& found);
   // Watches its tracks from now on; begins to record when the room says so.
   void attach(Session& session, bool record);
   void detach(const Session& session, std::string_view reason);

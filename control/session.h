@@ -51,6 +51,10 @@ class Session {
   [[nodiscard]] Participant* find(std::string_view participant_id) const;
   [[nodiscard]] Participant* find_identity(std::string_view identity) const;
   [[nodiscard]] Participant* find_peer(server::PeerId peer) const;
+  // A peer's number says which session it belongs to.
+  [[nodiscard]] static server::RoomId worker_room_of(server::PeerId peer) noexcept {
+    return server::RoomId(peer.value >> 32);
+  }
   // The publisher and its track.
   struct TrackRef {
     Participant* participant = nullptr;
@@ -101,7 +105,8 @@ class Session {
  private:
   void drop_peer(Participant& participant);
   void unpublish(Participant& participant, std::size_t index);
-  void apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan);
+  // True when tracks came or went.
+  bool apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan);
   void apply_slots(Participant& participant, const sdp::Offer& offer, const Plan& plan);
   void update_slots(Participant& participant, const std::vector<TrackView>& tracks);
   [[nodiscard]] std::vector<TrackView> track_views() const;
@@ -122,6 +127,7 @@ class Session {
   std::int64_t started_ms_;
   std::size_t peak_ = 0;
   std::uint64_t next_order_ = 0;
+  std::uint32_t last_peer_ = 0;
   bool ever_connected_ = false;
   std::vector<std::unique_ptr<Participant>> participants_;
   SessionObserver observer_;

@@ -63,15 +63,20 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
   if (other_peer) drop_peer(participant);
   participant.negotiation = std::move(negotiation);
   if (plan->has_media()) {
-    if (!participant.peer) participant.peer = server::PeerId(context_.next_number());
+    if (!participant.peer)
+      participant.peer = server::PeerId(worker_room_.value << 32 | ++last_peer_);
     context_.post(worker_,
                   server::SetPeer{worker_room_, *participant.peer, peer_params(*offer, *plan)});
   } else {
     drop_peer(participant);
   }
-  apply_tracks(participant, *offer, *plan);
+  const bool changed = apply_tracks(participant, *offer, *plan);
   apply_slots(participant, *offer, *plan);
-  update_slots();
+  if (changed || other_peer) {
+    update_slots();
+  } else {
+    update_slots(participant, track_views());
+  }
 
   const AnswerTransport transport{context_.fingerprint, context_.workers[worker_].candidates,
                                   context_.config.media.max_publish_bitrate_kbps};
@@ -83,14 +88,17 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
       {{"sdp", write_answer(*offer, *plan, transport)}, {"tracks", std::move(tracks)}});
 }
 
-void Session::apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan) {
+bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan) {
+  bool changed = false;
   const auto is_planned = [&](const Track& track) {
     return std::any_of(plan.lines.begin(), plan.lines.end(), [&](const LinePlan& line) {
       return line.use == LinePlan::Use::Publish && line.track == track.no;
     });
   };
   for (std::size_t i = participant.tracks.size(); i-- > 0;) {
-    if (!is_planned(participant.tracks[i])) unpublish(participant, i);
+    if (is_planned(participant.tracks[i])) continue;
+    unpublish(participant, i);
+    changed = true;
   }
   for (std::size_t i = 0; i < plan.lines.size(); ++i) {
     const LinePlan& line = plan.lines[i];
@@ -111,7 +119,9 @@ void Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
     data.set("identity", participant.claims.identity);
     event("track.published", std::move(data));
     if (observer_.track_published) observer_.track_published(participant, track);
+    changed = true;
   }
+  return changed;
 }
 
 void Session::unpublish(Participant& participant, std::size_t index) {
@@ -216,16 +226,15 @@ void Session::update_slots(Participant& participant, const std::vector<TrackView
   for (std::size_t i = 0; i < choices.size(); ++i) {
     Slot& slot = participant.slots[i];
     slot.reason = choices[i].reason;
-    const std::uint32_t height = slot.view.want.height;
-    if (slot.view.current == choices[i].track &&
-        (!choices[i].track || slot.told_height == height)) {
-      continue;
-    }
     slot.view.current = choices[i].track;
-    slot.told_height = height;
-    context_.post(worker_, server::Assign{*participant.peer, slot.mid, choices[i].track, height});
+    const SlotWant& want = slot.view.want;
+    const auto track = want.empty ? std::nullopt : choices[i].track;
+    if (slot.told_track == track && (!track || slot.told_height == want.height)) continue;
+    slot.told_track = track;
+    slot.told_height = want.height;
+    context_.post(worker_, server::Assign{*participant.peer, slot.mid, track, want.height});
     // Nothing will come any more: hide the tile at once, there is no key frame to wait for.
-    if (!choices[i].track) tell_slot(participant, slot, std::nullopt);
+    if (!track) tell_slot(participant, slot, std::nullopt);
   }
 }
 
@@ -252,7 +261,7 @@ void Session::tell_slot(Participant& participant, Slot& slot,
 void Session::slot_switched(Participant& participant, const server::SlotSwitched& event) {
   for (Slot& slot : participant.slots) {
     // Only what we still want: a switch that was overtaken by another is not worth telling.
-    if (slot.mid == event.slot && event.track && slot.view.current == event.track) {
+    if (slot.mid == event.slot && event.track && slot.told_track == event.track) {
       tell_slot(participant, slot, event.track);
     }
   }

@@ -67,10 +67,16 @@ void Sessions::remember(SessionRecord record) {
   }
 }
 
-RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
+// By id or by name, in the tenant of the token only.
+Room* Sessions::named_room(const JoinClaims& claims) {
   Room* room = rooms_.find(claims.room);
   if (room == nullptr) room = rooms_.find(claims.tenant, claims.room);
-  if (room == nullptr || room->config.tenant != claims.tenant) {
+  return room == nullptr || room->config.tenant != claims.tenant ? nullptr : room;
+}
+
+RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
+  Room* room = named_room(claims);
+  if (room == nullptr) {
     return tl::unexpected(rejected(Status::NotFound, "room_not_found", "there is no such room"));
   }
   const std::int64_t now = context_.wall_ms();
@@ -104,7 +110,7 @@ RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
 RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId connection) {
   auto room = admit(claims);
   if (!room) {
-    if (Room* named = rooms_.find(claims.tenant, claims.room); named != nullptr) {
+    if (const Room* named = named_room(claims); named != nullptr) {
       context_.event(
           {"participant.rejected", claims.tenant, named->id, "",
            Json::object({{"identity", claims.identity}, {"reason", room.error().reason}})});
@@ -136,6 +142,7 @@ Session& Sessions::start(const Room& room) {
   started.on_timeout = [this, id](const std::string& participant_id, std::string_view reason) {
     if (Session* s = find(id)) leave(*s, participant_id, reason, true);
   };
+  by_worker_room_[started.worker_room().value] = &started;
   sessions_.emplace(id, Entry{std::move(session), 0});
   by_room_[room.id] = id;
   SessionRecord record;
@@ -216,6 +223,7 @@ void Sessions::end(Session& session, std::string_view reason) {
                     {{"room", session.room_id()}, {"session", id}, {"reason", reason}});
   context_.timers.cancel(it->second.empty_timer);
   by_room_.erase(session.room_id());
+  by_worker_room_.erase(session.worker_room().value);
   sessions_.erase(it);
 }
 
@@ -248,24 +256,15 @@ std::size_t Sessions::participants() const noexcept {
   return count;
 }
 
-Sessions::PeerRef Sessions::find_peer(std::size_t worker, server::PeerId peer) {
-  for (auto& [id, entry] : sessions_) {
-    if (entry.session->worker() != worker) continue;
-    if (Participant* participant = entry.session->find_peer(peer)) {
-      return {entry.session.get(), participant};
-    }
-  }
-  return {};
+Session* Sessions::find(server::RoomId worker_room) {
+  const auto it = by_worker_room_.find(worker_room.value);
+  return it == by_worker_room_.end() ? nullptr : it->second;
 }
 
-void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Event>& events) {
+void Sessions::on_worker_events(const std::vector<server::Event>& events) {
   for (const server::Event& event : events) {
     if (const auto* speakers = std::get_if<server::Speakers>(&event)) {
-      for (auto& [id, entry] : sessions_) {
-        if (entry.session->worker_room() == speakers->room) {
-          entry.session->speakers(speakers->tracks);
-        }
-      }
+      if (Session* session = find(speakers->room)) session->speakers(speakers->tracks);
       continue;
     }
     const auto peer = std::visit(
@@ -274,19 +273,20 @@ void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Ev
           return server::PeerId();
         },
         event);
-    const PeerRef ref = find_peer(worker, peer);
-    if (ref.session == nullptr) continue;  // it has left meanwhile
+    Session* session = find(Session::worker_room_of(peer));
+    Participant* participant = session == nullptr ? nullptr : session->find_peer(peer);
+    if (participant == nullptr) continue;  // it has left meanwhile
     if (std::holds_alternative<server::PeerConnected>(event)) {
-      ref.session->peer_connected(*ref.participant);
-      watch_emptiness(*ref.session);
+      session->peer_connected(*participant);
+      watch_emptiness(*session);
     } else if (std::holds_alternative<server::PeerAway>(event)) {
-      ref.session->peer_away(*ref.participant, true);
+      session->peer_away(*participant, true);
     } else if (std::holds_alternative<server::PeerBack>(event)) {
-      ref.session->peer_away(*ref.participant, false);
+      session->peer_away(*participant, false);
     } else if (const auto* closed = std::get_if<server::PeerClosed>(&event)) {
-      ref.session->peer_closed(*ref.participant, closed->reason);
+      session->peer_closed(*participant, closed->reason);
     } else if (const auto* switched = std::get_if<server::SlotSwitched>(&event)) {
-      ref.session->slot_switched(*ref.participant, *switched);
+      session->slot_switched(*participant, *switched);
     }
   }
 }

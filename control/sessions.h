@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "control/rooms.h"
@@ -75,7 +76,7 @@ class Sessions {
   [[nodiscard]] std::size_t running() const noexcept { return sessions_.size(); }
   [[nodiscard]] std::size_t participants() const noexcept;
 
-  void on_worker_events(std::size_t worker, const std::vector<server::Event>& events);
+  void on_worker_events(const std::vector<server::Event>& events);
 
  private:
   struct Entry {
@@ -87,17 +88,15 @@ class Sessions {
   [[nodiscard]] std::size_t least_loaded_worker() const;
   void watch_emptiness(Session& session);
   void remember(SessionRecord record);
-  struct PeerRef {
-    Session* session = nullptr;
-    Participant* participant = nullptr;
-  };
-  [[nodiscard]] PeerRef find_peer(std::size_t worker, server::PeerId peer);
+  [[nodiscard]] Room* named_room(const JoinClaims& claims);
+  [[nodiscard]] Session* find(server::RoomId worker_room);
 
   Context& context_;
   Rooms& rooms_;
   SessionsObserver observer_;
   std::map<std::string, Entry, std::less<>> sessions_;
   std::map<std::string, std::string, std::less<>> by_room_;
+  std::unordered_map<std::uint64_t, Session*> by_worker_room_;
   std::map<std::string, SessionRecord, std::less<>> records_;
   std::map<std::pair<std::int64_t, std::string>, std::string> by_age_;
 };

@@ -265,8 +265,8 @@ int run(const config::Config& config, bool demo_wanted) {
   server::Metrics metrics;
   control::Daemon* daemon_seen = nullptr;  // for callbacks made before it exists
   auto media = server::Server::start(
-      config, loop, metrics, [&daemon_seen](std::size_t worker, std::vector<server::Event> events) {
-        if (daemon_seen != nullptr) daemon_seen->on_worker_events(worker, std::move(events));
+      config, loop, metrics, [&daemon_seen](std::size_t, std::vector<server::Event> events) {
+        if (daemon_seen != nullptr) daemon_seen->on_worker_events(events);
       });
   if (!media) return fail(1, media.error());
   server::Server& media_server = **media;
@@ -325,6 +325,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);  // a closed terminal is no reason to end calls
   server::log::start(config->log);
   const int code = run(*config, options.demo);
   server::log::stop();
