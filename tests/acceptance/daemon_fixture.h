@@ -1,0 +1,250 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control/json.h"
+#include "control/jwt.h"
+#include "tests/control/raw_client.h"
+
+namespace parley::acceptance {
+
+using control::Json;
+using control::test::RawClient;
+
+inline constexpr const char* kSecret = "a secret of more than thirty-two bytes";
+inline constexpr const char* kOtherSecret = "another secret of more than thirty-two";
+
+inline std::int64_t now_s() { return static_cast<std::int64_t>(time(nullptr)); }
+
+inline std::string sign(const Json& claims, const std::string& secret = kSecret) {
+  return *control::sign_jwt(claims, *control::JwtKey::hs256(secret));
+}
+
+inline std::string api_token(const std::string& key = "crm", const std::string& secret = kSecret) {
+  return sign(
+      Json::object({{"iss", key}, {"aud", "parley-control"}, {"exp", now_s() + 60}, {"jti", "j"}}),
+      secret);
+}
+
+// A port that was free a moment ago.
+inline std::uint16_t free_udp_port() {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+// A parleyd of this build with a folder of its own, on free ports of 127.0.0.1.
+class Daemon {
+ public:
+  explicit Daemon(std::filesystem::path folder, std::string more_config = "")
+      : folder_(std::move(folder)), more_config_(std::move(more_config)) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~Daemon() {
+    if (pid_ > 0) stop(SIGKILL);
+  }
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Runs it with these options; gives its exit code and what it said.
+  static std::pair<int, std::string> run_once(const std::vector<std::string>& options) {
+    Daemon daemon(testing::TempDir());
+    daemon.spawn(options);
+    std::string said;
+    for (std::string line; daemon.read_line(line);) said += line + "\n";
+    int status = 0;
+    waitpid(std::exchange(daemon.pid_, -1), &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, said};
+  }
+
+  void start() {
+    std::ofstream(folder_ / "parley.yaml")
+        << "control: {listen: [\"127.0.0.1:0\"]}\n"
+        << "workers: {count: 1}\n"
+        << "ice: {port_base: " << free_udp_port() << ", bind: [\"127.0.0.1\"]}\n"
+        << "recording: {directory: \"" << (folder_ / "recordings").string()
+        << "\", min_free_bytes: 1048576}\n"
+        << "store: {file: \"" << (folder_ / "parley.db").string() << "\"}\n"
+        << "auth: {api_keys: [{id: crm, secrets: [\"" << kSecret
+        << "\"], role: admin, tenants: [\"seller-*\"]}, {id: blue, secrets: [\"" << kOtherSecret
+        << "\"], role: tenant, tenants: [\"blue-*\"]}]}\n"
+        << more_config_;
+    spawn({"--config", (folder_ / "parley.yaml").string()});
+    constexpr std::string_view kUrl = "url=http://127.0.0.1:";
+    for (std::string line; read_line(line);) {
+      const std::size_t at = line.find(kUrl);
+      if (at == std::string::npos) continue;
+      port_ = static_cast<std::uint16_t>(std::stoi(line.substr(at + kUrl.size())));
+      return;
+    }
+    FAIL() << "parleyd did not start:\n" << log_;
+  }
+  // Sends the signal and waits for the end; gives the exit code, or -signal.
+  int stop(int signal_number) {
+    kill(pid_, signal_number);
+    for (std::string line; read_line(line);) {
+    }
+    int status = 0;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    close(std::exchange(output_, -1));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  [[nodiscard]] const std::string& log() const { return log_; }
+
+  // POST /v1/rpc with a body as it is.
+  [[nodiscard]] control::test::Answer post(const std::string& body,
+                                           const std::string& token) const {
+    RawClient client(port_);
+    client.send("POST /v1/rpc HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer " + token +
+                "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    return client.answer().value_or(control::test::Answer{});
+  }
+  // The whole answer to one API request.
+  [[nodiscard]] Json call(const std::string& method, Json params = Json(Json::Object{}),
+                          const std::string& token = api_token()) const {
+    const Json request = Json::object(
+        {{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", std::move(params)}});
+    return Json::parse(post(request.dump(), token).body).value_or(Json());
+  }
+  [[nodiscard]] Json result(const std::string& method, Json params = Json(Json::Object{})) const {
+    const Json answer = call(method, std::move(params));
+    const Json* found = answer.find("result");
+    EXPECT_NE(found, nullptr) << answer.dump();
+    return found == nullptr ? Json() : *found;
+  }
+  [[nodiscard]] std::vector<Json> events() const {
+    const Json page = result("events.list", Json::object({{"limit", 1'000}}));
+    const Json* list = page.find("events");
+    return list == nullptr ? std::vector<Json>{} : *list->as_array();
+  }
+
+ private:
+  void spawn(const std::vector<std::string>& options) {
+    int pipe_ends[2] = {};
+    ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
+    const std::string program = std::string(PARLEY_BIN_DIR) + "/parleyd";
+    std::vector<char*> arguments;
+    for (const std::string& option : options)
+      arguments.push_back(const_cast<char*>(option.c_str()));
+    arguments.insert(arguments.begin(), const_cast<char*>(program.c_str()));
+    arguments.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(pipe_ends[1], 1);
+      dup2(pipe_ends[1], 2);
+      execv(program.c_str(), arguments.data());
+      _exit(127);
+    }
+    close(pipe_ends[1]);
+    output_ = pipe_ends[0];
+  }
+  bool read_line(std::string& line) {
+    for (;;) {
+      if (const std::size_t end = unread_.find('\n'); end != std::string::npos) {
+        line = unread_.substr(0, end);
+        unread_.erase(0, end + 1);
+        log_ += line + "\n";
+        return true;
+      }
+      char buffer[4'096];
+      pollfd wait{output_, POLLIN, 0};
+      if (poll(&wait, 1, 30'000) <= 0) return false;  // a hang becomes a failure
+      const ssize_t size = read(output_, buffer, sizeof buffer);
+      if (size <= 0) return false;
+      unread_.append(buffer, static_cast<std::size_t>(size));
+    }
+  }
+
+  std::filesystem::path folder_;
+  std::string more_config_;
+  pid_t pid_ = -1;
+  int output_ = -1;
+  std::uint16_t port_ = 0;
+  std::string unread_;
+  std::string log_;
+};
+
+// A WebSocket that speaks JSON-RPC.
+class RpcSocket {
+ public:
+  RpcSocket(const Daemon& daemon, const std::string& path, const std::string& subprotocol,
+            const std::string& token = "")
+      : client_(daemon.port()) {
+    std::string fields = "Sec-WebSocket-Protocol: " + subprotocol + "\r\n";
+    if (!token.empty()) fields += "Authorization: Bearer " + token + "\r\n";
+    const auto answer = client_.open_websocket(path, fields);
+    status = answer ? answer->status : 0;
+  }
+  static RpcSocket rtc(const Daemon& daemon) {
+    return RpcSocket(daemon, "/v1/rtc", "parley.rtc.v1");
+  }
+
+  void send_text(const std::string& message) { client_.send(control::test::text(message)); }
+  // The next message, or null after the end; `close_code` says how it ended.
+  Json next() {
+    for (;;) {
+      const auto frame = client_.next_frame();
+      if (!frame) return {};
+      if (frame->opcode == 1) return Json::parse(frame->payload).value_or(Json());
+      if (frame->opcode == 8) {
+        close_code = frame->close_code();
+        return {};
+      }
+    }
+  }
+  // The answer to this request; what comes before it is kept in `notifications`.
+  Json ask(const std::string& method, Json params = Json(Json::Object{})) {
+    const std::int64_t id = ++last_id_;
+    send_text(Json::object({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}})
+                  .dump());
+    for (;;) {
+      Json message = next();
+      const Json* answered = message.find("id");
+      if (message.is_null() || (answered != nullptr && *answered == Json(id))) return message;
+      notifications.push_back(std::move(message));
+    }
+  }
+
+  int status = 0;
+  unsigned close_code = 0;
+  std::vector<Json> notifications;
+
+ private:
+  RawClient client_;
+  std::int64_t last_id_ = 0;
+};
+
+inline std::string reason_of(const Json& answer) {
+  const Json* error = answer.find("error");
+  const Json* data = error == nullptr ? nullptr : error->find("data");
+  const Json* reason = data == nullptr ? nullptr : data->find("reason");
+  return reason == nullptr ? "" : *reason->as_string();
+}
+
+}  // namespace parley::acceptance
