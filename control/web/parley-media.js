@@ -80,7 +80,7 @@ export class MediaConnection {
     if (!transceiver) {
       /** @type {RTCRtpTransceiverInit} */ const init = {direction: 'sendonly'};
       if (source === 'screen_share') init.sendEncodings = SCREEN_SINGLE;
-      if (source === 'camera') init.sendEncodings = simulcast ? CAMERA_LAYERS : CAMERA_SINGLE;
+      if (source === 'camera') init.sendEncodings = simulcast ? cameraLayers(track) : CAMERA_SINGLE;
       transceiver = this.#pc.addTransceiver(track, init);
       this.#senders.set(source, transceiver);
     }
@@ -161,6 +161,16 @@ export class MediaConnection {
   #checkConnected() {
     if (['new', 'connecting'].includes(this.#pc.connectionState)) this.#onstate('unreachable');
   }
+}
+
+/**
+ * Chromium sends the upper layers of a small picture never, whatever their scale: three layers
+ * take 960x540, two take 480x270. So a small camera gets fewer, and its full size is among them.
+ * @param {MediaStreamTrack} track
+ */
+function cameraLayers(track) {
+  const {height = 720} = track.getSettings();
+  return CAMERA_LAYERS.slice(height >= 540 ? 0 : height >= 270 ? 1 : 2);
 }
 
 /**

@@ -1,9 +1,12 @@
 /** Four people in one room, one of them in another engine: everybody sees and hears everybody. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import {after, before, test} from 'node:test';
 
 import {Firefox, launchChromium, openChromium} from './browsers.mjs';
 import {Daemon} from './daemon.mjs';
+import {decodeErrors, probe} from './media_file.mjs';
 import {LOOKS, install, isColor, isPitch} from './participant.mjs';
 import {median, until} from './wait.mjs';
 
@@ -32,7 +35,7 @@ after(async () => {
 });
 
 const join = async (name) =>
-  pages[name].evaluate((options) => window.me.join(options), {token: await room.token(name)});
+  pages[name].evaluate((options) => window.me.join(options), {token: await room.token(name, {role: name === 'ada' ? 'host' : 'participant'})});
 
 /** Who is shown to `name` in the right colour with moving frames. */
 const sees = async (name) => (await pages[name].evaluate(() => window.me.pictures()))
@@ -72,6 +75,33 @@ test('pictures go on moving', async () => {
       return now.length === 3 && now.every(({mid, frames}) =>
         frames >= before.find((picture) => picture.mid === mid).frames + 10);
     });
+  }
+});
+
+test('a recording of the four holds a sound file of each', async (t) => {
+  const recordingId = await pages.ada.evaluate(() => window.me.call.startRecording());
+  for (const name of Object.keys(pages)) {
+    await until(`${name} is told`, () => pages[name].evaluate(() => window.me.call.recording !== null));
+  }
+  const started = performance.now();
+  const [{mid, frames}] = await pages.ada.evaluate(() => window.me.pictures());
+  await until('some seconds of frames', async () =>
+    (await pages.ada.evaluate(() => window.me.pictures())).find((picture) => picture.mid === mid).frames > frames + 60, 20_000);
+  const recordedMs = performance.now() - started;
+  await pages.ada.evaluate(() => window.me.call.stopRecording());
+  await until('it is completed', () => pages.ada.evaluate(() => window.me.log.includes('recording.completed')));
+  const recording = (await pages.ada.evaluate(() => window.me.call.recordings())).find((one) => one.recording_id === recordingId);
+  assert.deepEqual(recording.files.map(({identity}) => identity).sort(), Object.keys(pages).sort());
+  const links = await pages.ada.evaluate((id) => window.me.call.recordingLinks(id), recordingId);
+  for (const {name, identity} of recording.files) {
+    const file = path.join(daemon.directory, path.basename(name));
+    const response = await fetch(links.find((link) => link.name === name).url);
+    fs.writeFileSync(file, Buffer.from(await response.arrayBuffer()));
+    const {codecs, durationMs} = await probe(file);
+    t.diagnostic(`${identity}: ${codecs} for ${Math.round(durationMs)} ms of ${Math.round(recordedMs)} ms`);
+    assert.deepEqual(codecs, ['opus', 'vp8'], identity);
+    assert.ok(Math.abs(durationMs - recordedMs) <= 500, `${identity}: ${durationMs} ms instead of ${recordedMs} ms`);
+    assert.equal(await decodeErrors(file), '', identity);
   }
 });
 
