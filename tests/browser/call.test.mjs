@@ -147,6 +147,23 @@ test('a second join with the same identity takes over, and the first is told why
   await second.close();
 });
 
+test('a silence of the network is survived in place: media restarts, the socket stays', async () => {
+  const trackIds = () => pages.ben.evaluate(() => window.me.call.publications.map(({trackId}) => trackId));
+  const before = await trackIds();
+  daemon.process.kill('SIGSTOP');
+  try {
+    await until('ben notices', () => pages.ben.evaluate(() => window.me.call.state === 'reconnecting'), 15_000);
+  } finally {
+    daemon.process.kill('SIGCONT');
+  }
+  await until('ben is back', () => pages.ben.evaluate(() => window.me.call.state === 'joined'));
+  await until('ben sees dora again', async () => (await sees('ben')).includes('dora'));
+  const frames = () => pages.ben.evaluate(() => window.me.pictures().find(({identity}) => identity === 'dora').frames);
+  const seen = await frames();
+  await until('her picture moves', async () => await frames() > seen + 10);
+  assert.deepEqual(await trackIds(), before, 'ben had to join anew');
+});
+
 test('a page joins again by itself after the server was killed', async () => {
   await daemon.kill();
   await until('ben notices', () => pages.ben.evaluate(() => window.me.call.state === 'reconnecting'));

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import {after, before, test} from 'node:test';
 
-import {launchChromium, openChromium} from './browsers.mjs';
+import {Firefox, launchChromium, openChromium} from './browsers.mjs';
 import {Daemon} from './daemon.mjs';
 import {until} from './wait.mjs';
 
@@ -236,6 +236,24 @@ test('the host removes somebody, who is told so', async () => {
   await shot(guest, '16-removed-phone-dark');
   await host.page.locator('.tile[data-participant]').waitFor({state: 'detached'});
   await guest.close();
+});
+
+test('the page works in Firefox too', async () => {
+  const firefox = await Firefox.launch();
+  try {
+    const person = await firefox.open(links[1]);
+    await until('its lobby shows the camera', () => person.evaluate(() => document.getElementById('preview').videoWidth > 0));
+    await person.evaluate(() => document.getElementById('join').click());
+    await until('it sees the host', () => person.evaluate(() => document.querySelector('.tile[data-participant].live') !== null));
+    await shown(host, '.tile[data-participant].live video');
+    await until('the host hears it', () => hears(host));
+    fs.writeFileSync(path.join(SHOTS, '19-call-firefox.png'), await person.screenshot());
+    await person.evaluate(() => document.getElementById('leave').click());
+    await until('it has left', () => person.evaluate(() => /You left/.test(document.getElementById('ended-title').textContent)));
+    await host.page.locator('.tile[data-participant]').waitFor({state: 'detached'});
+  } finally {
+    await firefox.close();
+  }
 });
 
 test('the host ends the call for all, and keeps the recordings', async () => {
