@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // Small helpers for line-and-word formats, used by the SDP reader and by those who read fmtp.
 namespace parley::control::sdp {
@@ -55,6 +56,13 @@ template <class T>
   }
   return std::nullopt;
 }
+
+// `min` to `max` ice-chars (RFC 8839, section 5.4).
+[[nodiscard]] bool is_ice_text(std::string_view text, std::size_t min, std::size_t max);
+
+// The bytes of "4A:AD:..", exactly `size` of them (RFC 8122, section 5).
+[[nodiscard]] std::optional<std::vector<std::uint8_t>> read_digest(std::string_view text,
+                                                                   std::size_t size);
 
 // Outside text inside an error message: short, and without bytes that could forge a log line.
 [[nodiscard]] std::string quoted(std::string_view text);
