@@ -35,7 +35,7 @@ HttpResponse serve_page(std::string_view path, bool demo_page) {
       response.headers.emplace_back("Referrer-Policy", "no-referrer");
       response.headers.emplace_back(
           "Content-Security-Policy",
-          "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' "
+          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' "
           "data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss:; base-uri 'none'; "
           "form-action 'none'; frame-ancestors 'self'");
       return response;

@@ -241,12 +241,14 @@ class Demo {
   }
 
   void print_api() const {
-    if (base_.starts_with("https")) {
-      say("\nThe certificate is self-signed: the browser asks once whether you trust it.");
-    }
+    const bool https = base_.starts_with("https");
+    if (https) say("\nThe certificate is self-signed: the browser asks once whether to trust it.");
     if (!secret_file_.empty()) {
-      say("\nThe API: parleyctl rpc room.list '{}' --url " + base_ +
-          " --key-id demo --secret-file " + secret_file_);
+      const std::string key = " --key-id demo --secret-file " + secret_file_;
+      say(https ? "\nThe API: curl -k " + base_ +
+                      "/v1/rpc -H \"Authorization: Bearer $(parleyctl token --api" + key +
+                      ")\" -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"room.list\"}'"
+                : "\nThe API: parleyctl rpc room.list --url " + base_ + key);
     }
     say("Ctrl-C ends the server.\n");
   }
@@ -324,6 +326,7 @@ int main(int argc, char** argv) {
     std::puts("the configuration is in order");
     return 0;
   }
+  umask(0077);  // store, recordings and secrets are for this user alone
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);  // a closed terminal is no reason to end calls
   server::log::start(config->log);
