@@ -1,0 +1,184 @@
+// What single steps of the packet path cost. See bench/README.md.
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "rtp/extension_reader.h"
+#include "rtp/forwarder.h"
+#include "rtp/history.h"
+#include "rtp/packet.h"
+#include "rtp/packet_builder.h"
+#include "rtp/packet_info.h"
+#include "rtp/packet_pool.h"
+#include "rtp/receive_stream.h"
+#include "server/media_packet.h"
+#include "server/srtp.h"
+
+namespace {
+
+using namespace parley;
+
+constexpr std::size_t kPayload = 1'100;
+constexpr std::size_t kSession = 4'096;  // packets sealed ahead for opening
+
+rtp::ExtensionMap extension_map() {
+  rtp::ExtensionMap map;
+  map.set(rtp::Extension::AudioLevel, 1);
+  map.set(rtp::Extension::TransportCc, 3);
+  map.set(rtp::Extension::Mid, 4);
+  return map;
+}
+
+std::size_t make_packet(std::uint16_t seq, rtp::Bytes out) {
+  static const std::vector<std::uint8_t> filler(kPayload - 6, 0x55);
+  rtp::HeaderFields fields;
+  fields.payload_type = rtp::PayloadType{96};
+  fields.seq = rtp::Seq{seq};
+  fields.ssrc = rtp::Ssrc{1'234};
+  rtp::PacketBuilder builder(out, fields);
+  builder.extensions().add_transport_cc(3, rtp::Seq{seq});
+  builder.payload(std::array<std::uint8_t, 6>{0x90, 0xf0, 0x80, 0x02, 1, 0x20});
+  builder.payload(filler);
+  return builder.finish();
+}
+
+rtp::PacketInfo info_of(const rtp::Packet& packet, std::int64_t seq) {
+  return rtp::make_packet_info(packet, rtp::ExtSeq{seq}, rtp::Codec::Vp8, extension_map(), {}, {});
+}
+
+void Parse(benchmark::State& state) {
+  std::array<std::uint8_t, 1'500> bytes{};
+  const std::size_t size = make_packet(1, bytes);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(rtp::Packet::parse(rtp::Bytes(bytes).first(size)));
+  }
+}
+BENCHMARK(Parse);
+
+void DescribePacket(benchmark::State& state) {
+  std::array<std::uint8_t, 1'500> bytes{};
+  const auto packet = *rtp::Packet::parse(rtp::Bytes(bytes).first(make_packet(1, bytes)));
+  const rtp::ExtensionMap map = extension_map();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        rtp::make_packet_info(packet, rtp::ExtSeq{1}, rtp::Codec::Vp8, map, {}, {}));
+  }
+}
+BENCHMARK(DescribePacket);
+
+void ReceiveStatistics(benchmark::State& state) {
+  rtp::ReceiveStream stream(90'000);
+  std::uint32_t n = 0;
+  for (auto _ : state) {
+    ++n;
+    benchmark::DoNotOptimize(stream.on_packet(rtp::Seq{static_cast<std::uint16_t>(n)},
+                                              rtp::RtpTimestamp{n * 300}, 1'200,
+                                              rtp::Time(rtp::Duration(n * 3'000))));
+  }
+}
+BENCHMARK(ReceiveStatistics);
+
+void ForwardDecision(benchmark::State& state) {
+  std::array<std::uint8_t, 1'500> bytes{};
+  const auto packet = *rtp::Packet::parse(rtp::Bytes(bytes).first(make_packet(1, bytes)));
+  rtp::PacketInfo info = info_of(packet, 1);
+  info.key_frame = info.frame_start = true;
+  rtp::Forwarder forwarder(rtp::MediaKind::Video, 90'000, rtp::Seq{1}, rtp::RtpTimestamp{1});
+  const rtp::Source source{1, 0};
+  forwarder.set_target(source);
+  for (auto _ : state) {
+    ++info.seq.value;
+    benchmark::DoNotOptimize(forwarder.on_packet(info, source));
+  }
+}
+BENCHMARK(ForwardDecision);
+
+void WriteForwarded(benchmark::State& state) {
+  std::array<std::uint8_t, 1'500> bytes{};
+  std::array<std::uint8_t, 1'500> out{};
+  const rtp::ExtensionMap map = extension_map();
+  const auto packet = *rtp::Packet::parse(rtp::Bytes(bytes).first(make_packet(1, bytes)));
+  const rtp::PacketInfo info = info_of(packet, 1);
+  const rtp::ExtensionReader extensions(packet, map);
+  const server::CodecParams codec;
+  const server::MediaPacket media{packet, info, extensions, codec, {1, 0}};
+  const server::SlotHeader slot{rtp::Ssrc{9}, rtp::PayloadType{96}, *rtp::Mid::from("v0"), map};
+  const rtp::Rewrite rewrite;
+  for (auto _ : state) benchmark::DoNotOptimize(server::write_forwarded(media, rewrite, slot, out));
+}
+BENCHMARK(WriteForwarded);
+
+void HistoryStore(benchmark::State& state) {
+  rtp::PacketPool pool(1'024);
+  rtp::History history(512);
+  rtp::PacketInfo info;
+  for (auto _ : state) {
+    ++info.seq.value;
+    rtp::Buffer buffer = pool.take();
+    buffer.resize(1'200);
+    std::ignore = history.store(info, std::move(buffer));
+  }
+}
+BENCHMARK(HistoryStore);
+
+server::SrtpKeys keys(server::SrtpProfile profile, bool mirrored) {
+  std::array<std::uint8_t, 32> key{};
+  std::array<std::uint8_t, 14> salt{};
+  const auto one = [&](std::uint8_t fill) {
+    key.fill(fill);
+    return server::SrtpMasterKey(rtp::ConstBytes(key).first(server::key_size(profile)),
+                                 rtp::ConstBytes(salt).first(server::salt_size(profile)));
+  };
+  return {profile, one(mirrored ? 2 : 1), one(mirrored ? 1 : 2)};
+}
+
+void Seal(benchmark::State& state) {
+  const auto profile = static_cast<server::SrtpProfile>(state.range(0));
+  auto session = server::SrtpSession::create(keys(profile, false));
+  server::Sealer sealer;
+  std::array<std::uint8_t, 1'600> bytes{};
+  std::uint16_t seq = 0;
+  for (auto _ : state) {
+    server::SealItem item{&*session, bytes, make_packet(++seq, bytes), server::SrtpKind::Rtp,
+                          false};
+    benchmark::DoNotOptimize(sealer.seal({&item, 1}));
+  }
+}
+BENCHMARK(Seal)->Arg(7)->Arg(8)->Arg(1)->ArgName("profile");
+
+void Open(benchmark::State& state) {
+  const auto profile = static_cast<server::SrtpProfile>(state.range(0));
+  std::optional<server::SrtpSession> near;
+  std::optional<server::SrtpSession> far;
+  server::Sealer sealer;
+  server::Opener opener;
+  std::vector<std::array<std::uint8_t, 1'600>> sealed(kSession);
+  std::vector<std::size_t> sizes(kSession);
+  std::size_t next = kSession;
+  for (auto _ : state) {
+    if (next == kSession) {
+      state.PauseTiming();
+      near = server::SrtpSession::create(keys(profile, false));
+      far = server::SrtpSession::create(keys(profile, true));
+      for (std::size_t i = 0; i < kSession; ++i) {
+        const std::size_t size = make_packet(static_cast<std::uint16_t>(i), sealed[i]);
+        server::SealItem item{&*near, sealed[i], size, server::SrtpKind::Rtp, false};
+        sealer.seal({&item, 1});
+        sizes[i] = item.size;
+      }
+      next = 0;
+      state.ResumeTiming();
+    }
+    const auto size =
+        opener.open(*far, rtp::Bytes(sealed[next]).first(sizes[next]), server::SrtpKind::Rtp);
+    if (!size) state.SkipWithError("did not open");
+    ++next;
+  }
+}
+BENCHMARK(Open)->Arg(7)->Arg(8)->Arg(1)->ArgName("profile");
+
+}  // namespace
