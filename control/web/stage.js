@@ -100,6 +100,7 @@ export class Stage {
     if (!tile) return;
     const shown = /** @type {MediaStream|null} */ (tile.video.srcObject)?.getVideoTracks()[0] ?? null;
     if (shown !== camera) tile.show(camera && new MediaStream([camera]));
+    tile.node.classList.toggle('silent', muted);
     tile.label.replaceChildren(...(muted ? [icon('mic-off')] : []), element('span', {}, 'You'));
     tile.node.setAttribute('aria-label', `You${muted ? ', microphone off' : ''}${camera ? '' : ', camera off'}`);
   }
@@ -122,6 +123,7 @@ export class Stage {
     tile.label.replaceChildren(...(silent ? [icon('mic-off')] : []), element('span', {}, participant.name));
     tile.note.textContent = away ? 'Reconnecting…' : '';
     tile.node.classList.toggle('dark', dark || away);
+    tile.node.classList.toggle('silent', silent || away);
     const words = [participant.name, silent && 'microphone off', dark && 'camera off', away && 'reconnecting'];
     tile.node.setAttribute('aria-label', words.filter(Boolean).join(', '));
   }
