@@ -152,6 +152,10 @@ void write(spdlog::level::level_enum level, std::string_view event, Fields field
 void start(const config::Log& config) {
   State& s = state();
   s.format = config.format;
+  {
+    const std::lock_guard lock(s.limits_mutex);
+    s.limits = {};
+  }
   s.pool = std::make_shared<spdlog::details::thread_pool>(config.queue_lines, 1);
   s.logger = std::make_shared<spdlog::async_logger>(
       "parley", std::make_shared<spdlog::sinks::stderr_sink_mt>(), s.pool,
@@ -163,8 +167,9 @@ void start(const config::Log& config) {
 
 void stop() {
   State& s = state();
+  s.pool
+      .reset();  // writes what is queued and joins its thread; only then nobody else has the logger
   s.logger.reset();
-  s.pool.reset();  // joins its thread after the queue is written
 }
 
 void debug(std::string_view event, Fields fields) { write(spdlog::level::debug, event, fields); }

@@ -45,7 +45,7 @@ TEST_F(LogTest, ANameCannotForgeALine) {
   log::info("joined", {{"name", "x\nerror forged level=bad"}});
   const std::string text = written();
   EXPECT_THAT(text, HasSubstr(R"(name="x\u000aerror forged level=bad")"));
-  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;
 }
 
 TEST_F(LogTest, LeavesOutLinesBelowItsLevel) {
@@ -61,7 +61,7 @@ TEST_F(LogTest, LimitsProvokedLinesToOneASecond) {
   log::start({});
   for (int i = 0; i < 1000; ++i) log::limited("bad_stun", {{"i", i}});
   const std::string text = written();
-  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 2);
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 2) << text;
   EXPECT_THAT(text, HasSubstr("bad_stun i=0"));
 }
 
