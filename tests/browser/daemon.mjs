@@ -78,7 +78,13 @@ export class Daemon {
       config,
     ].join('\n'));
     daemon.arguments = ['--config', file, ...options];
-    await daemon.run();
+    try {
+      await daemon.run();
+    } catch (error) {
+      daemon.process.kill('SIGKILL');
+      fs.rmSync(daemon.directory, {recursive: true, force: true});
+      throw error;
+    }
     return daemon;
   }
 

@@ -15,10 +15,20 @@ export async function probe(file) {
   };
 }
 
-/** Decodes everything; returns what FFmpeg complains about. @param {string} file */
+/**
+ * Decodes everything; returns what FFmpeg complains about, and video times that do not rise. The
+ * frames keep their own times: a frame rate that FFmpeg guesses from a short file would put two of
+ * them on one tick and complain about that.
+ * @param {string} file
+ */
 export async function decodeErrors(file) {
-  const {stderr} = await run('ffmpeg', ['-nostdin', '-v', 'error', '-i', file, '-f', 'null', '-'], LIMIT);
-  return stderr;
+  const {stderr} = await run('ffmpeg',
+      ['-nostdin', '-v', 'error', '-i', file, '-fps_mode', 'passthrough', '-enc_time_base', '-1', '-f', 'null', '-'], LIMIT);
+  const {stdout} = await run('ffprobe',
+      ['-v', 'error', '-select_streams', 'v', '-show_entries', 'packet=pts_time', '-of', 'csv=p=0', file], LIMIT);
+  const times = stdout.trim().split('\n').map((line) => parseFloat(line));
+  const standing = times.filter((time, i) => i > 0 && !(time > times[i - 1]));
+  return stderr + standing.map((time) => `a frame at ${time} s is not after the one before it\n`).join('');
 }
 
 /**
