@@ -20,89 +20,12 @@
 #include "server/worker.h"
 #include "tests/sim/network.h"
 #include "tests/sim/receiver.h"
+#include "tests/sim/sim_peer.h"
 
 namespace parley::sim {
 
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
 // True while the worker has control: for the test that counts its allocations.
 inline thread_local bool worker_running = false;
-
-struct PeerOptions {
-  bool audio = true;
-  bool video = true;
-  std::size_t layers = 1;  // of the video; more than one is simulcast
-  std::size_t audio_slots = 0;
-  std::size_t video_slots = 0;
-  std::uint32_t first_ssrc = 0;  // of what it publishes; 0: its own range
-  server::RoomId room{1};
-  Link up{};
-  Link down{};
-};
-
-class Sim;
-
-// A browser as far as the wire goes: a client with synthetic media, answering NACK and PLI, asking
-// for what it misses, reporting as browsers do.
-class SimPeer {
- public:
-  SimPeer(Sim& sim, std::size_t index, const PeerOptions& options);
-
-  [[nodiscard]] server::PeerId id() const { return id_; }
-  [[nodiscard]] server::TrackNo audio_track() const { return audio_track_; }
-  [[nodiscard]] server::TrackNo video_track() const { return video_track_; }
-  [[nodiscard]] server::PeerParams params() const { return params_; }
-  [[nodiscard]] Receiver& audio_slot(std::size_t i) { return audio_slots_[i]; }
-  [[nodiscard]] Receiver& video_slot(std::size_t i) { return video_slots_[i]; }
-  [[nodiscard]] rtp::Mid audio_mid(std::size_t i) const { return audio_slots_[i].mid; }
-  [[nodiscard]] rtp::Mid video_mid(std::size_t i) const { return video_slots_[i].mid; }
-
-  void start(rtp::Time now);
-  void on_datagram(rtp::Time now, rtp::ConstBytes bytes);
-  void tick(rtp::Time now);
-  [[nodiscard]] rtp::Time next_deadline() const;
-  void send_pli(std::size_t video_slot);
-  void restart_ice(rtp::Time now);
-
-  client::Client client;
-  client::SyntheticVideo video;
-  client::SyntheticAudio audio;
-  PeerOptions options;
-  server::TransportAddress address;
-  bool media = true;                // sends its media
-  bool silent = false;              // sends nothing at all any more, as if its cable was cut
-  std::uint64_t plis = 0;           // received, all streams
-  std::uint64_t nacked = 0;         // numbers that were asked from us
-  std::uint64_t feedbacks = 0;      // transport-cc
-  std::uint64_t unknown_ssrcs = 0;  // packets of streams that were never announced
-  std::optional<rtp::Time> first_report;
-  std::optional<rtp::Time> connected_at;
-
- private:
-  friend class Sim;
-  static server::PeerParams make_params(std::size_t index, const PeerOptions& options,
-                                        const server::Certificate& certificate);
-  void on_rtp(rtp::Time now, rtp::ConstBytes packet);
-  void on_rtcp(rtp::Time now, rtp::ConstBytes packet);
-  void resend(rtp::Ssrc ssrc, rtp::Seq seq);
-  void report(rtp::Time now);
-  void ask_missing(rtp::Time now);
-  [[nodiscard]] Receiver* receiver_of(rtp::Ssrc ssrc, bool& rtx);
-
-  Sim& sim_;
-  server::PeerId id_;
-  server::TrackNo audio_track_;
-  server::TrackNo video_track_;
-  server::PeerParams params_;
-  std::deque<Receiver> audio_slots_;
-  std::deque<Receiver> video_slots_;
-  client::TransportSequence& transport_;
-  std::uint16_t rtx_seq_ = 1;
-  rtp::Time next_report_{};
-  rtp::Time next_nack_{};
-  bool media_started_ = false;
-};
 
 // A whole worker and its peers on virtual time.
 class Sim {
