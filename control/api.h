@@ -92,7 +92,8 @@ class Api {
   RpcResult<Json> recording_list(Call& call);
   RpcResult<Json> recording_access_link(Call& call);
 
-  // By room_id, or by tenant and room (its name). A foreign one is the same as none: ids tell nothing (A11).
+  // By room_id, or by tenant and room (its name). A foreign one is the same as none: ids tell
+  // nothing (A11).
   RpcResult<Room*> room_of(Call& call);
   RpcResult<Session*> session_of(Call& call);
   RpcResult<const RecordingRecord*> recording_of(Call& call);
