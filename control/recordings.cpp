@@ -204,6 +204,7 @@ void Recordings::finish(const recorder::Completed& done) {
     by_age_[{adopted.started_ms, adopted.id}] = adopted.id;
     record = &records_.emplace(adopted.id, std::move(adopted)).first->second;
   }
+  if (record->is_over()) return recorder_.settle(record->id);  // killed before it was settled
   record->state = State::Completed;
   record->duration_ms = done.duration_ms;
   record->size_bytes = done.size_bytes;
@@ -213,6 +214,7 @@ void Recordings::finish(const recorder::Completed& done) {
   if (record->end_reason.empty()) record->end_reason = done.end_reason;
   store(*record);
   tell(*record, "recording.completed", Json::object({{"duration_ms", record->duration_ms}}));
+  settle_when_stored(record->id);
   server::log::info("recording_completed", {{"recording", record->id},
                                             {"duration_ms", record->duration_ms},
                                             {"truncated", record->truncated}});
@@ -221,6 +223,7 @@ void Recordings::finish(const recorder::Completed& done) {
 void Recordings::fail(const recorder::Failed& failed) {
   RecordingRecord* record = find_mutable(failed.recording_id);
   if (record == nullptr) return;
+  if (record->is_over()) return recorder_.settle(record->id);
   if (const auto it = active_.find(record->session_id);
       it != active_.end() && it->second.recording_id == record->id) {
     close_taps(it->second);
@@ -231,9 +234,16 @@ void Recordings::fail(const recorder::Failed& failed) {
   record->files = failed.files;
   store(*record);
   tell(*record, "recording.failed", Json::object({{"reason", failed.reason}}));
+  settle_when_stored(record->id);
   server::log::error(
       "recording_failed",
       {{"recording", record->id}, {"reason", failed.reason}, {"detail", failed.detail}});
+}
+
+void Recordings::settle_when_stored(const std::string& recording_id) {
+  context_.outbox.after([this, recording_id](bool durable) {
+    if (durable) recorder_.settle(recording_id);
+  });
 }
 
 // The event for backends with all that is known, the notification for participants in brief.

@@ -39,6 +39,9 @@ struct RecordingRecord {
   std::vector<Person> people;
   std::vector<recorder::RecordedFile> files;
 
+  [[nodiscard]] bool is_over() const noexcept {
+    return state == State::Completed || state == State::Failed;
+  }
   [[nodiscard]] Json to_json() const;
   [[nodiscard]] Row to_row() const;
   [[nodiscard]] static std::optional<RecordingRecord> from_row(const Row& row);
@@ -101,6 +104,7 @@ class Recordings {
   void store(const RecordingRecord& record) { context_.outbox.put(record.to_row()); }
   void finish(const recorder::Completed& done);
   void fail(const recorder::Failed& failed);
+  void settle_when_stored(const std::string& recording_id);
   RecordingRecord* find_mutable(std::string_view recording_id);
 
   Context& context_;

@@ -20,7 +20,7 @@ namespace parley::recorder {
 [[nodiscard]] std::optional<RecorderEvent> adopt(const std::filesystem::path& root,
                                                  const std::string& recording_id,
                                                  const std::atomic<bool>& stop);
-// After the event was delivered: the recording is no leftover any more.
+// Nothing came of it: no leftover any more.
 void forget_leftover(const std::filesystem::path& root, const std::string& recording_id);
 
 }  // namespace parley::recorder

@@ -174,11 +174,9 @@ void DiskRecording::conclude() {
   outcome_ = to_event(manifest_, manifest_path);
 }
 
-void DiskRecording::forget_journal() {
+void DiskRecording::close() {
   std::error_code ignored;
   journal_.reset();
-  fs::remove(folder_ / kJournalName, ignored);
-  // A folder without media is of no use to anybody.
   if (manifest_.files.empty()) fs::remove_all(folder_, ignored);
 }
 

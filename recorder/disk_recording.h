@@ -70,8 +70,9 @@ class DiskRecording {
   [[nodiscard]] const std::optional<DiskError>& failure() const noexcept { return failure_; }
   // Set once all is done: what to report.
   [[nodiscard]] const std::optional<RecorderEvent>& outcome() const noexcept { return outcome_; }
-  // After the outcome was reported: nothing is left to adopt.
-  void forget_journal();
+  // After the outcome was reported. The journal stays until it is settled (Recorder::settle), but a
+  // folder without media goes: it is of no use to anybody.
+  void close();
 
  private:
   struct OpenFile {

@@ -247,7 +247,7 @@ std::vector<std::string> Recorder::adopt_leftovers() {
       const auto event = adopt(impl->root, id, impl->stop_adopting);
       if (!event) continue;
       impl->sink(*event);
-      forget_leftover(impl->root, id);
+      if (std::holds_alternative<Failed>(*event)) forget_leftover(impl->root, id);
     }
   });
   return ids;
@@ -273,6 +273,10 @@ void Recorder::remove_track(const std::string& recording_id, const std::string& 
 void Recorder::stop(const std::string& recording_id, std::string end_reason,
                     std::optional<rtp::Time> now) {
   impl_->post(Impl::Stop{recording_id, std::move(end_reason), now});
+}
+
+void Recorder::settle(const std::string& recording_id) {
+  if (is_id(recording_id)) impl_->writer.remove(impl_->root / recording_id / kJournalName);
 }
 
 bool Recorder::remove(const std::string& recording_id) {

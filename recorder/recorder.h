@@ -93,9 +93,8 @@ class Recorder {
 
   // Turns what a crash left behind in the directory into finished recordings, `truncated`, and
   // reports each through the sink, one after the other on a thread of its own. Returns the ids that
-  // will be reported; others that were running when the server stopped left nothing. A recording
-  // may be reported a second time if the server was killed between report and tidying up. Call
-  // once, before the first start().
+  // will be reported; others that were running when the server stopped left nothing. What was not
+  // settled is reported again. Call once, before the first start().
   std::vector<std::string> adopt_leftovers();
 
   void start(RecordingInfo info, rtp::Time now);
@@ -107,6 +106,9 @@ class Recorder {
   // duration reach to this moment even if everybody was silent at the end.
   void stop(const std::string& recording_id, std::string end_reason,
             std::optional<rtp::Time> now = std::nullopt);
+  // How the recording ended is in the caller's store. Until then it is reported anew at each start,
+  // so that no kill between the end and the store loses a recording.
+  void settle(const std::string& recording_id);
   // Removes the recording's folder. False when there is none or it is not finished.
   [[nodiscard]] bool remove(const std::string& recording_id);
   // Where a file of a finished recording lies; empty unless it exists and the name is one of ours,

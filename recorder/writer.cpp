@@ -151,7 +151,7 @@ bool Writer::finish_some() {
       report = !accounts_[id].reported;
     }
     if (report) sink_(*recording.outcome());
-    recording.forget_journal();
+    recording.close();
     {
       const std::lock_guard lock(mutex_);
       accounts_.erase(id);

@@ -59,6 +59,16 @@ TEST_F(RecordingsTest, StartingTwiceGivesTheSameAndStoppingTwiceSaysSo) {
   EXPECT_EQ(text(notified(2, "recording.stopped").at(0), "reason"), "stopped_by_host");
 }
 
+TEST_F(RecordingsTest, AnEndReportedTwiceIsToldOnce) {
+  const std::string id = text(ask(1, "recording.start"), "recording_id");
+  static_cast<void>(ask(1, "recording.stop"));
+  for (int report = 0; report < 2; ++report) {
+    recordings->on_recorder_event(completed(id));
+    outbox->flush();
+  }
+  EXPECT_THAT(notified(2, "recording.completed"), SizeIs(1));
+}
+
 TEST_F(RecordingsTest, ALateJoinerSeesThatItIsRecorded) {
   const std::string id = text(ask(1, "recording.start"), "recording_id");
   EXPECT_EQ(text(*join(3, "carl").find("recording"), "recording_id"), id);

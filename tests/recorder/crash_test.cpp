@@ -169,14 +169,23 @@ TEST(Crash, WhileAdoptingChangesNothing) {
   }
 }
 
-TEST(Crash, IsAdoptedOnce) {
+TEST(Crash, IsReportedUntilItsEndIsSettledThenNoMore) {
   const TemporaryFolder folder;
   kill_after(milliseconds{1'500}, folder.path(), media(vp8_source(), seconds{3}));
   Events events;
-  {
+  std::int64_t duration_ms = 0;
+  for (int start = 0; start < 3; ++start) {
     Recorder recorder{config_in(folder.path()), events.sink()};
     EXPECT_THAT(recorder.adopt_leftovers(), SizeIs(1));
-    ASSERT_TRUE(events.next_completed());
+    const auto completed = events.next_completed();
+    ASSERT_TRUE(completed);
+    EXPECT_TRUE(completed->truncated);
+    if (start > 0) {
+      EXPECT_EQ(completed->duration_ms, duration_ms);
+    }
+    duration_ms = completed->duration_ms;
+    expect_playable(folder.path() / "rec_1", completed->files);
+    if (start == 2) recorder.settle("rec_1");
   }
   Recorder recorder{config_in(folder.path()), events.sink()};
   EXPECT_THAT(recorder.adopt_leftovers(), IsEmpty());

@@ -60,6 +60,7 @@ TEST(Recorder, LeavesNothingTemporaryBehind) {
     record(recorder, media(h264_source(), seconds{2}));
     recorder.stop("rec_1", "empty");
     ASSERT_TRUE(events.next_completed());
+    recorder.settle("rec_1");
   }
   EXPECT_THAT(names_in(folder.path() / "rec_1"), ElementsAre("manifest.json", "pa_1-camera-1.mp4"));
 }
