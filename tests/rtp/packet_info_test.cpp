@@ -25,7 +25,8 @@ PacketInfo info_of(std::vector<std::uint8_t> wire, Codec codec,
 
 std::vector<std::uint8_t> packet(std::initializer_list<std::uint8_t> payload) {
   std::vector<std::uint8_t> wire{0x80, 0xe0, 0x11, 0x70, 0, 0, 0x03, 0x04, 1, 2, 3, 4};
-  wire.insert(wire.end(), payload);
+  // One by one: GCC 12 warns of a range inserted here when it optimises.
+  for (const std::uint8_t byte : payload) wire.push_back(byte);
   return wire;
 }
 
