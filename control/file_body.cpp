@@ -40,7 +40,7 @@ struct FileBody::Job {
       uv_fs_close(loop, &close, file, nullptr);
       uv_fs_req_cleanup(&close);
     }
-    delete this;
+    delete this;  // see above: nobody else may be left who could
   }
   void fail(ssize_t error) {
     const Opened tell = std::move(opened);
@@ -80,6 +80,7 @@ struct FileBody::Job {
   }
 };
 
+// The job frees itself once libuv is done with it (see Job).
 FileBody::FileBody(uv_loop_s* loop, const std::string& path, Opened opened) : job_(new Job) {
   job_->loop = loop;
   job_->request.data = job_;

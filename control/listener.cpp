@@ -73,6 +73,7 @@ struct Listener::Impl {
   }
 
   [[nodiscard]] int bind(const ListenAddress& address) {
+    // A deleter of its own, which make_unique cannot give: libuv frees a handle only after closing.
     std::unique_ptr<Acceptor, Acceptor::Close> acceptor(new Acceptor);
     acceptor->tcp.data = acceptor.get();
     acceptor->owner = this;
