@@ -3,8 +3,6 @@
 #include <chrono>
 
 #include "rtp/bytes.h"
-#include "rtp/extension_reader.h"
-#include "rtp/h264.h"
 #include "rtp/payload.h"
 
 namespace parley::rtp {
@@ -21,18 +19,10 @@ using std::chrono::seconds;
   return capture;
 }
 
-// An H.264 picture without parameter sets starts no decoder that has never seen them, and after a
-// switch of source the ones it has seen are another's.
-[[nodiscard]] bool starts_decoder(Codec codec, ConstBytes payload, bool key_frame) noexcept {
-  if (!key_frame || codec != Codec::H264) return key_frame;
-  const auto info = H264Info::parse(payload);
-  return info && info->has_sps;
-}
-
 }  // namespace
 
 PacketInfo make_packet_info(const Packet& packet, ExtSeq seq, Codec codec,
-                            const ExtensionMap& extensions, Time arrival,
+                            const ExtensionReader& extensions, Time arrival,
                             std::optional<Time> capture) noexcept {
   PacketInfo info;
   info.seq = seq;
@@ -45,18 +35,19 @@ PacketInfo make_packet_info(const Packet& packet, ExtSeq seq, Codec codec,
   info.payload_size = static_cast<std::uint16_t>(packet.payload().size());
   info.padding_only = info.payload_size == 0;
 
-  const ExtensionReader reader(packet, extensions);
   // Fixed part of the descriptor: two flags, template id, then the frame number in 16 bits.
-  if (const auto element = reader.find(Extension::DependencyDescriptor);
+  if (const auto element = extensions.find(Extension::DependencyDescriptor);
       element && element->size() >= 3) {
     info.frame_number = load16(*element, 1);
   }
-  if (const auto level = reader.audio_level()) info.audio_level = level->minus_dbov;
+  if (const auto level = extensions.audio_level()) info.audio_level = level->minus_dbov;
 
   if (info.padding_only) return info;
   const auto payload = describe(codec, packet.payload());
   if (!payload) return info;
-  info.key_frame = starts_decoder(codec, packet.payload(), payload->key_frame);
+  // An H.264 picture without parameter sets starts no decoder that has never seen them, and after a
+  // switch of source the ones it has seen are another's.
+  info.key_frame = payload->key_frame && !payload->lacks_parameter_sets;
   info.frame_start = payload->frame_start;
   info.temporal_id = payload->temporal_id;
   info.width = payload->resolution.width;

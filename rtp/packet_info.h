@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "rtp/extensions.h"
+#include "rtp/extension_reader.h"
 #include "rtp/packet.h"
 #include "rtp/types.h"
 #include "rtp/vp8.h"
@@ -33,12 +33,13 @@ struct PacketInfo {
   std::optional<std::uint8_t> audio_level;    // RFC 6464: 0 (loudest) .. 127, -dBov
 };
 
-// Pure: reads the packet's header, its extensions by the publisher's ids and the start of its
-// payload. A payload that is broken or of no known form gives neither key_frame nor frame_start, so
-// that nobody starts on it. Call it after RTX was unwrapped, so that History and retransmissions
-// see original packets. `capture` comes from the encoding's clock (rtp/clock_map.h).
+// Pure: reads the packet's header, its extensions (already walked, once for everybody) and the
+// start of its payload. A payload that is broken or of no known form gives neither key_frame nor
+// frame_start, so that nobody starts on it. Call it after RTX was unwrapped, so that History and
+// retransmissions see original packets. `capture` comes from the encoding's clock
+// (rtp/clock_map.h).
 [[nodiscard]] PacketInfo make_packet_info(const Packet& packet, ExtSeq seq, Codec codec,
-                                          const ExtensionMap& extensions, Time arrival,
+                                          const ExtensionReader& extensions, Time arrival,
                                           std::optional<Time> capture) noexcept;
 
 }  // namespace parley::rtp

@@ -49,6 +49,7 @@ std::optional<PayloadInfo> describe_h264(ConstBytes payload) noexcept {
   const auto info = H264Info::parse(payload);
   if (!info) return std::nullopt;
   return PayloadInfo{.key_frame = info->key_frame,
+                     .lacks_parameter_sets = info->key_frame && !info->has_sps,
                      .frame_start = info->frame_start,
                      .resolution = info->resolution};
 }

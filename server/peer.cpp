@@ -203,7 +203,9 @@ void Peer::on_rtp(rtp::Time now, const Path& path, rtp::Buffer datagram) {
   last_media_ssrc_ = packet->ssrc();
   const auto stream = stream_of(*packet, extensions);
   if (!stream) return context_.counters.drop(stream.error());
-  stream->track->on_packet(now, stream->encoding, stream->rtx, *packet, std::move(datagram));
+  // Walked once: unwrapping a retransmission moves its payload, not its extensions.
+  stream->track->on_packet(now, {stream->encoding, stream->rtx}, *packet, extensions,
+                           std::move(datagram));
 }
 
 tl::expected<SsrcTable::Stream, Drop> Peer::stream_of(const rtp::Packet& packet,

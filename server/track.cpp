@@ -4,7 +4,6 @@
 #include <tuple>
 #include <utility>
 
-#include "rtp/extension_reader.h"
 #include "rtp/packet_info.h"
 #include "rtp/sent_log.h"
 #include "server/media_packet.h"
@@ -146,8 +145,9 @@ std::optional<rtp::ExtSeq> Track::place(rtp::Time now, std::size_t encoding, boo
   return received.seq;
 }
 
-void Track::on_packet(rtp::Time now, std::size_t encoding, bool rtx, rtp::Packet packet,
-                      rtp::Buffer datagram) {
+void Track::on_packet(rtp::Time now, Arrival arrival, rtp::Packet packet,
+                      const rtp::ExtensionReader& extensions, rtp::Buffer datagram) {
+  const auto [encoding, rtx] = arrival;
   Encoding& e = encodings_[encoding];
   const rtp::PayloadType type = packet.payload_type();
   const CodecParams* codec = rtx ? codec_of_rtx(type) : codec_of(type);
@@ -167,11 +167,10 @@ void Track::on_packet(rtp::Time now, std::size_t encoding, bool rtx, rtp::Packet
   const auto seq = place(now, encoding, rtx, packet);
   if (!seq) return;
   const rtp::PacketInfo info =
-      rtp::make_packet_info(packet, *seq, codec->codec, section_.extensions, now,
+      rtp::make_packet_info(packet, *seq, codec->codec, extensions, now,
                             e.clock.capture_time(packet.timestamp(), clocks_));
   observe(now, e, info, rtx);
 
-  const rtp::ExtensionReader extensions(packet, section_.extensions);
   const MediaPacket media{packet, info, extensions, *codec, source(encoding)};
   for (Subscription* subscription : subscriptions_) subscription->forward(now, media);
   for (auto& tap : taps_) tap->forward(media);

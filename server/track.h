@@ -10,6 +10,7 @@
 
 #include "rtp/audio_level.h"
 #include "rtp/clock_map.h"
+#include "rtp/extension_reader.h"
 #include "rtp/forwarder.h"
 #include "rtp/history.h"
 #include "rtp/layer_selector.h"
@@ -48,9 +49,14 @@ class Track {
   // Latches an SSRC to an encoding; the one it had before, if that is another.
   std::optional<rtp::Ssrc> bind(rtp::Ssrc ssrc, std::size_t encoding, bool rtx);
 
-  // A packet of an encoding, decrypted, of the size of the Buffer.
-  void on_packet(rtp::Time now, std::size_t encoding, bool rtx, rtp::Packet packet,
-                 rtp::Buffer datagram);
+  // Which encoding a packet belongs to, and whether it is a retransmission.
+  struct Arrival {
+    std::size_t encoding = 0;
+    bool rtx = false;
+  };
+  // A packet of an encoding, decrypted, of the size of the Buffer, with its extensions.
+  void on_packet(rtp::Time now, Arrival arrival, rtp::Packet packet,
+                 const rtp::ExtensionReader& extensions, rtp::Buffer datagram);
   void on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
                         rtp::RtpTimestamp timestamp);
 

@@ -71,9 +71,10 @@ class Publisher {
       const auto received =
           streams[*layer].on_packet(packet->seq(), packet->timestamp(), captured.bytes.size(), now);
       EXPECT_EQ(received.verdict, ReceiveStream::Verdict::New);
-      arrivals.push_back({Source{track, static_cast<std::uint8_t>(*layer)},
-                          make_packet_info(*packet, received.seq, codec_, extensions, now,
-                                           clocks[*layer].capture_time(packet->timestamp(), map))});
+      arrivals.push_back(
+          {Source{track, static_cast<std::uint8_t>(*layer)},
+           make_packet_info(*packet, received.seq, codec_, ExtensionReader(*packet, extensions),
+                            now, clocks[*layer].capture_time(packet->timestamp(), map))});
     }
     return arrivals;
   }

@@ -20,7 +20,8 @@ PacketInfo info_of(std::vector<std::uint8_t> wire, Codec codec,
                    std::optional<Time> capture = std::nullopt, const ExtensionMap& map = {}) {
   const auto packet = Packet::parse(wire);
   EXPECT_TRUE(packet);
-  return make_packet_info(*packet, ExtSeq{70'000}, codec, map, kNow, capture);
+  return make_packet_info(*packet, ExtSeq{70'000}, codec, ExtensionReader(*packet, map), kNow,
+                          capture);
 }
 
 std::vector<std::uint8_t> packet(std::initializer_list<std::uint8_t> payload) {
@@ -112,8 +113,9 @@ TEST(MakePacketInfo, ReadsTheCapturesOfChromium) {
     for (CapturedPacket& captured : read_test_pcap(c.file)) {
       const auto parsed = Packet::parse(captured.bytes);
       if (!parsed || parsed->payload_type() != PayloadType{c.pt}) continue;
-      streams[parsed->ssrc().value].push_back(make_packet_info(
-          *parsed, ExtSeq{parsed->seq().value}, c.codec, {}, captured.at, std::nullopt));
+      streams[parsed->ssrc().value].push_back(
+          make_packet_info(*parsed, ExtSeq{parsed->seq().value}, c.codec,
+                           ExtensionReader(*parsed, {}), captured.at, std::nullopt));
     }
     EXPECT_EQ(streams.size(), c.streams);
     for (const auto& [ssrc, infos] : streams) {

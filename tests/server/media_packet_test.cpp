@@ -40,8 +40,8 @@ struct MediaPacketTest : ::testing::Test {
     builder.padding(4);
     size = builder.finish();
     packet = rtp::Packet::parse(rtp::Bytes(received).first(size));
-    info = rtp::make_packet_info(*packet, rtp::ExtSeq{1'000}, rtp::Codec::Vp8, theirs, {}, {});
     extensions.emplace(*packet, theirs);
+    info = rtp::make_packet_info(*packet, rtp::ExtSeq{1'000}, rtp::Codec::Vp8, *extensions, {}, {});
     codec.pt = rtp::PayloadType{96};
     codec.codec = rtp::Codec::Vp8;
     rewrite.seq = rtp::ExtSeq{65'536 + 3};
