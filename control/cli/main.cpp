@@ -1,15 +1,13 @@
 // parleyctl: calls the control API and makes join tokens, for people and scripts.
 
-#include <cstdio>
+#include <array>
 #include <fstream>
 #include <iostream>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include <CLI/CLI.hpp>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <curl/curl.h>
 
 #include "control/json.h"
 #include "control/jwt.h"
@@ -25,13 +23,12 @@ constexpr int kUsage = 2;
 constexpr int kRefused = 3;  // the server answered with an error
 constexpr std::size_t kMaxAnswer = 16'777'216;
 constexpr std::int64_t kApiTokenTtlS = 60;
+constexpr long kTimeoutS = 30;
 
 int fail(int code, const std::string& message) {
   std::cerr << "parleyctl: " << message << "\n";
   return code;
 }
-
-tl::unexpected<std::string> bad(std::string message) { return tl::unexpected(std::move(message)); }
 
 struct Key {
   std::string id;
@@ -55,98 +52,53 @@ struct Key {
   }
 };
 
-struct Url {
-  std::string host;
-  std::string port = "80";
+// How the server is reached.
+struct Server {
+  std::string url = "http://localhost:7080";
+  std::string ca_file;
+  bool insecure = false;
 };
 
-tl::expected<Url, std::string> parse_url(std::string text) {
-  constexpr std::string_view kScheme = "http://";
-  if (!text.starts_with(kScheme)) {
-    return bad(
-        "--url must be http://HOST:PORT; for https call the server from its own "
-        "machine, or use curl with the token of `parleyctl token --api`");
-  }
-  text = text.substr(kScheme.size(), text.find('/', kScheme.size()) - kScheme.size());
-  Url url;
-  const std::size_t colon = text.rfind(':');
-  const bool has_port = colon != std::string::npos && text.find(']', colon) == std::string::npos;
-  url.host = text.substr(0, has_port ? colon : text.size());
-  if (has_port) url.port = text.substr(colon + 1);
-  if (url.host.starts_with('[') && url.host.ends_with(']')) {
-    url.host = url.host.substr(1, url.host.size() - 2);
-  }
-  return url;
+std::size_t append(char* data, std::size_t, std::size_t size, void* into) {
+  auto* answer = static_cast<std::string*>(into);
+  if (answer->size() + size > kMaxAnswer) return 0;  // curl ends the transfer
+  answer->append(data, size);
+  return size;
 }
 
-class Socket {
- public:
-  static tl::expected<Socket, std::string> connect_to(const Url& url) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* list = nullptr;
-    if (const int error = getaddrinfo(url.host.c_str(), url.port.c_str(), &hints, &list);
-        error != 0) {
-      return tl::unexpected(url.host + ": " + gai_strerror(error));
-    }
-    int fd = -1;
-    for (const addrinfo* a = list; a != nullptr && fd < 0; a = a->ai_next) {
-      fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-      if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-        close(fd);
-        fd = -1;
-      }
-    }
-    freeaddrinfo(list);
-    if (fd < 0) return tl::unexpected("cannot connect to " + url.host + ":" + url.port);
-    return Socket(fd);
-  }
-  Socket(Socket&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-  Socket& operator=(Socket&&) = delete;
-  ~Socket() {
-    if (fd_ >= 0) close(fd_);
-  }
-
-  [[nodiscard]] bool write_all(std::string_view text) const {
-    while (!text.empty()) {
-      const ssize_t n = send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
-      if (n <= 0) return false;
-      text.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return true;
-  }
-  [[nodiscard]] std::string read_all() const {
-    std::string all;
-    char buffer[16'384];
-    for (ssize_t n = 0; all.size() < kMaxAnswer && (n = recv(fd_, buffer, sizeof buffer, 0)) > 0;) {
-      all.append(buffer, static_cast<std::size_t>(n));
-    }
-    return all;
-  }
-
- private:
-  explicit Socket(int fd) : fd_(fd) {}
-  int fd_;
-};
-
-// One request with `Connection: close`: the body is all that follows the header.
-tl::expected<Json, std::string> post(const std::string& url_text, const std::string& token,
+// One request: the body of the answer, whatever its HTTP status, because an error says why in JSON.
+tl::expected<Json, std::string> post(const Server& server, const std::string& token,
                                      const std::string& body) {
-  const auto url = parse_url(url_text);
-  if (!url) return tl::unexpected(url.error());
-  const auto socket = Socket::connect_to(*url);
-  if (!socket) return tl::unexpected(socket.error());
-  const std::string request =
-      "POST /v1/rpc HTTP/1.1\r\nHost: " + url->host + ":" + url->port +
-      "\r\nAuthorization: Bearer " + token +
-      "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-      "\r\nConnection: close\r\n\r\n" + body;
-  if (!socket->write_all(request)) return bad("the connection broke");
-  const std::string answer = socket->read_all();
-  const std::size_t header_end = answer.find("\r\n\r\n");
-  if (header_end == std::string::npos) return bad("the server gave no HTTP answer");
-  auto json = Json::parse(std::string_view(answer).substr(header_end + 4));
-  if (!json) return tl::unexpected("the answer is no JSON: " + json.error());
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(),
+                                                                 &curl_easy_cleanup);
+  curl_slist* lines = curl_slist_append(nullptr, ("Authorization: Bearer " + token).c_str());
+  lines = curl_slist_append(lines, "Content-Type: application/json");
+  const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> header(lines,
+                                                                           &curl_slist_free_all);
+  std::string answer;
+  std::array<char, CURL_ERROR_SIZE> problem{};
+  const std::string url = server.url + "/v1/rpc";
+  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl.get(), CURLOPT_HTTPHEADER, header.get());
+  curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+  curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, &append);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
+  curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, problem.data());
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, kTimeoutS);
+  if (!server.ca_file.empty()) {
+    curl_easy_setopt(curl.get(), CURLOPT_CAINFO, server.ca_file.c_str());
+  }
+  if (server.insecure) {
+    curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  if (const CURLcode code = curl_easy_perform(curl.get()); code != CURLE_OK) {
+    return tl::unexpected(problem[0] != 0 ? problem.data() : curl_easy_strerror(code));
+  }
+  auto json = Json::parse(answer);
+  if (!json) return tl::unexpected(server.url + " gave no JSON: " + json.error());
   return *json;
 }
 
@@ -157,7 +109,7 @@ Json api_claims(std::int64_t now_s) {
                        {"jti", parley::control::random_id("jt")}});
 }
 
-int call_method(const Key& key, const std::string& url, const std::string& method,
+int call_method(const Key& key, const Server& server, const std::string& method,
                 const std::string& params_text) {
   const auto params = Json::parse(params_text);
   if (!params || !params->is_object()) return fail(kUsage, "params must be a JSON object");
@@ -165,7 +117,7 @@ int call_method(const Key& key, const std::string& url, const std::string& metho
   if (!token) return fail(kUsage, token.error());
   const Json request =
       Json::object({{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", *params}});
-  const auto answer = post(url, *token, request.dump());
+  const auto answer = post(server, *token, request.dump());
   if (!answer) return fail(1, answer.error());
   if (const Json* result = answer->find("result")) {
     std::cout << result->dump() << "\n";
@@ -220,13 +172,15 @@ int main(int argc, char** argv) {
     command->add_option("--secret-file", key.secret_file, "its secret, or an Ed25519 private key")
         ->required();
   };
-  std::string url = "http://localhost:7080";
+  Server server;
   std::string method;
   std::string params = "{}";
   CLI::App* const rpc = app.add_subcommand("rpc", "call a method of the control API");
   rpc->add_option("method", method, "for example room.list")->required();
   rpc->add_option("params", params, "its params as a JSON object");
-  rpc->add_option("--url", url, "the server, http://HOST:PORT");
+  rpc->add_option("--url", server.url, "the server, http(s)://HOST:PORT");
+  rpc->add_option("--ca-file", server.ca_file, "PEM file with the certificates to trust");
+  rpc->add_flag("--insecure", server.insecure, "accept any certificate, e.g. that of --demo");
   add_key(rpc);
   TokenOptions options;
   CLI::App* const token = app.add_subcommand("token", "sign a join token, without the server");
@@ -239,6 +193,6 @@ int main(int argc, char** argv) {
   token->add_flag("--api", options.api, "a token for the API itself (one minute), e.g. for curl");
   add_key(token);
   CLI11_PARSE(app, argc, argv);
-  if (rpc->parsed()) return call_method(key, url, method, params);
+  if (rpc->parsed()) return call_method(key, server, method, params);
   return make_token(key, options);
 }

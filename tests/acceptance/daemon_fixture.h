@@ -59,8 +59,12 @@ inline std::uint16_t free_udp_port() {
 // A parleyd of this build with a folder of its own, on free ports of 127.0.0.1.
 class Daemon {
  public:
-  explicit Daemon(std::filesystem::path folder, std::string more_config = "")
-      : folder_(std::move(folder)), more_config_(std::move(more_config)) {
+  // `more_control` goes into the mapping of `control`, as ", key: value".
+  explicit Daemon(std::filesystem::path folder, std::string more_config = "",
+                  std::string more_control = "")
+      : folder_(std::move(folder)),
+        more_config_(std::move(more_config)),
+        more_control_(std::move(more_control)) {
     std::filesystem::create_directories(folder_);
   }
   ~Daemon() {
@@ -69,10 +73,12 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // Runs it with these options; gives its exit code and what it said.
-  static std::pair<int, std::string> run_once(const std::vector<std::string>& options) {
+  // Runs it, or another program of this build, with these options; gives its exit code and what it
+  // said.
+  static std::pair<int, std::string> run_once(const std::vector<std::string>& options,
+                                              const std::string& program = "parleyd") {
     Daemon daemon(testing::TempDir());
-    daemon.spawn(options);
+    daemon.spawn(options, program);
     std::string said;
     for (std::string line; daemon.read_line(line);) said += line + "\n";
     int status = 0;
@@ -82,7 +88,7 @@ class Daemon {
 
   void start() {
     std::ofstream(folder_ / "parley.yaml")
-        << "control: {listen: [\"127.0.0.1:0\"]}\n"
+        << "control: {listen: [\"127.0.0.1:0\"]" << more_control_ << "}\n"
         << "workers: {count: 1}\n"
         << "ice: {port_base: " << free_udp_port() << ", bind: [\"127.0.0.1\"]}\n"
         << "recording: {directory: \"" << (folder_ / "recordings").string()
@@ -93,11 +99,11 @@ class Daemon {
         << "\"], role: tenant, tenants: [\"blue-*\"]}]}\n"
         << more_config_;
     spawn({"--config", (folder_ / "parley.yaml").string()});
-    constexpr std::string_view kUrl = "url=http://127.0.0.1:";
+    constexpr std::string_view kHost = "://127.0.0.1:";
     for (std::string line; read_line(line);) {
-      const std::size_t at = line.find(kUrl);
-      if (at == std::string::npos) continue;
-      port_ = static_cast<std::uint16_t>(std::stoi(line.substr(at + kUrl.size())));
+      const std::size_t at = line.find(kHost);
+      if (at == std::string::npos || line.find("url=http") == std::string::npos) continue;
+      port_ = static_cast<std::uint16_t>(std::stoi(line.substr(at + kHost.size())));
       return;
     }
     FAIL() << "parleyd did not start:\n" << log_;
@@ -145,10 +151,10 @@ class Daemon {
   }
 
  private:
-  void spawn(const std::vector<std::string>& options) {
+  void spawn(const std::vector<std::string>& options, const std::string& name = "parleyd") {
     int pipe_ends[2] = {};
     ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
-    const std::string program = std::string(PARLEY_BIN_DIR) + "/parleyd";
+    const std::string program = std::string(PARLEY_BIN_DIR) + "/" + name;
     std::vector<char*> arguments;
     for (const std::string& option : options)
       arguments.push_back(const_cast<char*>(option.c_str()));
@@ -183,6 +189,7 @@ class Daemon {
 
   std::filesystem::path folder_;
   std::string more_config_;
+  std::string more_control_;
   pid_t pid_ = -1;
   int output_ = -1;
   std::uint16_t port_ = 0;
