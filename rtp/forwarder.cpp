@@ -138,6 +138,13 @@ tl::expected<Rewrite, Drop> Forwarder::on_packet(const PacketInfo& packet, Sourc
   return rewrite;
 }
 
+bool Forwarder::rewind(Source source) noexcept {
+  const bool goes_on = source == current_ && !paused_;
+  if (kind_ == MediaKind::Audio || muted_ || source != target_ || goes_on) return false;
+  target_highest_.reset();
+  return true;
+}
+
 std::optional<Source> Forwarder::wants_key_frame() const noexcept {
   if (kind_ == MediaKind::Audio || !target_ || muted_) return std::nullopt;
   const bool waiting = current_ != target_ || paused_ || key_frame_wanted_;

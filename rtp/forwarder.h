@@ -82,6 +82,11 @@ class Forwarder {
   [[nodiscard]] tl::expected<Rewrite, Drop> on_packet(const PacketInfo& packet,
                                                       Source source) noexcept;
 
+  // The first packet of a key frame of `source` came late, behind others of its frame, which were
+  // dropped. True when that is what is waited for: the caller gives all packets from that one on
+  // again, in order, and they pass.
+  [[nodiscard]] bool rewind(Source source) noexcept;
+
   // Of which source a key frame is needed, as long as it is.
   [[nodiscard]] std::optional<Source> wants_key_frame() const noexcept;
   // Once after the first packet of another source has passed: what the slot shows now. Every

@@ -14,8 +14,8 @@ Buffer History::store(const PacketInfo& info, Buffer packet) noexcept {
   return std::exchange(slot.packet, std::move(packet));
 }
 
-const History::Stored* History::find(ExtSeq seq) const noexcept {
-  const Stored& slot = slots_[index(seq)];
+History::Stored* History::find(ExtSeq seq) noexcept {
+  Stored& slot = slots_[index(seq)];
   return slot.packet && slot.info.seq == seq ? &slot : nullptr;
 }
 

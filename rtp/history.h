@@ -26,7 +26,7 @@ class History {
   // `packet` itself when it is older than all kept ones. May be empty.
   [[nodiscard]] Buffer store(const PacketInfo& info, Buffer packet) noexcept;
   // Valid until the next store(); nullptr when it never came or is gone.
-  [[nodiscard]] const Stored* find(ExtSeq seq) const noexcept;
+  [[nodiscard]] Stored* find(ExtSeq seq) noexcept;
   // Gives all Buffers back at once: only when no egress refers to them.
   void clear() noexcept;
 

@@ -20,6 +20,8 @@ class LayerActivity {
 
   // Media only, no padding. `first_of_frame`: its timestamp is new.
   void on_packet(std::size_t bytes, bool first_of_frame, Time now) noexcept;
+  // The publisher says that it ends: dead until the next packet.
+  void on_end() noexcept { last_.reset(); }
   // From a key frame that says it.
   void set_height(std::uint32_t height) noexcept { height_ = height; }
 

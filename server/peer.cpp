@@ -308,6 +308,13 @@ void Peer::on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& block
   }
 }
 
+// RFC 3550, section 6.6. Browsers say it when they stop an encoding; it may begin again.
+void Peer::on_message(rtp::Time now, const rtp::Bye& bye) {
+  for (const rtp::Ssrc ssrc : bye.sources) {
+    if (const auto* stream = ssrcs_.find(ssrc)) stream->track->on_bye(now, ssrc);
+  }
+}
+
 void Peer::on_message(rtp::Time now, const rtp::Nack& nack) {
   Subscription* slot = slot_of(nack.media);
   if (slot == nullptr) return;

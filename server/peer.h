@@ -76,7 +76,7 @@ class Peer {
   void on_message(rtp::Time now, const rtp::Fir& fir);
   // What says nothing that we act on. A BYE only ends what the sender may end anyway: it stops.
   void on_message(rtp::Time, const rtp::SourceDescription&) {}
-  void on_message(rtp::Time, const rtp::Bye&) {}
+  void on_message(rtp::Time now, const rtp::Bye& bye);
   void on_message(rtp::Time, const rtp::Remb&) {}
   void on_message(rtp::Time, const rtp::TransportCc&) {}
   void on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks);

@@ -152,22 +152,15 @@ void Subscription::retransmit(const rtp::SentLog::Resend& resend) {
   if (found == context_.tracks.end() || found->second != track_ || track_->muted()) {
     return context_.counters.drop(Drop::HistoryGone);
   }
-  const auto* stored = track_->stored(resend.source.encoding, resend.source_seq);
-  if (stored == nullptr) return context_.counters.drop(Drop::HistoryGone);
-  // Packet edits in place, so it wants bytes that are not const: it gets a copy.
-  std::array<std::uint8_t, rtp::Buffer::kCapacity> copy;
-  const rtp::ConstBytes bytes = stored->packet.bytes();
-  std::copy(bytes.begin(), bytes.end(), copy.begin());
-  const auto packet = rtp::Packet::parse(rtp::Bytes(copy).first(bytes.size()));
-  const CodecParams* source = packet ? track_->codec_of(packet->payload_type()) : nullptr;
-  const CodecParams* codec = source != nullptr ? codec_for(*source) : nullptr;
+  const auto kept = track_->stored(resend.source.encoding, resend.source_seq);
+  if (!kept) return context_.counters.drop(Drop::HistoryGone);
+  const CodecParams* codec = codec_for(kept->codec);
   if (codec == nullptr || !codec->rtx_pt) return context_.counters.drop(Drop::NoCodec);
   const rtp::Bytes out = connection_.reserve();
   if (out.empty()) return;
-  const rtp::ExtensionReader extensions(*packet, track_->section().extensions);
-  const MediaPacket media{*packet, stored->info, extensions, *source, resend.source};
   const SlotHeader header{section_.rtx_ssrc, *codec->rtx_pt, section_.mid, section_.extensions};
-  const std::size_t size = write_retransmission(media, resend.rewrite, header, rtx_seq_, out);
+  const std::size_t size =
+      write_retransmission(kept->media(), resend.rewrite, header, rtx_seq_, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   if (!connection_.commit(SrtpKind::Rtp, size)) return;
   rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};

@@ -35,6 +35,7 @@ class Subscription {
   // From the track.
   void forward(rtp::Time now, const MediaPacket& media);
   void on_source_restarted(rtp::Source source) { forwarder_.on_source_restarted(source); }
+  [[nodiscard]] bool rewind(rtp::Source source) noexcept { return forwarder_.rewind(source); }
   void on_codecs_changed() noexcept { matched_for_ = nullptr; }
   void set_muted(bool muted) { forwarder_.set_muted(muted); }
   void on_track_ended();

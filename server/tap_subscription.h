@@ -31,6 +31,7 @@ class TapSubscription {
   void on_sender_report(rtp::Time now, rtp::Source source, rtp::NtpTime ntp,
                         rtp::RtpTimestamp timestamp);
   void on_source_restarted(rtp::Source source) { forwarder_.on_source_restarted(source); }
+  [[nodiscard]] bool rewind(rtp::Source source) noexcept { return forwarder_.rewind(source); }
   void set_muted(rtp::Time now, bool muted);
   // The track is gone.
   void end();

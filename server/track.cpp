@@ -6,7 +6,6 @@
 
 #include "rtp/packet_info.h"
 #include "rtp/sent_log.h"
-#include "server/media_packet.h"
 #include "server/subscription.h"
 #include "server/tap_subscription.h"
 
@@ -175,6 +174,7 @@ void Track::on_packet(rtp::Time now, Arrival arrival, rtp::Packet packet,
   for (Subscription* subscription : subscriptions_) subscription->forward(now, media);
   for (auto& tap : taps_) tap->forward(media);
   store(e, info, std::move(datagram));
+  if (info.key_frame && e.video && *seq < e.receive.highest()) replay(now, encoding, *seq);
 }
 
 void Track::observe(rtp::Time now, Encoding& e, const rtp::PacketInfo& info, bool rtx) {
@@ -205,6 +205,26 @@ void Track::store(Encoding& e, const rtp::PacketInfo& info, rtp::Buffer datagram
   std::ignore = e.history.store(info, std::move(datagram));
 }
 
+// The first packet of a key frame came behind others of its frame (it was lost and sent again): who
+// waits for a key frame gets this one, from what was kept, instead of waiting for the next.
+void Track::replay(rtp::Time now, std::size_t encoding, rtp::ExtSeq from) {
+  const std::int64_t end = encodings_[encoding].receive.highest()->value;
+  if (end - from.value > kMaxReplay) return;
+  const auto give_again = [&](const auto& forward) {
+    for (rtp::ExtSeq seq = from; seq.value <= end; ++seq.value) {
+      if (const auto kept = stored(encoding, seq)) forward(kept->media());
+    }
+  };
+  for (Subscription* subscription : subscriptions_) {
+    if (!subscription->rewind(source(encoding))) continue;
+    give_again([&](const MediaPacket& media) { subscription->forward(now, media); });
+  }
+  for (auto& tap : taps_) {
+    if (!tap->rewind(source(encoding))) continue;
+    give_again([&](const MediaPacket& media) { tap->forward(media); });
+  }
+}
+
 void Track::on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
                              rtp::RtpTimestamp timestamp) {
   for (std::size_t i = 0; i < encodings_.size(); ++i) {
@@ -217,6 +237,14 @@ void Track::on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
       e.rtx_receive.on_sender_report(ntp, now);
     }
   }
+}
+
+void Track::on_bye(rtp::Time now, rtp::Ssrc ssrc) {
+  for (Encoding& e : encodings_) {
+    if (e.ssrc == ssrc) e.activity.on_end();
+  }
+  for (Subscription* subscription : subscriptions_) subscription->tick(now);
+  for (auto& tap : taps_) tap->tick(now);
 }
 
 void Track::tick(rtp::Time now, std::optional<rtp::Duration> rtt, RtcpBatch& rtcp) {
@@ -315,8 +343,15 @@ std::span<const rtp::LayerActivity::Layer> Track::layers(rtp::Time now, Layers& 
   return {into.data(), encodings_.size()};
 }
 
-const rtp::History::Stored* Track::stored(std::size_t encoding, rtp::ExtSeq seq) const noexcept {
-  return encoding < encodings_.size() ? encodings_[encoding].history.find(seq) : nullptr;
+std::optional<StoredPacket> Track::stored(std::size_t encoding, rtp::ExtSeq seq) noexcept {
+  if (encoding >= encodings_.size()) return std::nullopt;
+  rtp::History::Stored* kept = encodings_[encoding].history.find(seq);
+  if (kept == nullptr) return std::nullopt;
+  const auto packet = rtp::Packet::parse(kept->packet.bytes());
+  const CodecParams* codec = packet ? codec_of(packet->payload_type()) : nullptr;
+  if (codec == nullptr) return std::nullopt;  // another offer took it away
+  return StoredPacket{*packet, rtp::ExtensionReader(*packet, section_.extensions), kept->info,
+                      *codec, source(encoding)};
 }
 
 std::optional<std::size_t> Track::encoding_of(rtp::Rid rid) const noexcept {

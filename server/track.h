@@ -21,12 +21,24 @@
 #include "server/api.h"
 #include "server/context.h"
 #include "server/encoding.h"
+#include "server/media_packet.h"
 #include "server/rtcp_batch.h"
 
 namespace parley::server {
 
 class Subscription;
 class TapSubscription;
+
+// A packet that a track kept, with what a MediaPacket refers to.
+struct StoredPacket {
+  rtp::Packet packet;
+  rtp::ExtensionReader extensions;
+  const rtp::PacketInfo& info;
+  const CodecParams& codec;
+  rtp::Source source;
+
+  [[nodiscard]] MediaPacket media() const { return {packet, info, extensions, codec, source}; }
+};
 
 // What one peer publishes on one m-line: its encodings, who watches it, and what must be asked of
 // the publisher (packets that are missing, key frames). It owns its taps; the subscriptions belong
@@ -35,6 +47,7 @@ class Track {
  public:
   static constexpr std::size_t kMaxLayers = 4;
   static constexpr std::size_t kMaxTaps = 4;
+  static constexpr std::int64_t kMaxReplay = 256;  // packets behind a key frame's late head
 
   // `clocks` is the publishing peer's, shared by his tracks.
   Track(Context& context, Alarm& alarm, const rtp::ClockMap& clocks, RoomId room, PeerId peer,
@@ -60,6 +73,9 @@ class Track {
   void on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
                         rtp::RtpTimestamp timestamp);
 
+  // The publisher stopped the encoding of this SSRC: slots that show it look for another at once.
+  void on_bye(rtp::Time now, rtp::Ssrc ssrc);
+
   // Asks the publisher for what is missing. Sets the alarm for the next time.
   void tick(rtp::Time now, std::optional<rtp::Duration> rtt, RtcpBatch& rtcp);
   // Adds a report block for each SSRC that was heard (RFC 3550, section 6.4.1).
@@ -77,8 +93,8 @@ class Track {
   using Layers = std::array<rtp::LayerActivity::Layer, kMaxLayers>;
   [[nodiscard]] std::span<const rtp::LayerActivity::Layer> layers(rtp::Time now,
                                                                   Layers& into) noexcept;
-  [[nodiscard]] const rtp::History::Stored* stored(std::size_t encoding,
-                                                   rtp::ExtSeq seq) const noexcept;
+  // A packet of the encoding's history, if it is still there; valid until the next on_packet().
+  [[nodiscard]] std::optional<StoredPacket> stored(std::size_t encoding, rtp::ExtSeq seq) noexcept;
   [[nodiscard]] std::optional<std::size_t> encoding_of(rtp::Rid rid) const noexcept;
   // The codec that a payload type stands for, by itself or as its retransmissions.
   [[nodiscard]] const CodecParams* codec_of(rtp::PayloadType type) const noexcept;
@@ -102,6 +118,7 @@ class Track {
                                                  const rtp::Packet& packet);
   void observe(rtp::Time now, Encoding& encoding, const rtp::PacketInfo& info, bool rtx);
   void store(Encoding& encoding, const rtp::PacketInfo& info, rtp::Buffer datagram);
+  void replay(rtp::Time now, std::size_t encoding, rtp::ExtSeq from);
   void ask_key_frames(rtp::Time now, RtcpBatch& rtcp);
   void ask_missing(rtp::Time now, rtp::Duration rtt, Encoding& encoding, RtcpBatch& rtcp);
   [[nodiscard]] bool waited_for(std::size_t encoding) const noexcept;

@@ -110,6 +110,35 @@ TEST_F(ForwarderTest, DoesNotStartAtAKeyFrameWhoseRestHasPassedBy) {
   EXPECT_EQ(outcome(video.on_packet(low.next(true), kLow)), "65530");
 }
 
+TEST_F(ForwarderTest, StartsAtALateKeyFrameWhenItsRestIsGivenAgain) {
+  video.set_target(kLow);
+  const PacketInfo head = low.next(true);
+  const PacketInfo rest = low.next();
+  EXPECT_EQ(outcome(video.on_packet(rest, kLow)), "waiting_for_key_frame");
+  EXPECT_EQ(outcome(video.on_packet(head, kLow)), "waiting_for_key_frame");
+  EXPECT_FALSE(video.rewind(kHigh)) << "another layer";
+  EXPECT_TRUE(video.rewind(kLow));
+  EXPECT_EQ(outcome(video.on_packet(head, kLow)), "65530");
+  EXPECT_EQ(outcome(video.on_packet(rest, kLow)), "65531");
+  EXPECT_FALSE(video.rewind(kLow)) << "it goes on: packets given again would go out twice";
+  video.set_muted(true);
+  EXPECT_FALSE(video.rewind(kLow));
+}
+
+TEST_F(ForwarderTest, RewindsToAnotherLayerWhileThisOneGoesOn) {
+  video.set_target(kLow);
+  EXPECT_EQ(outcome(video.on_packet(low.next(true), kLow)), "65530");
+  video.set_target(kHigh);
+  const PacketInfo head = high.next(true);
+  const PacketInfo rest = high.next();
+  EXPECT_EQ(outcome(video.on_packet(rest, kHigh)), "waiting_for_key_frame");
+  EXPECT_EQ(outcome(video.on_packet(low.next(), kLow)), "65531");
+  ASSERT_TRUE(video.rewind(kHigh));
+  EXPECT_EQ(outcome(video.on_packet(head, kHigh)), "65532");
+  EXPECT_EQ(outcome(video.on_packet(rest, kHigh)), "65533");
+  EXPECT_EQ(video.current(), kHigh);
+}
+
 TEST_F(ForwarderTest, DropsLatePacketsOfBeforeTheSwitch) {
   video.set_target(kLow);
   const PacketInfo late = low.next();

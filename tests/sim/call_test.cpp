@@ -61,6 +61,25 @@ TEST(Call, TheFirstPictureComesWithinARoundTripOfTheAssignment) {
   EXPECT_EQ(a.plis, 1U);
 }
 
+TEST(Call, AKeyFrameIsShownThoughItsFirstPacketHadToBeSentAgain) {
+  Sim sim(4);
+  SimPeer& a = sim.add_peer({});
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(3));
+  SimPeer& b = sim.add_peer({.audio = false, .video = false, .video_slots = 1});
+  a.lose_first_packet_of_next_key_frame();
+  sim.assign_all(b);
+  ASSERT_TRUE(sim.connect_all());
+  const rtp::Time connected = sim.now;
+  ASSERT_TRUE(sim.run_until([&] { return !b.video_slot(0).frames.empty(); }, seconds(2)));
+  // As without loss, and 10 ms until it is asked for again, and the way there and back.
+  EXPECT_LE(sim.now - connected, milliseconds(130));
+  EXPECT_EQ(a.video.key_frames(0), 2U) << "of the start and this one; no third was needed";
+  sim.run_for(seconds(1));
+  EXPECT_EQ(b.video_slot(0).missing(), 0U);
+  EXPECT_EQ(b.video_slot(0).duplicates, 0U);
+}
+
 TEST(Call, ReportsAndTransportFeedbackReachThePublisherSoon) {
   Sim sim(3);
   SimPeer& a = sim.add_peer({});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -169,6 +171,10 @@ SimPeer::SimPeer(Sim& sim, std::size_t index, const PeerOptions& opts)
   }
 }
 
+rtp::Ssrc SimPeer::video_ssrc(std::size_t layer) const {
+  return rtp::Ssrc{ssrc_base(id_.value - 1, options) + 10 + static_cast<std::uint32_t>(layer)};
+}
+
 void SimPeer::start(rtp::Time now) {
   client.start(now);
   next_report_ = now + milliseconds(500);
@@ -194,7 +200,9 @@ void SimPeer::tick(rtp::Time now) {
     audio.start(now);
     video.start(now);
   }
-  const auto send = [this](rtp::ConstBytes packet) { client.send_rtp(packet); };
+  const auto send = [this](rtp::ConstBytes packet) {
+    if (!loses || !loses(packet)) client.send_rtp(packet);
+  };
   if (media && options.audio) audio.poll(now, send);
   if (media && options.video) video.poll(now, send);
   if (now >= next_nack_) {
@@ -219,9 +227,7 @@ void SimPeer::report(rtp::Time now) {
   }
   if (media && options.video) {
     for (std::size_t i = 0; i < options.layers; ++i) {
-      const std::uint32_t ssrc = ssrc_base(id_.value - 1, options) + 10;
-      out.sender_report({rtp::Ssrc{ssrc + static_cast<std::uint32_t>(i)}, ntp,
-                         rtp::RtpTimestamp{video.timestamp(i)}, 1, 1});
+      out.sender_report({video_ssrc(i), ntp, rtp::RtpTimestamp{video.timestamp(i)}, 1, 1});
     }
   }
   std::vector<rtp::ReportBlock> blocks;
@@ -259,6 +265,21 @@ void SimPeer::send_pli(std::size_t video_slot) {
   rtp::RtcpWriter out(bytes);
   out.pli(rtp::Ssrc{77}, video_slots_[video_slot].ssrc);
   client.send_rtcp(out.written());
+}
+
+void SimPeer::send_bye(rtp::Ssrc ssrc) {
+  std::array<std::uint8_t, 64> bytes{};
+  rtp::RtcpWriter out(bytes);
+  out.bye({&ssrc, 1});
+  client.send_rtcp(out.written());
+}
+
+void SimPeer::lose_first_packet_of_next_key_frame() {
+  loses = [done = false](rtp::ConstBytes bytes) mutable {
+    std::vector<std::uint8_t> copy(bytes.begin(), bytes.end());
+    const auto frame = client::read_synthetic_vp8(rtp::Packet::parse(copy)->payload());
+    return frame && frame->key_frame && !std::exchange(done, true);
+  };
 }
 
 void SimPeer::restart_ice(rtp::Time now) {

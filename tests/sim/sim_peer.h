@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 
 #include "rtp/types.h"
@@ -42,6 +43,7 @@ class SimPeer {
   [[nodiscard]] server::PeerId id() const { return id_; }
   [[nodiscard]] server::TrackNo audio_track() const { return audio_track_; }
   [[nodiscard]] server::TrackNo video_track() const { return video_track_; }
+  [[nodiscard]] rtp::Ssrc video_ssrc(std::size_t layer) const;
   [[nodiscard]] server::PeerParams params() const { return params_; }
   [[nodiscard]] Receiver& audio_slot(std::size_t i) { return audio_slots_[i]; }
   [[nodiscard]] Receiver& video_slot(std::size_t i) { return video_slots_[i]; }
@@ -53,7 +55,9 @@ class SimPeer {
   void tick(rtp::Time now);
   [[nodiscard]] rtp::Time next_deadline() const;
   void send_pli(std::size_t video_slot);
+  void send_bye(rtp::Ssrc ssrc);
   void restart_ice(rtp::Time now);
+  void lose_first_packet_of_next_key_frame();
 
   client::Client client;
   client::SyntheticVideo video;
@@ -66,6 +70,8 @@ class SimPeer {
   std::uint64_t nacked = 0;         // numbers that were asked from us
   std::uint64_t feedbacks = 0;      // transport-cc
   std::uint64_t unknown_ssrcs = 0;  // packets of streams that were never announced
+  // Plain packets for which this says so get lost before they are sent, if set.
+  std::function<bool(rtp::ConstBytes)> loses;
   std::optional<rtp::Time> first_report;
   std::optional<rtp::Time> connected_at;
 

@@ -75,6 +75,25 @@ TEST_F(Simulcast, ALayerThatVanishesIsLeftWithinASecond) {
   expect_no_fault();
 }
 
+TEST_F(Simulcast, ALayerThatSaysGoodbyeIsLeftAtOnce) {
+  start();
+  want(720);
+  sim.run_for(seconds(2));
+  ASSERT_EQ(shown(), 2U);
+  publisher->video.set_active(2, false);
+  publisher->send_bye(publisher->video_ssrc(2));
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(3));
+  EXPECT_EQ(shown(), 1U);
+  EXPECT_LE(viewer->video_slot(0).longest_pause(since), milliseconds(150));
+  // Of a stream that is not his, a goodbye means nothing.
+  publisher->send_bye(viewer->params().slots.front().ssrc);
+  publisher->send_bye(rtp::Ssrc{1});
+  sim.run_for(seconds(1));
+  EXPECT_LE(viewer->video_slot(0).longest_pause(since), milliseconds(150));
+  expect_no_fault();
+}
+
 TEST_F(Simulcast, TwoViewersMaySeeDifferentLayers) {
   start();
   SimPeer& other = sim.add_peer({.audio = false, .video = false, .video_slots = 1});

@@ -68,6 +68,17 @@ TEST_F(Taps, GetOneGaplessStreamThatBeginsWithAKeyFrame) {
   EXPECT_GE(std::count(a.others.begin(), a.others.end(), rtp::Tap::Kind::SenderReport), 5);
 }
 
+TEST_F(Taps, BeginAtAKeyFrameThoughItsFirstPacketHadToBeSentAgain) {
+  start(1, 4'000'000);
+  publisher->lose_first_packet_of_next_key_frame();
+  sim.run_for(seconds(1));
+  const Seen v = drain(*video);
+  ASSERT_FALSE(v.frames.empty());
+  EXPECT_TRUE(v.frames.front().key_frame);
+  expect_gapless(v);
+  EXPECT_EQ(publisher->video.key_frames(0), 2U) << "of the start and this one; no third was needed";
+}
+
 TEST_F(Taps, TakeTheHighestLivingLayer) {
   start(3, 4'000'000);
   sim.run_for(seconds(3));
