@@ -198,7 +198,8 @@ void register_metrics(server::Metrics& metrics, control::Daemon*& daemon) {
 // The permanent demo room and its two links.
 class Demo {
  public:
-  Demo(control::Daemon& daemon, const config::Config& config) : daemon_(daemon) {
+  Demo(control::Daemon& daemon, const config::Config& config, const std::filesystem::path& program)
+      : daemon_(daemon), parleyctl_(program.parent_path() / "parleyctl") {
     base_ = config.control.public_url;
     if (base_.empty()) {
       base_ = daemon.urls().front();
@@ -244,11 +245,8 @@ class Demo {
     const bool https = base_.starts_with("https");
     if (https) say("\nThe certificate is self-signed: the browser asks once whether to trust it.");
     if (!secret_file_.empty()) {
-      const std::string key = " --key-id demo --secret-file " + secret_file_;
-      say(https ? "\nThe API: curl -k " + base_ +
-                      "/v1/rpc -H \"Authorization: Bearer $(parleyctl token --api" + key +
-                      ")\" -d '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"room.list\"}'"
-                : "\nThe API: parleyctl rpc room.list --url " + base_ + key);
+      say("\nThe API: " + parleyctl_ + " rpc room.list --url " + base_ +
+          (https ? " --insecure" : "") + " --key-id demo --secret-file " + secret_file_);
     }
     say("Ctrl-C ends the server.\n");
   }
@@ -259,10 +257,11 @@ class Demo {
 
   control::Daemon& daemon_;
   std::string base_;
+  std::string parleyctl_;  // as it is called from here
   std::string secret_file_;
 };
 
-int run(const config::Config& config, bool demo_wanted) {
+int run(const config::Config& config, bool demo_wanted, const char* program) {
   server::Loop loop;
   server::Metrics metrics;
   control::Daemon* daemon_seen = nullptr;  // for callbacks made before it exists
@@ -287,7 +286,7 @@ int run(const config::Config& config, bool demo_wanted) {
   for (const std::string& url : (*daemon)->urls()) server::log::info("listening", {{"url", url}});
   std::optional<Demo> demo;
   if (demo_wanted) {
-    demo.emplace(**daemon, config);
+    demo.emplace(**daemon, config, program);
     demo->print_links();
   } else if (config.auth.api_keys.empty()) {
     server::log::warn("no_api_keys", {{"hint", "auth.api_keys is empty; nobody can log in"}});
@@ -330,7 +329,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);  // a closed terminal is no reason to end calls
   server::log::start(config->log);
-  const int code = run(*config, options.demo);
+  const int code = run(*config, options.demo, argv[0]);
   server::log::stop();
   return code;
 }
