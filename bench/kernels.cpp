@@ -2,11 +2,13 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <tuple>
 #include <vector>
 
 #include <benchmark/benchmark.h>
 
+#include "rtp/bytes.h"
 #include "rtp/extension_reader.h"
 #include "rtp/forwarder.h"
 #include "rtp/history.h"
@@ -23,7 +25,6 @@ namespace {
 using namespace parley;
 
 constexpr std::size_t kPayload = 1'100;
-constexpr std::size_t kSession = 4'096;  // packets sealed ahead for opening
 
 rtp::ExtensionMap extension_map() {
   rtp::ExtensionMap map;
@@ -138,49 +139,86 @@ server::SrtpKeys keys(server::SrtpProfile profile, bool mirrored) {
   return {profile, one(mirrored ? 2 : 1), one(mirrored ? 1 : 2)};
 }
 
-void Seal(benchmark::State& state) {
-  const auto profile = static_cast<server::SrtpProfile>(state.range(0));
-  auto session = server::SrtpSession::create(keys(profile, false));
-  server::Sealer sealer;
-  std::array<std::uint8_t, 1'600> bytes{};
-  std::uint16_t seq = 0;
-  for (auto _ : state) {
-    server::SealItem item{&*session, bytes, make_packet(++seq, bytes), server::SrtpKind::Rtp,
-                          false};
-    benchmark::DoNotOptimize(sealer.seal({&item, 1}));
+// Engine and profile by name.
+struct SrtpCase {
+  server::SrtpEngine engine;
+  server::SrtpProfile profile;
+};
+constexpr std::array kEngines = {server::SrtpEngine::IpsecMb, server::SrtpEngine::OpenSsl,
+                                 server::SrtpEngine::LibSrtp};
+constexpr std::array kProfiles = {server::SrtpProfile::AeadAes128Gcm,
+                                  server::SrtpProfile::AeadAes256Gcm,
+                                  server::SrtpProfile::AesCm128HmacSha1_80};
+
+std::optional<SrtpCase> srtp_case(benchmark::State& state) {
+  const SrtpCase one{kEngines[static_cast<std::size_t>(state.range(0))],
+                     kProfiles[static_cast<std::size_t>(state.range(1))]};
+  if (server::available(one.engine) != one.engine) {
+    state.SkipWithError("this processor cannot run the engine");
+    return std::nullopt;
   }
+  constexpr std::array kNames = {"AEAD_AES_128_GCM", "AEAD_AES_256_GCM", "AES_CM_128_HMAC_SHA1_80"};
+  state.SetLabel(std::string(server::name_of(one.engine)) + " " +
+                 kNames[static_cast<std::size_t>(state.range(1))]);
+  return one;
 }
-BENCHMARK(Seal)->Arg(7)->Arg(8)->Arg(1)->ArgName("profile");
+
+// A turn's worth: one packet for each of many peers, so that no key stays in the nearest cache.
+constexpr std::size_t kPeers = 200;
+
+void Seal(benchmark::State& state) {
+  const auto one = srtp_case(state);
+  if (!one) return;
+  std::vector<server::SrtpSession> sessions;
+  std::vector<std::array<std::uint8_t, 1'600>> buffers(kPeers);
+  for (std::size_t i = 0; i < kPeers; ++i) {
+    sessions.push_back(*server::SrtpSession::create(keys(one->profile, false), 64, one->engine));
+  }
+  server::Sealer sealer;
+  std::vector<server::SealItem> items(kPeers);
+  std::uint16_t seq = 0;
+  std::size_t size = 0;
+  for (auto& buffer : buffers) size = make_packet(1, buffer);
+  for (auto _ : state) {
+    ++seq;
+    for (std::size_t i = 0; i < kPeers; ++i) {
+      rtp::store16(buffers[i], 2, seq);
+      items[i] = {&sessions[i], buffers[i], size};
+    }
+    benchmark::DoNotOptimize(sealer.seal(items));
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kPeers));
+  state.counters["per_packet"] = benchmark::Counter(
+      static_cast<double>(kPeers),
+      benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+}
+BENCHMARK(Seal)->ArgsProduct({{0, 1, 2}, {0, 1, 2}})->ArgNames({"engine", "profile"});
 
 void Open(benchmark::State& state) {
-  const auto profile = static_cast<server::SrtpProfile>(state.range(0));
-  std::optional<server::SrtpSession> near;
-  std::optional<server::SrtpSession> far;
+  const auto one = srtp_case(state);
+  if (!one) return;
+  auto near = server::SrtpSession::create(keys(one->profile, false), 64, one->engine);
+  auto far = server::SrtpSession::create(keys(one->profile, true), 64, one->engine);
   server::Sealer sealer;
   server::Opener opener;
-  std::vector<std::array<std::uint8_t, 1'600>> sealed(kSession);
-  std::vector<std::size_t> sizes(kSession);
-  std::size_t next = kSession;
+  std::vector<std::array<std::uint8_t, 1'600>> buffers(64);  // one read of a socket
+  std::vector<server::OpenItem> items(buffers.size());
+  std::uint16_t seq = 0;
   for (auto _ : state) {
-    if (next == kSession) {
-      state.PauseTiming();
-      near = server::SrtpSession::create(keys(profile, false));
-      far = server::SrtpSession::create(keys(profile, true));
-      for (std::size_t i = 0; i < kSession; ++i) {
-        const std::size_t size = make_packet(static_cast<std::uint16_t>(i), sealed[i]);
-        server::SealItem item{&*near, sealed[i], size, server::SrtpKind::Rtp, false};
-        sealer.seal({&item, 1});
-        sizes[i] = item.size;
-      }
-      next = 0;
-      state.ResumeTiming();
+    state.PauseTiming();
+    for (std::size_t i = 0; i < buffers.size(); ++i) {
+      server::SealItem item{&*near, buffers[i], make_packet(++seq, buffers[i])};
+      sealer.seal({&item, 1});
+      items[i] = {&*far, rtp::Bytes(buffers[i]).first(item.size)};
     }
-    const auto size =
-        opener.open(*far, rtp::Bytes(sealed[next]).first(sizes[next]), server::SrtpKind::Rtp);
-    if (!size) state.SkipWithError("did not open");
-    ++next;
+    state.ResumeTiming();
+    opener.open(items);
+    if (!items.back().result) state.SkipWithError("did not open");
   }
+  state.counters["per_packet"] = benchmark::Counter(
+      static_cast<double>(buffers.size()),
+      benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
-BENCHMARK(Open)->Arg(7)->Arg(8)->Arg(1)->ArgName("profile");
+BENCHMARK(Open)->ArgsProduct({{0, 1, 2}, {0, 1, 2}})->ArgNames({"engine", "profile"});
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <memory>
 #include <string>
@@ -80,7 +81,7 @@ class Bench {
     now_ += kTurn;
     collect();
     const double began = cpu_seconds();
-    for (Arrived& one : arrived_) worker_.on_datagram(now_, one.path, std::move(one.buffer));
+    if (worker_.on_datagrams(now_, arrived_)) std::abort();  // one turn never fills the egress
     if (worker_.next_deadline() <= now_) worker_.tick(now_);
     const auto out = worker_.flush();
     const double took = cpu_seconds() - began;
@@ -104,10 +105,6 @@ class Bench {
     client::TransportSequence transport;
     std::unique_ptr<client::SyntheticVideo> video;
     std::unique_ptr<client::SyntheticAudio> audio;
-  };
-  struct Arrived {
-    server::Path path;
-    rtp::Buffer buffer;
   };
 
   void add(std::size_t i, bool publishes, std::size_t publishers) {
@@ -207,7 +204,7 @@ class Bench {
   server::WorkerCounters counters_;
   server::Worker worker_;
   std::vector<std::unique_ptr<Peer>> peers_;
-  std::vector<Arrived> arrived_;
+  std::vector<server::Arrived> arrived_;
   std::vector<server::Event> events_;
 };
 

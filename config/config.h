@@ -14,6 +14,7 @@ enum class LogLevel : std::uint8_t { Debug, Info, Warn, Error };
 enum class LogFormat : std::uint8_t { Text, Json };
 enum class KeyRole : std::uint8_t { Admin, Operator, Tenant, Observer };
 enum class KeyAlgorithm : std::uint8_t { Hs256, EdDsa };
+enum class SrtpEngine : std::uint8_t { Auto, IpsecMb, OpenSsl, LibSrtp };
 
 struct Log {
   LogLevel level = LogLevel::Info;
@@ -81,6 +82,17 @@ struct Ice {
   friend bool operator==(const Ice&, const Ice&) = default;
 };
 
+struct Srtp {
+  SrtpEngine engine = SrtpEngine::Auto;  // the fastest that the processor can run
+  friend bool operator==(const Srtp&, const Srtp&) = default;
+};
+
+struct Egress {
+  bool segmentation = true;             // runs of datagrams as one message (UDP GSO)
+  std::uint32_t max_padding_bytes = 4;  // RTP padding that makes packets of a run equal
+  friend bool operator==(const Egress&, const Egress&) = default;
+};
+
 struct Media {
   std::uint32_t pool_packets = 32'768;        // per worker, 1.7 KB each, touched as used
   std::uint32_t history_packets = 512;        // per stream, for retransmission
@@ -126,6 +138,8 @@ struct Config {
   Auth auth;
   Workers workers;
   Ice ice;
+  Srtp srtp;
+  Egress egress;
   Media media;
   Rooms rooms;
   Recording recording;

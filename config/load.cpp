@@ -369,6 +369,14 @@ void read_recording(Section& s, Recording& recording) {
       .number("max_link_ttl_s", recording.max_link_ttl_s, 1, kMaxU32);
 }
 
+void read_srtp(Section& s, Srtp& srtp) {
+  s.choice<SrtpEngine>("engine", srtp.engine,
+                       {{"auto", SrtpEngine::Auto},
+                        {"ipsec_mb", SrtpEngine::IpsecMb},
+                        {"openssl", SrtpEngine::OpenSsl},
+                        {"libsrtp", SrtpEngine::LibSrtp}});
+}
+
 void read_store(Section& s, Store& store) {
   s.text("file", store.file)
       .number("event_retention_bytes", store.event_retention_bytes, 1'048'576,
@@ -384,6 +392,12 @@ Config read_config(const YAML::Node& root) {
       .section("auth", [&](Section& c) { read_auth(c, config.auth); })
       .section("workers", [&](Section& c) { c.number("count", config.workers.count, 0, 1'024); })
       .section("ice", [&](Section& c) { read_ice(c, config.ice); })
+      .section("srtp", [&](Section& c) { read_srtp(c, config.srtp); })
+      .section("egress",
+               [&](Section& c) {
+                 c.flag("segmentation", config.egress.segmentation)
+                     .number("max_padding_bytes", config.egress.max_padding_bytes, 0, 4);
+               })
       .section("media", [&](Section& c) { read_media(c, config.media); })
       .section("rooms", [&](Section& c) { read_rooms(c, config.rooms); })
       .section("recording", [&](Section& c) { read_recording(c, config.recording); })

@@ -28,7 +28,7 @@ namespace parley::rtp {
 //     auto rewrite = forwarder.on_packet(info, source);
 //     if (!rewrite) { ++drops[rewrite.error()]; continue; }
 //     egress.write(packet, info, *rewrite);  // to_wire(rewrite->seq); VP8: rewrite(info.vp8, ...)
-//     sent_log.on_sent(*rewrite, source, info.seq, size, now);
+//     sent_log.on_sent(*rewrite, source, info.seq, size);
 //   if (auto source = forwarder.wants_key_frame()) gate_of(*source).want();
 //   if (auto source = forwarder.take_switched()) tell("slot shows", *source);
 //   every second: sender report {to_ntp(now), *forwarder.timestamp_at(now)}

@@ -38,8 +38,8 @@ class SentLog {
 
   explicit SentLog(std::size_t packets);  // rounded up to a power of two
 
-  void on_sent(const Rewrite& rewrite, Source source, ExtSeq source_seq, std::size_t bytes,
-               Time now) noexcept;
+  void on_sent(const Rewrite& rewrite, Source source, ExtSeq source_seq,
+               std::size_t bytes) noexcept;
   // Fills `out` in the order of `lost`; what does not fit is not counted as sent. `rtt`: nothing
   // while unknown.
   [[nodiscard]] std::size_t on_nack(std::span<const Seq> lost, Time now,
@@ -48,17 +48,32 @@ class SentLog {
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
 
  private:
+  // There is one for each of the last packets of each slot, so it is as small as can be: numbers
+  // are kept by their low bits, and told apart by how far they can be from the highest.
   struct Entry {
-    Resend what;
-    Time last_sent{};
+    std::uint32_t seq = 0;         // given out; low 32 bits
+    std::uint32_t source_seq = 0;  // low 32 bits
+    std::uint32_t track = 0;
+    RtpTimestamp timestamp;
+    Vp8Numbers vp8;
+    std::uint32_t resent_ms = 0;  // when it was last sent again
+    std::uint16_t frame_number = 0;
     std::uint16_t bytes = 0;
+    std::uint8_t encoding = 0;
     std::uint8_t resends = 0;
+    bool marker = false;
     bool used = false;
   };
-  [[nodiscard]] Entry* find(Seq seq) noexcept;
+  static_assert(sizeof(Entry) == 32);
+  [[nodiscard]] Resend resend_of(const Entry& entry, ExtSeq seq) const noexcept;
+  [[nodiscard]] ExtSeq unwrap(Seq seq) const noexcept;
+  [[nodiscard]] Entry& slot(ExtSeq seq) noexcept {
+    return ring_[static_cast<std::size_t>(seq.value) & (ring_.size() - 1)];
+  }
 
   std::vector<Entry> ring_;
   std::optional<ExtSeq> highest_;
+  ExtSeq source_highest_;  // of the packet sent last
   std::int64_t budget_bytes_ = kBudgetStartBytes;
   Counters counters_;
 };

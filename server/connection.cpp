@@ -106,7 +106,7 @@ void Connection::on_dtls_state(rtp::Time now, const Path& path) {
       if (!keys) break;  // connected before
       const std::size_t streams =
           std::max<std::size_t>(SrtpSession::kMaxStreams, context_.media.max_ssrcs_per_peer);
-      session_ = SrtpSession::create(*keys, streams);
+      session_ = SrtpSession::create(*keys, streams, context_.srtp.engine);
       if (!session_) return close(CloseReason::DtlsFailed);
       ice_.on_verified(path);
       state_ = State::Connected;
@@ -118,18 +118,17 @@ void Connection::on_dtls_state(rtp::Time now, const Path& path) {
   if (const auto next = dtls_.next_deadline()) alarm_.set(*next);
 }
 
-tl::expected<void, Drop> Connection::open(rtp::Time now, const Path& path, rtp::Buffer& datagram,
-                                          SrtpKind kind) {
-  if (!session_) return tl::unexpected(Drop::NotReady);
-  const std::size_t wire_size = datagram.size();
-  const auto size = context_.opener.open(*session_, datagram.bytes(), kind);
-  if (!size) return tl::unexpected(drop_of(size.error()));
-  datagram.resize(*size);
+tl::expected<void, Drop> Connection::on_opened(rtp::Time now, Arrived& arrived,
+                                               const OpenItem& opened) {
+  if (opened.session == nullptr) return tl::unexpected(Drop::NotReady);
+  if (!opened.result) return tl::unexpected(drop_of(opened.result.error()));
+  const std::size_t wire_size = arrived.datagram.size();
+  arrived.datagram.resize(*opened.result);
   if (!dtls_.released()) dtls_.release();
-  const bool usual = proven_ && path == lane_.path;
-  if (!usual) ice_.on_received(path, wire_size);
+  const bool usual = proven_ && arrived.path == lane_.path;
+  if (!usual) ice_.on_received(arrived.path, wire_size);
   if (!usual || now - last_noted_ >= kNoteInterval) {
-    ice_.on_heard(now, path);
+    ice_.on_heard(now, arrived.path);
     last_noted_ = now;
   }
   heard(now);
@@ -199,12 +198,12 @@ rtp::Bytes Connection::reserve() noexcept {
   return context_.egress.reserve();
 }
 
-bool Connection::commit(SrtpKind kind, std::size_t size) noexcept {
+bool Connection::commit(Outgoing what, std::size_t size) noexcept {
   if (!proven_ && !ice_.may_send(lane_.path, size + Sealer::kOverhead)) {
     context_.counters.drop(Drop::NotRoutable);
     return false;
   }
-  context_.egress.commit(lane_, kind, size);
+  context_.egress.commit(lane_, what, size);
   return true;
 }
 

@@ -39,9 +39,12 @@ class Connection {
   };
   [[nodiscard]] PathChange on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
-  // Opens an SRTP or SRTCP datagram in place and shortens the Buffer to what was in it.
-  [[nodiscard]] tl::expected<void, Drop> open(rtp::Time now, const Path& path,
-                                              rtp::Buffer& datagram, SrtpKind kind);
+  // What opens media of the peer; nullptr before the handshake is done.
+  [[nodiscard]] SrtpSession* session() noexcept { return session_ ? &*session_ : nullptr; }
+  // Takes note of a datagram of media: where the peer is and that he lives. Shortens the Buffer to
+  // what was in it, or says why it is dropped.
+  [[nodiscard]] tl::expected<void, Drop> on_opened(rtp::Time now, Arrived& arrived,
+                                                   const OpenItem& opened);
 
   // Retransmits handshakes and checks, watches over silence. Sets the alarm for the next time.
   void tick(rtp::Time now);
@@ -50,7 +53,7 @@ class Connection {
   [[nodiscard]] rtp::Bytes reserve() noexcept;
   // Sends the first `size` bytes of it, sealed at the end of the turn. False when the peer's
   // address is not proven and has had its share (counted).
-  bool commit(SrtpKind kind, std::size_t size) noexcept;
+  bool commit(Outgoing what, std::size_t size) noexcept;
 
   [[nodiscard]] bool ready() const noexcept { return session_.has_value() && lane_ready_; }
   [[nodiscard]] State state() const noexcept { return state_; }

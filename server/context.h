@@ -25,12 +25,13 @@ struct Context {
   Context(const config::Config& settings, const DtlsContext& dtls_context, RandomSource source,
           WorkerCounters& worker_counters)
       : ice(settings.ice),
+        srtp(settings.srtp),
         media(settings.media),
         dtls(dtls_context),
         random(std::move(source)),
         counters(worker_counters),
         pool(settings.media.pool_packets),
-        egress(worker_counters) {}
+        egress(worker_counters, settings.egress.max_padding_bytes) {}
 
   void emit(Event event) {
     counters.events.add();
@@ -43,6 +44,7 @@ struct Context {
   }
 
   const config::Ice ice;
+  const config::Srtp srtp;
   const config::Media media;
   const DtlsContext& dtls;
   RandomSource random;

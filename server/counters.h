@@ -88,6 +88,10 @@ struct WorkerCounters {
   Counter bytes_in;
   Counter packets_out;
   Counter bytes_out;
+  Counter send_messages;   // walks through the kernel: single datagrams and runs
+  Counter run_datagrams;   // datagrams that left in a run of several
+  Counter runs_refused;    // runs that the kernel would not cut up, sent one by one instead
+  Counter padding_bytes;   // added to media so that runs form
   Counter media_in;        // RTP packets that reached a track
   Counter media_out;       // RTP packets handed to slots, retransmissions not counted
   Counter nacks_in;        // sequence numbers asked from us

@@ -189,10 +189,18 @@ void Peer::tell_state() {
   told_ = state;
 }
 
-void Peer::on_rtp(rtp::Time now, const Path& path, rtp::Buffer datagram) {
-  const auto opened = connection_.open(now, path, datagram, SrtpKind::Rtp);
-  if (!opened) return context_.counters.drop(opened.error());
+void Peer::on_media(rtp::Time now, Arrived& arrived, const OpenItem& opened) {
+  const auto taken = connection_.on_opened(now, arrived, opened);
+  if (!taken) return context_.counters.drop(taken.error());
   tell_state();
+  if (opened.kind == SrtpKind::Rtp) {
+    on_rtp(now, std::move(arrived.datagram));
+  } else {
+    on_rtcp(now, arrived.datagram.bytes());
+  }
+}
+
+void Peer::on_rtp(rtp::Time now, rtp::Buffer datagram) {
   const auto packet = rtp::Packet::parse(datagram.bytes());
   if (!packet) return context_.counters.drop(Drop::BadRtp);
   const rtp::ExtensionReader extensions(*packet, extensions_);
@@ -273,11 +281,8 @@ Subscription* Peer::slot_of(rtp::Ssrc ssrc) noexcept {
   return found == slots_.end() ? nullptr : found->get();
 }
 
-void Peer::on_rtcp(rtp::Time now, const Path& path, rtp::Buffer datagram) {
-  const auto opened = connection_.open(now, path, datagram, SrtpKind::Rtcp);
-  if (!opened) return context_.counters.drop(opened.error());
-  tell_state();
-  rtp::RtcpReader reader(datagram.bytes());
+void Peer::on_rtcp(rtp::Time now, rtp::ConstBytes datagram) {
+  rtp::RtcpReader reader(datagram);
   while (const auto message = reader.next()) {
     std::visit([&](const auto& m) { on_message(now, m); }, *message);
   }

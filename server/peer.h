@@ -43,8 +43,8 @@ class Peer {
   [[nodiscard]] Connection::PathChange on_stun(rtp::Time now, const Path& path,
                                                rtp::ConstBytes datagram);
   void on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
-  void on_rtp(rtp::Time now, const Path& path, rtp::Buffer datagram);
-  void on_rtcp(rtp::Time now, const Path& path, rtp::Buffer datagram);
+  // A datagram of media, and what became of opening it.
+  void on_media(rtp::Time now, Arrived& arrived, const OpenItem& opened);
   // Call when the alarm is due; sets it anew.
   void tick(rtp::Time now);
 
@@ -57,6 +57,8 @@ class Peer {
   }
 
  private:
+  void on_rtp(rtp::Time now, rtp::Buffer datagram);
+  void on_rtcp(rtp::Time now, rtp::ConstBytes datagram);
   void set_tracks(std::vector<PublishSection> sections);
   void set_slots(std::vector<SlotSection> sections);
   void latch_announced(Track& track);
@@ -74,9 +76,9 @@ class Peer {
   void on_message(rtp::Time now, const rtp::Nack& nack);
   void on_message(rtp::Time now, const rtp::Pli& pli);
   void on_message(rtp::Time now, const rtp::Fir& fir);
-  // What says nothing that we act on. A BYE only ends what the sender may end anyway: it stops.
-  void on_message(rtp::Time, const rtp::SourceDescription&) {}
   void on_message(rtp::Time now, const rtp::Bye& bye);
+  // What says nothing that we act on.
+  void on_message(rtp::Time, const rtp::SourceDescription&) {}
   void on_message(rtp::Time, const rtp::Remb&) {}
   void on_message(rtp::Time, const rtp::TransportCc&) {}
   void on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks);

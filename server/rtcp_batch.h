@@ -39,7 +39,7 @@ class RtcpBatch {
     return true;
   }
   void flush() {
-    if (writer_ && !writer_->empty()) connection_.commit(SrtpKind::Rtcp, writer_->size());
+    if (writer_ && !writer_->empty()) connection_.commit(Outgoing::Report, writer_->size());
     writer_.reset();
   }
 

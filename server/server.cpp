@@ -9,6 +9,7 @@
 #include "server/log.h"
 #include "server/loop.h"
 #include "server/metrics.h"
+#include "server/srtp.h"
 #include "server/udp_socket.h"
 #include "server/worker_thread.h"
 
@@ -24,8 +25,9 @@ struct EventSink {
 
 // The sockets of one worker. A host without IPv6 is served over IPv4 alone, as long as anything
 // could be bound.
-tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Ice& ice,
+tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Config& config,
                                                            std::size_t worker) {
+  const config::Ice& ice = config.ice;
   const std::size_t port = ice.port_base == 0 ? 0 : ice.port_base + worker;
   if (port > 65'535)
     return tl::unexpected(std::string("ice.port_base leaves no port for a worker"));
@@ -35,6 +37,7 @@ tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Ice& ic
     if (!address) return tl::unexpected("ice.bind: \"" + text + "\" is not an IP address");
     auto socket = UdpSocket::bind(*address, static_cast<int>(sockets.size()));
     if (socket) {
+      socket->set_segments(config.egress.segmentation);
       sockets.push_back(std::move(*socket));
     } else if (address->is_v4() || !address->is_unspecified()) {
       return tl::unexpected(socket.error());
@@ -71,13 +74,19 @@ tl::expected<std::unique_ptr<Server>, std::string> Server::start(const config::C
   std::vector<std::vector<UdpSocket>> sockets;
   const auto interfaces = interface_addresses();
   for (std::size_t i = 0; i < count; ++i) {
-    auto bound = bind_all(config.ice, i);
+    auto bound = bind_all(config, i);
     if (!bound) return tl::unexpected(bound.error());
     std::vector<TransportAddress> locals;
     for (const UdpSocket& socket : *bound) locals.push_back(socket.local());
     impl->infos.push_back({candidates_for(locals, config.ice.announced_addresses, interfaces)});
     sockets.push_back(std::move(*bound));
   }
+  const std::string engine(name_of(available(config.srtp.engine)));
+  const bool segments = sockets.front().front().segments();
+  metrics.gauge("parley_media_info", "Always 1; the labels say how media is sealed and sent.",
+                [] { return 1.0; },
+                {{"srtp_engine", engine}, {"udp_segmentation", segments ? "on" : "off"}});
+  log::info("media", {{"srtp_engine", engine}, {"udp_segmentation", segments ? "on" : "off"}});
   for (std::size_t i = 0; i < count; ++i) {
     auto take = [i, &control, sink = impl->sink](std::vector<Event> events) {
       return control.post([i, sink, events = std::move(events)]() mutable {

@@ -116,8 +116,8 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   const SlotHeader header{section_.ssrc, codec->pt, section_.mid, section_.extensions};
   const std::size_t size = write_forwarded(media, *rewrite, header, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
-  if (!connection_.commit(SrtpKind::Rtp, size)) return;
-  if (sent_log_) sent_log_->on_sent(*rewrite, media.source, media.info.seq, size, now);
+  if (!connection_.commit(Outgoing::Media, size)) return;
+  if (sent_log_) sent_log_->on_sent(*rewrite, media.source, media.info.seq, size);
   context_.counters.media_out.add();
   ++packets_sent_;
   octets_sent_ += media.info.payload_size;
@@ -162,7 +162,7 @@ void Subscription::retransmit(const rtp::SentLog::Resend& resend) {
   const std::size_t size =
       write_retransmission(kept->media(), resend.rewrite, header, rtx_seq_, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
-  if (!connection_.commit(SrtpKind::Rtp, size)) return;
+  if (!connection_.commit(Outgoing::Retransmission, size)) return;
   rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};
   context_.counters.rtx_out.add();
 }

@@ -7,16 +7,20 @@
 #include <utility>
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "server/egress.h"
+
 namespace parley::server {
 namespace {
 
-// Room for one IP_PKTINFO or IPV6_PKTINFO, aligned as the kernel wants it.
+// Room for one IP_PKTINFO or IPV6_PKTINFO and one UDP_SEGMENT, aligned as the kernel wants it.
 struct alignas(cmsghdr) Control {
-  std::array<std::uint8_t, CMSG_SPACE(sizeof(in6_pktinfo))> bytes{};
+  std::array<std::uint8_t, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(std::uint16_t))>
+      bytes{};
 };
 
 std::string sentence(std::string_view what, const TransportAddress& address) {
@@ -49,29 +53,45 @@ TransportAddress destination_of(msghdr& header, const TransportAddress& local) {
   return local;
 }
 
+// Adds one control message behind those that are there.
+template <class Value>
+void add_control(msghdr& header, Control& control, int level, int type, const Value& value) {
+  const std::size_t before = header.msg_control == nullptr ? 0 : header.msg_controllen;
+  header.msg_control = control.bytes.data();
+  header.msg_controllen = before + CMSG_SPACE(sizeof value);
+  auto* c = reinterpret_cast<cmsghdr*>(&control.bytes[before]);
+  c->cmsg_level = level;
+  c->cmsg_type = type;
+  c->cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(c), &value, sizeof value);
+}
+
 // Makes the datagram leave from `source`.
 void set_source(msghdr& header, Control& control, const TransportAddress& source) {
-  header.msg_control = control.bytes.data();
-  header.msg_controllen = control.bytes.size();
-  cmsghdr* c = CMSG_FIRSTHDR(&header);
   if (source.is_v4()) {
     in_pktinfo info{};
     std::memcpy(&info.ipi_spec_dst, source.ip().data(), source.ip().size());
-    c->cmsg_level = IPPROTO_IP;
-    c->cmsg_type = IP_PKTINFO;
-    c->cmsg_len = CMSG_LEN(sizeof info);
-    std::memcpy(CMSG_DATA(c), &info, sizeof info);
-    header.msg_controllen = CMSG_SPACE(sizeof info);
+    add_control(header, control, IPPROTO_IP, IP_PKTINFO, info);
   } else {
     in6_pktinfo info{};
     std::memcpy(&info.ipi6_addr, source.ip().data(), source.ip().size());
     info.ipi6_ifindex = source.scope();
-    c->cmsg_level = IPPROTO_IPV6;
-    c->cmsg_type = IPV6_PKTINFO;
-    c->cmsg_len = CMSG_LEN(sizeof info);
-    std::memcpy(CMSG_DATA(c), &info, sizeof info);
-    header.msg_controllen = CMSG_SPACE(sizeof info);
+    add_control(header, control, IPPROTO_IPV6, IPV6_PKTINFO, info);
   }
+}
+
+// How many of the datagrams leave as one message.
+std::size_t run_length(std::span<const Datagram> datagrams) {
+  const std::size_t most = std::min(datagrams.size(), Egress::kMaxRun);
+  std::size_t length = 1;
+  while (length < most && datagrams[length].joins) ++length;
+  return length;
+}
+
+// What the kernel says when it cannot cut a message up: too old, a card without checksums, a
+// segment larger than the path's MTU.
+bool is_segment_error(int error) {
+  return error == EINVAL || error == EIO || error == EOPNOTSUPP || error == EMSGSIZE;
 }
 
 }  // namespace
@@ -81,8 +101,10 @@ struct UdpSocket::Batch {
   std::array<iovec, kBatch> vectors{};
   std::array<sockaddr_storage, kBatch> addresses{};
   std::array<Control, kBatch> controls{};
-  std::array<rtp::Buffer, kBatch> buffers;  // taken ahead of the read
-  std::array<Received, kBatch> received;
+  std::array<iovec, kSendVectors> send_vectors{};
+  std::array<std::uint16_t, kBatch> runs{};  // datagrams of each message sent
+  std::array<rtp::Buffer, kBatch> buffers;   // taken ahead of the read
+  std::array<Arrived, kBatch> received;
   // Datagrams for which the pool has no room are read into this and forgotten: left in the socket
   // they would wake the loop for ever.
   std::array<std::uint8_t, rtp::Buffer::kMaxDatagram> spill{};
@@ -95,12 +117,16 @@ UdpSocket::UdpSocket(UdpSocket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       local_(other.local_),
       index_(other.index_),
+      segments_(other.segments_),
+      refused_in_a_row_(other.refused_in_a_row_),
       batch_(std::move(other.batch_)) {}
 
 UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(local_, other.local_);
   std::swap(index_, other.index_);
+  std::swap(segments_, other.segments_);
+  std::swap(refused_in_a_row_, other.refused_in_a_row_);
   std::swap(batch_, other.batch_);
   return *this;
 }
@@ -124,6 +150,9 @@ tl::expected<UdpSocket, std::string> UdpSocket::bind(const TransportAddress& add
                                                      : set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
   if (!told) return tl::unexpected(sentence("set up", address));
 
+  // A kernel that knows the option can cut a message into datagrams (Linux 4.18).
+  socket.segments_ = set(fd, IPPROTO_UDP, UDP_SEGMENT, 0);
+
   sockaddr_storage name{};
   auto length = static_cast<socklen_t>(address.to(name));
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&name), length) != 0) {
@@ -138,8 +167,8 @@ tl::expected<UdpSocket, std::string> UdpSocket::bind(const TransportAddress& add
   return socket;
 }
 
-std::span<UdpSocket::Received> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& counters,
-                                                  std::size_t& read) {
+std::span<Arrived> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& counters,
+                                      std::size_t& read) {
   Batch& b = *batch_;
   for (std::size_t i = 0; i < kBatch; ++i) {
     if (!b.buffers[i]) b.buffers[i] = pool.take();
@@ -172,7 +201,7 @@ std::span<UdpSocket::Received> UdpSocket::receive(rtp::PacketPool& pool, WorkerC
       counters.drop(Drop::UnknownKind);
       continue;
     }
-    Received& received = b.received[kept++];
+    Arrived& received = b.received[kept++];
     received.path.remote = *remote;
     received.path.local = destination_of(header, local_);
     received.path.socket = index_;
@@ -184,43 +213,78 @@ std::span<UdpSocket::Received> UdpSocket::receive(rtp::PacketPool& pool, WorkerC
 
 void UdpSocket::send(std::span<const Datagram> datagrams, WorkerCounters& counters) {
   while (!datagrams.empty()) {
-    const auto batch = datagrams.first(std::min(datagrams.size(), kBatch));
-    datagrams = datagrams.subspan(send_batch(batch, counters));
+    datagrams = datagrams.subspan(send_batch(datagrams, segments_, counters));
   }
 }
 
-// How many of the batch are dealt with, sent or dropped; at least one.
-std::size_t UdpSocket::send_batch(std::span<const Datagram> datagrams, WorkerCounters& counters) {
+void UdpSocket::fill_message(std::size_t message, std::size_t vector,
+                             std::span<const Datagram> run) {
   Batch& b = *batch_;
-  const bool pin_source = local_.is_unspecified();
-  for (std::size_t i = 0; i < datagrams.size(); ++i) {
-    const Datagram& datagram = datagrams[i];
+  for (std::size_t i = 0; i < run.size(); ++i) {
     // sendmmsg takes its bytes as not const and does not write them.
-    b.vectors[i].iov_base = const_cast<std::uint8_t*>(datagram.bytes.data());
-    b.vectors[i].iov_len = datagram.bytes.size();
-    msghdr& header = b.headers[i].msg_hdr;
-    header = {};
-    header.msg_name = &b.addresses[i];
-    header.msg_namelen = static_cast<socklen_t>(datagram.path->remote.to(b.addresses[i]));
-    header.msg_iov = &b.vectors[i];
-    header.msg_iovlen = 1;
-    if (pin_source) set_source(header, b.controls[i], datagram.path->local);
+    b.send_vectors[vector + i].iov_base = const_cast<std::uint8_t*>(run[i].bytes.data());
+    b.send_vectors[vector + i].iov_len = run[i].bytes.size();
+  }
+  const Path& path = *run.front().path;
+  msghdr& header = b.headers[message].msg_hdr;
+  header = {};
+  header.msg_name = &b.addresses[message];
+  header.msg_namelen = static_cast<socklen_t>(path.remote.to(b.addresses[message]));
+  header.msg_iov = &b.send_vectors[vector];
+  header.msg_iovlen = run.size();
+  if (local_.is_unspecified()) set_source(header, b.controls[message], path.local);
+  if (run.size() == 1) return;
+  const auto size = static_cast<std::uint16_t>(run.front().bytes.size());
+  add_control(header, b.controls[message], IPPROTO_UDP, UDP_SEGMENT, size);
+}
+
+// How many are dealt with, sent or dropped; at least one.
+std::size_t UdpSocket::send_batch(std::span<const Datagram> datagrams, bool in_runs,
+                                  WorkerCounters& counters) {
+  Batch& b = *batch_;
+  std::size_t messages = 0;
+  std::size_t filled = 0;
+  while (filled < datagrams.size() && messages < kBatch) {
+    const auto rest = datagrams.subspan(filled);
+    const std::size_t run = in_runs ? run_length(rest) : 1;
+    if (filled + run > kSendVectors) break;
+    fill_message(messages, filled, rest.first(run));
+    b.runs[messages++] = static_cast<std::uint16_t>(run);
+    filled += run;
   }
   const int count =
-      ::sendmmsg(fd_, b.headers.data(), static_cast<unsigned>(datagrams.size()), MSG_NOSIGNAL);
+      ::sendmmsg(fd_, b.headers.data(), static_cast<unsigned>(messages), MSG_NOSIGNAL);
   if (count > 0) {
-    const auto sent = static_cast<std::size_t>(count);
+    std::size_t sent = 0;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+      sent += b.runs[i];
+      if (b.runs[i] == 1) continue;
+      counters.run_datagrams.add(b.runs[i]);
+      refused_in_a_row_ = 0;
+    }
+    counters.send_messages.add(static_cast<std::uint64_t>(count));
     counters.packets_out.add(sent);
     for (std::size_t i = 0; i < sent; ++i) counters.bytes_out.add(datagrams[i].bytes.size());
     return sent;
   }
   if (errno == EAGAIN || errno == ENOBUFS) {
     // The rest would fare no better, and media that waits is worth nothing.
-    counters.drop(Drop::SendAgain, datagrams.size());
-    return datagrams.size();
+    counters.drop(Drop::SendAgain, filled);
+    return filled;
   }
-  counters.drop(Drop::SendError);  // EMSGSIZE, ENETUNREACH, ...: this one only
-  return 1;
+  if (b.runs[0] > 1 && is_segment_error(errno)) {
+    const std::size_t run = b.runs[0];
+    on_run_refused(datagrams.first(run), counters);
+    return run;
+  }
+  counters.drop(Drop::SendError, b.runs[0]);  // EMSGSIZE, ENETUNREACH, ...: this one only
+  return b.runs[0];
+}
+
+void UdpSocket::on_run_refused(std::span<const Datagram> run, WorkerCounters& counters) {
+  counters.runs_refused.add();
+  if (++refused_in_a_row_ >= kMaxRefused) segments_ = false;
+  while (!run.empty()) run = run.subspan(send_batch(run, false, counters));
 }
 
 }  // namespace parley::server

@@ -17,29 +17,80 @@ Worker::Worker(const config::Config& config, const DtlsContext& dtls, RandomSour
 
 Worker::~Worker() { rooms_.clear(); }
 
+bool Worker::on_datagrams(rtp::Time now, std::span<Arrived> batch) {
+  batch_ = batch;
+  next_ = open_begin_ = open_end_ = 0;
+  return go_on(now);
+}
+
 void Worker::on_datagram(rtp::Time now, const Path& path, rtp::Buffer datagram) {
-  const rtp::DatagramKind kind = rtp::classify(datagram.bytes());
-  switch (kind) {
-    case rtp::DatagramKind::Unknown:
-      return context_.counters.drop(Drop::UnknownKind);
+  Arrived one{path, std::move(datagram)};
+  std::ignore = on_datagrams(now, {&one, 1});
+  batch_ = {};
+}
+
+bool Worker::go_on(rtp::Time now) {
+  while (next_ < batch_.size()) {
+    if (next_ == open_end_) open_media();
+    Arrived& arrived = batch_[next_];
+    if (next_ < open_end_) {
+      on_media(now, arrived, next_ - open_begin_);
+    } else {
+      on_other(now, arrived.path, arrived.datagram.bytes());
+      open_end_ = next_ + 1;
+    }
+    arrived.datagram.reset();  // unless it was taken
+    ++next_;
+    if (wants_flush()) return next_ < batch_.size();
+  }
+  return false;
+}
+
+// Opens what comes next as far as it is media: STUN and DTLS may change who is there and with which
+// keys, so what stands behind them waits for them.
+void Worker::open_media() {
+  opened_.clear();
+  opened_for_.clear();
+  open_begin_ = open_end_ = next_;
+  for (; open_end_ < batch_.size(); ++open_end_) {
+    Arrived& arrived = batch_[open_end_];
+    const rtp::DatagramKind kind = rtp::classify(arrived.datagram.bytes());
+    if (kind != rtp::DatagramKind::Rtp && kind != rtp::DatagramKind::Rtcp) break;
+    const auto found = paths_.find(arrived.path);
+    Peer* const peer = found == paths_.end() ? nullptr : found->second;
+    OpenItem item;
+    item.session = peer == nullptr ? nullptr : peer->connection().session();
+    item.buffer = arrived.datagram.bytes();
+    item.kind = kind == rtp::DatagramKind::Rtp ? SrtpKind::Rtp : SrtpKind::Rtcp;
+    opened_.push_back(item);
+    opened_for_.push_back(peer);
+  }
+  context_.opener.open(opened_);
+}
+
+void Worker::on_media(rtp::Time now, Arrived& arrived, std::size_t opened) {
+  Peer* const peer = opened_for_[opened];
+  if (peer == nullptr) return context_.counters.drop(Drop::UnknownAddress);
+  peer->on_media(now, arrived, opened_[opened]);
+}
+
+void Worker::on_other(rtp::Time now, const Path& path, rtp::ConstBytes datagram) {
+  switch (rtp::classify(datagram)) {
     case rtp::DatagramKind::Stun:
-      return on_stun(now, path, datagram.bytes());
-    case rtp::DatagramKind::Dtls:
-    case rtp::DatagramKind::Rtp:
+      return on_stun(now, path, datagram);
+    case rtp::DatagramKind::Dtls: {
+      const auto found = paths_.find(path);
+      if (found == paths_.end()) return context_.counters.drop(Drop::UnknownAddress);
+      Peer& peer = *found->second;
+      peer.on_dtls(now, path, datagram);
+      return close_if_over(peer);
+    }
+    case rtp::DatagramKind::Unknown:
+    case rtp::DatagramKind::Rtp:  // media never comes here
     case rtp::DatagramKind::Rtcp:
       break;
   }
-  const auto found = paths_.find(path);
-  if (found == paths_.end()) return context_.counters.drop(Drop::UnknownAddress);
-  Peer& peer = *found->second;
-  if (kind == rtp::DatagramKind::Rtp) {
-    peer.on_rtp(now, path, std::move(datagram));
-  } else if (kind == rtp::DatagramKind::Rtcp) {
-    peer.on_rtcp(now, path, std::move(datagram));
-  } else {
-    peer.on_dtls(now, path, datagram.bytes());
-    close_if_over(peer);
-  }
+  context_.counters.drop(Drop::UnknownKind);
 }
 
 // A request names its peer by the local ufrag, an answer to our own check by the path it comes on.

@@ -17,10 +17,12 @@
 #include "server/api.h"
 #include "server/context.h"
 #include "server/counters.h"
+#include "server/datagram.h"
 #include "server/dtls.h"
 #include "server/egress.h"
 #include "server/random.h"
 #include "server/room.h"
+#include "server/srtp.h"
 
 namespace parley::server {
 
@@ -28,7 +30,7 @@ namespace parley::server {
 // chance as arguments. It opens no socket and reads no clock, so a whole server runs inside a test
 // on virtual time. One thread at a time.
 //
-//   worker.on_datagram(now, path, std::move(buffer));   // for all that are there
+//   for (bool more = worker.on_datagrams(now, batch); more; more = worker.go_on(now)) send_all();
 //   worker.on_command(now, command);
 //   if (worker.next_deadline() <= now) worker.tick(now);
 //   for (datagram : worker.flush()) send(datagram);      // the end of the turn
@@ -42,7 +44,11 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // A datagram in a Buffer of pool().
+  // All datagrams of one read, in Buffers of pool(). True when so much is to be sent that the turn
+  // should be flushed now; then go_on() with the rest, until it says false. The batch must stay.
+  [[nodiscard]] bool on_datagrams(rtp::Time now, std::span<Arrived> batch);
+  [[nodiscard]] bool go_on(rtp::Time now);
+  // The same for a single one.
   void on_datagram(rtp::Time now, const Path& path, rtp::Buffer datagram);
   // A command that names something unknown changes nothing and is counted.
   void on_command(rtp::Time now, Command command);
@@ -65,6 +71,9 @@ class Worker {
     using is_transparent = void;
   };
 
+  void open_media();
+  void on_media(rtp::Time now, Arrived& arrived, std::size_t opened);
+  void on_other(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void carry_out(rtp::Time now, OpenRoom& command);
   void carry_out(rtp::Time now, CloseRoom& command);
@@ -90,6 +99,14 @@ class Worker {
   std::unordered_map<std::string, Peer*, TextHash, std::equal_to<>> ufrags_;
   std::unordered_map<TapId, TrackNo> taps_;
   std::vector<PeerId> over_;  // scratch of tick()
+  // The batch that is worked on: done up to next_, media that was opened from open_begin_ to
+  // open_end_.
+  std::span<Arrived> batch_;
+  std::size_t next_ = 0;
+  std::size_t open_begin_ = 0;
+  std::size_t open_end_ = 0;
+  std::vector<OpenItem> opened_;
+  std::vector<Peer*> opened_for_;  // whose each is
 };
 
 }  // namespace parley::server

@@ -66,10 +66,9 @@ struct WorkerThread::Impl {
       std::size_t read = 0;
       const auto received = watched.socket.receive(worker.pool(), counters, read);
       const rtp::Time now = Loop::now();  // once per batch
-      for (UdpSocket::Received& one : received) {
-        worker.on_datagram(now, one.path, std::move(one.datagram));
-        if (worker.wants_flush()) send();
-      }
+      bool more = worker.on_datagrams(now, received);
+      for (; more; more = worker.go_on(now)) send();
+      if (worker.wants_flush()) send();
       if (read < UdpSocket::kBatch) break;
     }
   }

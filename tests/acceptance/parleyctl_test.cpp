@@ -18,8 +18,8 @@ class Parleyctl : public testing::Test {
   // `parleyctl rpc METHOD` with more options; its exit code and what it said.
   [[nodiscard]] std::pair<int, std::string> rpc(const std::string& url,
                                                 std::vector<std::string> more) const {
-    std::vector<std::string> all = {"rpc",   "--url",         url,    "--key-id",
-                                    "crm",   "--secret-file", secret_};
+    std::vector<std::string> all = {"rpc", "--url",         url,    "--key-id",
+                                    "crm", "--secret-file", secret_};
     all.insert(all.end(), more.begin(), more.end());
     return Daemon::run_once(all, "parleyctl");
   }
@@ -75,9 +75,9 @@ TEST_F(Parleyctl, SignsJoinTokensThatTheDaemonTakes) {
       socket.ask("join", Json::object({{"token", said.substr(0, said.find('\n'))}}));
   ASSERT_NE(joined.find("result"), nullptr) << joined.dump();
   EXPECT_EQ(*joined.find("result")->find("identity"), Json("buyer-9"));
-  EXPECT_EQ(Daemon::run_once({"token", "--key-id", "crm", "--secret-file", secret_}, "parleyctl")
-                .first,
-            2);
+  EXPECT_EQ(
+      Daemon::run_once({"token", "--key-id", "crm", "--secret-file", secret_}, "parleyctl").first,
+      2);
 }
 
 }  // namespace

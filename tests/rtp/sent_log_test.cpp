@@ -13,11 +13,11 @@ using std::chrono::milliseconds;
 
 Time at(std::int64_t ms) { return Time{milliseconds(ms)}; }
 
-void send(SentLog& log, std::int64_t seq, std::int64_t ms = 0, std::size_t bytes = 1'000) {
+void send(SentLog& log, std::int64_t seq, std::size_t bytes = 1'000) {
   Rewrite rewrite;
   rewrite.seq = ExtSeq{seq};
   rewrite.timestamp = RtpTimestamp{static_cast<std::uint32_t>(seq)};
-  log.on_sent(rewrite, Source{7, 2}, ExtSeq{seq + 5'000}, bytes, at(ms));
+  log.on_sent(rewrite, Source{7, 2}, ExtSeq{seq + 5'000}, bytes);
 }
 
 std::vector<SentLog::Resend> nack(SentLog& log, std::initializer_list<std::uint16_t> lost,
@@ -49,9 +49,24 @@ TEST(SentLog, KnowsNothingOfWhatWasNeverSentOrLongAgo) {
   EXPECT_EQ(log.counters().unknown, 4U);
 }
 
+// Two publishers count from anywhere; what was sent before a switch can still be asked for.
+TEST(SentLog, RemembersSourcesOnBothSidesOfASwitch) {
+  SentLog log(16);
+  Rewrite rewrite;
+  rewrite.seq = ExtSeq{10};
+  log.on_sent(rewrite, Source{1, 0}, ExtSeq{-3}, 100);
+  rewrite.seq = ExtSeq{11};
+  log.on_sent(rewrite, Source{2, 1}, ExtSeq{5'000'000}, 100);
+  const auto found = nack(log, {10, 11}, 0);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].source_seq, ExtSeq{-3});
+  EXPECT_EQ(found[1].source_seq, ExtSeq{5'000'000});
+  EXPECT_EQ(found[1].source, (Source{2, 1}));
+}
+
 TEST(SentLog, SendsAtMostOncePerRoundTrip) {
   SentLog log(16);
-  send(log, 1, 0);
+  send(log, 1);
   EXPECT_EQ(nack(log, {1}, 10).size(), 1U) << "the first one at once";
   EXPECT_EQ(nack(log, {1}, 59).size(), 0U);
   EXPECT_EQ(nack(log, {1}, 60).size(), 1U);
@@ -73,7 +88,7 @@ TEST(SentLog, ResendsNoMoreThanAFifthOfWhatItSends) {
   SentLog log(1'024);
   std::int64_t resent = 0;
   for (std::int64_t seq = 0; seq < 10'000; ++seq) {
-    send(log, seq, seq);
+    send(log, seq);
     resent += static_cast<std::int64_t>(nack(log, {static_cast<std::uint16_t>(seq)}, seq).size());
   }
   EXPECT_LE(resent * 1'000, 10'000 * 1'000 / 5 + SentLog::kBudgetStartBytes);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -36,8 +38,48 @@ class EgressTest : public ::testing::Test {
     fields.ssrc = rtp::Ssrc{5};
     rtp::PacketBuilder builder(out, fields);
     builder.payload(std::array<std::uint8_t, 3>{1, 2, 3});
-    egress.commit(lane, SrtpKind::Rtp, builder.finish());
+    egress.commit(lane, Outgoing::Media, builder.finish());
   }
+  // A packet of `size` bytes.
+  void write_sized(Egress& to, Lane& lane, std::size_t size, Outgoing what = Outgoing::Media) {
+    const rtp::Bytes out = to.reserve();
+    ASSERT_GE(out.size(), size);
+    rtp::HeaderFields fields;
+    fields.seq = rtp::Seq{++seq_};
+    fields.ssrc = rtp::Ssrc{5};
+    rtp::PacketBuilder builder(out, fields);
+    builder.payload(std::vector<std::uint8_t>(size - rtp::Packet::kFixedHeaderSize, 7));
+    to.commit(lane, what, builder.finish());
+  }
+  // What leaves for these sizes, as plain sizes: "100 +100 | 50" is a run of two and a single one.
+  // Each packet is opened and must be the one written, but for its padding.
+  std::string runs(const std::vector<std::size_t>& sizes, Outgoing what = Outgoing::Media) {
+    return runs(egress, sizes, what);
+  }
+  std::string runs(Egress& through, const std::vector<std::size_t>& sizes, Outgoing what) {
+    auto near = SrtpSession::create(keys(false));
+    auto far = SrtpSession::create(keys(true));
+    Lane lane;
+    lane.session = &*near;
+    lane.path = path(1);
+    for (const std::size_t size : sizes) write_sized(through, lane, size, what);
+    std::string text;
+    std::size_t i = 0;
+    for (const Datagram& datagram : through.flush()) {
+      std::vector<std::uint8_t> copy(datagram.bytes.begin(), datagram.bytes.end());
+      const auto size = Opener().open(*far, copy, SrtpKind::Rtp);
+      EXPECT_TRUE(size.has_value());
+      copy.resize(size.value_or(0));
+      const auto packet = rtp::Packet::parse(copy);
+      EXPECT_TRUE(packet.has_value());
+      EXPECT_EQ(packet->payload().size() + rtp::Packet::kFixedHeaderSize, sizes[i++]);
+      if (!text.empty()) text += datagram.joins ? " +" : " | ";
+      text += std::to_string(*size);
+    }
+    EXPECT_EQ(i, sizes.size());
+    return text;
+  }
+  std::uint16_t seq_ = 0;
   WorkerCounters counters;
   Egress egress{counters};
 };
@@ -70,6 +112,55 @@ TEST_F(EgressTest, GroupsByPeerAndKeepsTheOrderWithinOne) {
               rtp::Seq{static_cast<std::uint16_t>(1 + i)});
   }
   EXPECT_TRUE(egress.flush().empty());
+}
+
+TEST_F(EgressTest, MakesRunsOfEqualSize) {
+  EXPECT_EQ(runs({100, 100, 100}), "100 +100 +100");
+  EXPECT_EQ(runs({100}), "100");
+  EXPECT_EQ(counters.padding_bytes.value(), 0U);
+}
+
+TEST_F(EgressTest, PadsWhatIsNearlyEqualToTheLargest) {
+  EXPECT_EQ(runs({1'101, 1'100, 1'102, 1'098}), "1102 +1102 +1102 +1102");
+  EXPECT_EQ(counters.padding_bytes.value(), 1U + 2U + 4U);
+  EXPECT_EQ(runs({1'100, 1'104}), "1104 +1104");
+}
+
+TEST_F(EgressTest, EndsARunWithASmallerOneAndBeforeALargerOne) {
+  EXPECT_EQ(runs({1'100, 1'101, 300, 1'100}), "1101 +1101 +300 | 1100");
+  EXPECT_EQ(runs({100, 1'100, 1'100}), "100 | 1100 +1100");
+  EXPECT_EQ(runs({1'098, 1'100, 1'103}), "1100 +1100 | 1103") << "1098 cannot become 1103";
+}
+
+TEST_F(EgressTest, NeverPadsARetransmission) {
+  EXPECT_EQ(runs({1'101, 1'100, 1'101, 1'101}, Outgoing::Retransmission),
+            "1101 +1100 | 1101 +1101");
+  EXPECT_EQ(counters.padding_bytes.value(), 0U);
+}
+
+TEST_F(EgressTest, BoundsARun) {
+  const std::string text = runs(std::vector<std::size_t>(Egress::kMaxRun + 2, 200));
+  EXPECT_EQ(std::count(text.begin(), text.end(), '|'), 1);
+  EXPECT_TRUE(text.ends_with("| 200 +200")) << text;
+}
+
+TEST_F(EgressTest, WithoutPaddingOnlyEqualOnesJoin) {
+  Egress unpadded(counters, 0);
+  EXPECT_EQ(runs(unpadded, {1'100, 1'101, 1'101}, Outgoing::Media), "1100 | 1101 +1101");
+  EXPECT_EQ(counters.padding_bytes.value(), 0U);
+}
+
+TEST_F(EgressTest, KeepsReportsOutOfRuns) {
+  auto session = SrtpSession::create(keys(false));
+  Lane lane;
+  lane.session = &*session;
+  lane.path = path(1);
+  write_sized(egress, lane, 100);
+  const std::array<std::uint8_t, 8> report{0x80, 201, 0, 1, 0, 0, 0, 9};
+  std::copy(report.begin(), report.end(), egress.reserve().begin());
+  egress.commit(lane, Outgoing::Report, report.size());
+  write_sized(egress, lane, 100);
+  for (const Datagram& datagram : egress.flush()) EXPECT_FALSE(datagram.joins);
 }
 
 TEST_F(EgressTest, SendsPlainDatagramsFirstAndAsTheyAre) {

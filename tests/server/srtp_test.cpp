@@ -18,6 +18,8 @@ using test::Octets;
 constexpr SrtpProfile kProfiles[] = {SrtpProfile::AeadAes128Gcm, SrtpProfile::AeadAes256Gcm,
                                      SrtpProfile::AesCm128HmacSha1_80};
 
+constexpr SrtpEngine kEngines[] = {SrtpEngine::IpsecMb, SrtpEngine::OpenSsl, SrtpEngine::LibSrtp};
+
 SrtpMasterKey master(SrtpProfile profile, std::uint8_t seed) {
   Octets key(key_size(profile));
   Octets salt(salt_size(profile));
@@ -37,12 +39,20 @@ Octets rtp_packet(std::uint16_t seq, std::uint32_t ssrc = 0xCAFE, std::size_t pa
   return packet;
 }
 
+// Each engine opens what each other seals: two judges for each, and one of them by other authors.
+struct Engines {
+  SrtpEngine ours;
+  SrtpEngine theirs;
+};
+
 // Two sessions that talk to each other.
 struct Ends {
-  explicit Ends(SrtpProfile profile, std::size_t max_streams = SrtpSession::kMaxStreams)
-      : ours(*SrtpSession::create({profile, master(profile, 1), master(profile, 99)})),
-        theirs(*SrtpSession::create({profile, master(profile, 99), master(profile, 1)},
-                                    max_streams)) {}
+  Ends(const Engines& engines, SrtpProfile profile,
+       std::size_t max_streams = SrtpSession::kMaxStreams)
+      : ours(*SrtpSession::create({profile, master(profile, 1), master(profile, 99)},
+                                  SrtpSession::kMaxStreams, engines.ours)),
+        theirs(*SrtpSession::create({profile, master(profile, 99), master(profile, 1)}, max_streams,
+                                    engines.theirs)) {}
 
   Octets seal(const Octets& packet, SrtpKind kind = SrtpKind::Rtp) {
     Octets buffer = packet;
@@ -61,6 +71,24 @@ struct Ends {
   SrtpSession ours;
   SrtpSession theirs;
 };
+
+class Srtp : public testing::TestWithParam<Engines> {};
+
+std::string pair_name(const testing::TestParamInfo<Engines>& info) {
+  return std::string(name_of(info.param.ours)) + "_to_" + std::string(name_of(info.param.theirs));
+}
+
+std::vector<Engines> all_pairs() {
+  std::vector<Engines> pairs;
+  for (const SrtpEngine ours : kEngines) {
+    for (const SrtpEngine theirs : kEngines) {
+      // On a processor that lacks it, another would be tested under its name.
+      if (available(ours) == ours && available(theirs) == theirs) pairs.push_back({ours, theirs});
+    }
+  }
+  return pairs;
+}
+INSTANTIATE_TEST_SUITE_P(Engines, Srtp, testing::ValuesIn(all_pairs()), pair_name);
 
 const Octets kReport =
     hex("81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61"
@@ -106,9 +134,9 @@ TEST(SrtpReference, SealsThePacketsOfRfc7714) {
           "110555be 8415f658 c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c b26ac3be 800005d4"));
 }
 
-TEST(Srtp, SealsBitForBitAsTheReferenceDoes) {
+TEST_P(Srtp, SealsBitForBitAsTheReferenceDoes) {
   for (const SrtpProfile profile : kProfiles) {
-    Ends ends(profile);
+    Ends ends(GetParam(), profile);
     const test::SessionKeys keys(profile, master(profile, 1));
     for (std::uint16_t seq = 65'500; seq != 100; ++seq) {
       const std::uint32_t roc = seq < 1'000 ? 1 : 0;
@@ -130,9 +158,74 @@ TEST(Srtp, SealsBitForBitAsTheReferenceDoes) {
   }
 }
 
-TEST(Srtp, FollowsTheRollOverWithLossAndReordering) {
+TEST_P(Srtp, SealsAndOpensEveryLengthUpToTheMtu) {
+  for (const SrtpProfile profile : kProfiles) {
+    Ends ends(GetParam(), profile);
+    const test::SessionKeys keys(profile, master(profile, 1));
+    for (std::uint16_t payload = 0; payload <= 1'460; ++payload) {
+      const Octets packet = rtp_packet(static_cast<std::uint16_t>(payload + 1), 9, payload);
+      const Octets sealed = ends.seal(packet);
+      ASSERT_EQ(sealed, test::seal_rtp(keys, packet, 0)) << payload;
+      ASSERT_EQ(ends.open(sealed), packet) << payload;
+    }
+  }
+}
+
+// What one turn of a busy worker has: many sessions of all profiles, media and reports, more than
+// one batch of the cipher's, and some of it twice.
+TEST_P(Srtp, SealsAndOpensALargeMixedBatchAsOneByOne) {
+  std::deque<Ends> ends;
+  std::vector<test::SessionKeys> keys;
+  for (const SrtpProfile profile : kProfiles) {
+    ends.emplace_back(GetParam(), profile);
+    keys.emplace_back(profile, master(profile, 1));
+  }
+  std::deque<Octets> buffers;
+  std::vector<SealItem> batch;
+  std::vector<Octets> plain;
+  std::vector<Octets> expected;
+  std::array<std::uint32_t, 3> reports{};
+  for (std::uint16_t i = 0; i < 600; ++i) {
+    // Runs for one peer, as the egress orders them.
+    const std::size_t peer = i / 7 % 3;
+    const bool report = i % 11 == 3;
+    plain.push_back(report ? kReport : rtp_packet(static_cast<std::uint16_t>(65'300 + i), 3, i));
+    const std::uint32_t roc = 65'300 + i > 65'535 ? 1 : 0;
+    expected.push_back(report ? test::seal_rtcp(keys[peer], plain.back(), ++reports[peer])
+                              : test::seal_rtp(keys[peer], plain.back(), roc));
+    Octets buffer = plain.back();
+    buffer.resize(buffer.size() + Sealer::kOverhead);
+    buffers.push_back(std::move(buffer));
+    batch.push_back({&ends[peer].ours, buffers.back(), plain.back().size(),
+                     report ? SrtpKind::Rtcp : SrtpKind::Rtp});
+  }
+  EXPECT_EQ(Sealer().seal(batch), batch.size());
+
+  std::deque<Octets> twins;
+  std::vector<OpenItem> arrived;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    buffers[i].resize(batch[i].size);
+    ASSERT_EQ(buffers[i], expected[i]) << i;
+    const std::size_t peer = i / 7 % 3;
+    twins.push_back(buffers[i]);
+    arrived.push_back({&ends[peer].theirs, buffers[i], batch[i].kind});
+    if (i % 5 == 0) arrived.push_back({&ends[peer].theirs, twins.back(), batch[i].kind});
+  }
+  Opener().open(arrived);
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    ASSERT_EQ(arrived[next].result, plain[i].size()) << i;
+    ASSERT_TRUE(std::equal(plain[i].begin(), plain[i].end(), arrived[next].buffer.begin())) << i;
+    ++next;
+    if (i % 5 != 0) continue;
+    ASSERT_FALSE(arrived[next].result) << i;
+    ASSERT_EQ(arrived[next++].result.error(), OpenError::Replay) << i;
+  }
+}
+
+TEST_P(Srtp, FollowsTheRollOverWithLossAndReordering) {
   for (const SrtpProfile profile : {SrtpProfile::AeadAes128Gcm, SrtpProfile::AesCm128HmacSha1_80}) {
-    Ends ends(profile);
+    Ends ends(GetParam(), profile);
     std::uint32_t chance = 12'345;
     const auto next = [&] { return chance = chance * 1'664'525 + 1'013'904'223; };
     std::deque<Octets> held;
@@ -152,17 +245,17 @@ TEST(Srtp, FollowsTheRollOverWithLossAndReordering) {
   }
 }
 
-TEST(Srtp, KeepsARollOverCounterForEachSsrc) {
-  Ends ends(SrtpProfile::AeadAes128Gcm);
+TEST_P(Srtp, KeepsARollOverCounterForEachSsrc) {
+  Ends ends(GetParam(), SrtpProfile::AeadAes128Gcm);
   for (std::uint32_t i = 0; i < 70'000; i += 100) {
     ASSERT_TRUE(ends.open(ends.seal(rtp_packet(static_cast<std::uint16_t>(i), 1))));
     ASSERT_TRUE(ends.open(ends.seal(rtp_packet(static_cast<std::uint16_t>(1 + i / 100), 2))));
   }
 }
 
-TEST(Srtp, RefusesReplaysNearAndFar) {
+TEST_P(Srtp, RefusesReplaysNearAndFar) {
   for (const SrtpProfile profile : kProfiles) {
-    Ends ends(profile);
+    Ends ends(GetParam(), profile);
     std::vector<Octets> sent;
     for (std::uint16_t seq = 1; seq <= 3'000; ++seq) {
       sent.push_back(ends.seal(rtp_packet(seq, 5, 4)));
@@ -180,8 +273,8 @@ TEST(Srtp, RefusesReplaysNearAndFar) {
   }
 }
 
-TEST(Srtp, TakesAPacketThatIsLateWithinTheWindow) {
-  Ends ends(SrtpProfile::AeadAes128Gcm);
+TEST_P(Srtp, TakesAPacketThatIsLateWithinTheWindow) {
+  Ends ends(GetParam(), SrtpProfile::AeadAes128Gcm);
   ASSERT_TRUE(ends.open(ends.seal(rtp_packet(1))));
   const Octets late = ends.seal(rtp_packet(2));
   for (std::uint16_t seq = 3; seq < 1'000; ++seq) {
@@ -191,9 +284,9 @@ TEST(Srtp, TakesAPacketThatIsLateWithinTheWindow) {
   EXPECT_FALSE(ends.open(late));
 }
 
-TEST(Srtp, AForgedPacketChangesNothing) {
+TEST_P(Srtp, AForgedPacketChangesNothing) {
   for (const SrtpProfile profile : kProfiles) {
-    Ends ends(profile);
+    Ends ends(GetParam(), profile);
     const Octets first = ends.seal(rtp_packet(10));
     for (std::size_t bit = 0; bit < first.size() * 8; bit += 5) {
       Octets forged = first;
@@ -211,9 +304,9 @@ TEST(Srtp, AForgedPacketChangesNothing) {
   }
 }
 
-TEST(Srtp, RefusesEveryTruncation) {
+TEST_P(Srtp, RefusesEveryTruncation) {
   for (const SrtpProfile profile : kProfiles) {
-    Ends ends(profile);
+    Ends ends(GetParam(), profile);
     Octets packet = rtp_packet(10);
     const Octets more = hex("00000001 BEDE0002 10AABB00 00000000");
     packet.insert(packet.begin() + 12, more.begin(), more.end());
@@ -235,9 +328,9 @@ TEST(Srtp, RefusesEveryTruncation) {
   }
 }
 
-TEST(Srtp, RefusesSrtcpThatIsNotEncrypted) {
+TEST_P(Srtp, RefusesSrtcpThatIsNotEncrypted) {
   for (const SrtpProfile profile : kProfiles) {
-    Ends ends(profile);
+    Ends ends(GetParam(), profile);
     Octets report = ends.seal(kReport, SrtpKind::Rtcp);
     const std::size_t behind = profile == SrtpProfile::AesCm128HmacSha1_80 ? 10 : 0;
     report[report.size() - behind - 4] &= 0x7F;
@@ -245,9 +338,9 @@ TEST(Srtp, RefusesSrtcpThatIsNotEncrypted) {
   }
 }
 
-TEST(Srtp, SealsABatchAndLeavesOutWhatIsNoPacket) {
-  Ends ends(SrtpProfile::AeadAes128Gcm);
-  Ends others(SrtpProfile::AeadAes256Gcm);
+TEST_P(Srtp, SealsABatchAndLeavesOutWhatIsNoPacket) {
+  Ends ends(GetParam(), SrtpProfile::AeadAes128Gcm);
+  Ends others(GetParam(), SrtpProfile::AeadAes256Gcm);
   std::array<Octets, 5> buffers;
   for (Octets& buffer : buffers) buffer.resize(200);
   const Octets packet = rtp_packet(1);
@@ -281,8 +374,8 @@ TEST(Srtp, SealsABatchAndLeavesOutWhatIsNoPacket) {
   EXPECT_TRUE(std::equal(packet.begin(), packet.end(), buffers[1].begin()));
 }
 
-TEST(Srtp, NeverSealsANumberTwice) {
-  Ends ends(SrtpProfile::AeadAes128Gcm);
+TEST_P(Srtp, NeverSealsANumberTwice) {
+  Ends ends(GetParam(), SrtpProfile::AeadAes128Gcm);
   (void)ends.seal(rtp_packet(1));
   Octets again = rtp_packet(1);
   again.resize(again.size() + Sealer::kOverhead);
@@ -291,8 +384,8 @@ TEST(Srtp, NeverSealsANumberTwice) {
   EXPECT_FALSE(item.sealed);
 }
 
-TEST(Srtp, BoundsAndForgetsStreams) {
-  Ends ends(SrtpProfile::AeadAes128Gcm, 3);
+TEST_P(Srtp, BoundsAndForgetsStreams) {
+  Ends ends(GetParam(), SrtpProfile::AeadAes128Gcm, 3);
   for (std::uint32_t ssrc = 1; ssrc <= 3; ++ssrc) {
     EXPECT_TRUE(ends.open(ends.seal(rtp_packet(1, ssrc))));
   }
@@ -313,7 +406,7 @@ TEST(Srtp, BoundsAndForgetsStreams) {
   EXPECT_FALSE(ends.seal(rtp_packet(2, 1)).empty());  // would be refused as a second 2
 }
 
-TEST(Srtp, RefusesKeysThatDoNotFitTheProfile) {
+TEST(SrtpKeys, RefusesKeysThatDoNotFitTheProfile) {
   const SrtpMasterKey small = master(SrtpProfile::AeadAes128Gcm, 1);
   EXPECT_FALSE(SrtpSession::create({SrtpProfile::AeadAes256Gcm, small, small}));
   EXPECT_FALSE(SrtpSession::create({SrtpProfile::AesCm128HmacSha1_80, small, small}));

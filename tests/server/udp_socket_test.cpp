@@ -16,7 +16,7 @@ class UdpSocketTest : public ::testing::TestWithParam<const char*> {
     EXPECT_TRUE(socket.has_value());
     return std::move(*socket);
   }
-  std::span<UdpSocket::Received> receive(UdpSocket& socket) {
+  std::span<Arrived> receive(UdpSocket& socket) {
     std::size_t read = 0;
     return socket.receive(pool, counters, read);
   }
@@ -74,6 +74,80 @@ TEST_F(UdpSocketTest, SendsAndReadsMoreThanOneBatch) {
     }
   }
   EXPECT_EQ(total, 150U);
+}
+
+TEST_P(UdpSocketTest, SendsARunAsOneMessage) {
+  const auto loopback = *TransportAddress::parse_ip(GetParam(), 0);
+  UdpSocket a = bound(loopback.is_v4() ? "0.0.0.0" : "::", 0);
+  UdpSocket b = bound(GetParam(), 1);
+  if (!a.segments()) GTEST_SKIP() << "the kernel has no UDP_SEGMENT";
+  const Path path{loopback.with_port(a.local().port()), b.local(), 0};
+  const std::vector<std::uint8_t> large(1'100, 1);
+  const std::vector<std::uint8_t> small(90, 2);
+  const std::vector<Datagram> out{{&path, large, false}, {&path, large, true},
+                                  {&path, small, true},  {&path, small, false},
+                                  {&path, large, false}, {&path, large, true}};
+  a.send(out, counters);
+  EXPECT_EQ(counters.packets_out.value(), 6U);
+  EXPECT_EQ(counters.send_messages.value(), 3U);
+  EXPECT_EQ(counters.run_datagrams.value(), 5U);
+  EXPECT_EQ(counters.runs_refused.value(), 0U);
+  const auto got = receive(b);
+  ASSERT_EQ(got.size(), out.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    EXPECT_TRUE(std::equal(out[i].bytes.begin(), out[i].bytes.end(),
+                           got[i].datagram.bytes().begin(), got[i].datagram.bytes().end()));
+    EXPECT_EQ(got[i].path.remote, path.local);
+  }
+}
+
+TEST_F(UdpSocketTest, SendsMoreRunsThanOneCallTakes) {
+  UdpSocket a = bound("127.0.0.1", 0);
+  UdpSocket b = bound("127.0.0.1", 1);
+  const Path path{a.local(), b.local(), 0};
+  const std::vector<std::uint8_t> bytes(200, 0x80);
+  std::vector<Datagram> out;
+  for (std::size_t i = 0; i < 2'000; ++i) out.push_back({&path, bytes, i % 40 != 0});
+  a.send(out, counters);
+  EXPECT_EQ(counters.packets_out.value() + counters.dropped(Drop::SendAgain), out.size());
+  std::size_t total = 0;
+  for (std::size_t read = 1; read > 0;) {
+    for (const auto& received : b.receive(pool, counters, read)) {
+      EXPECT_EQ(received.datagram.size(), bytes.size());
+      ++total;
+    }
+  }
+  EXPECT_EQ(total, out.size());
+}
+
+// Segments larger than the path's MTU are refused as a run; one by one they go in fragments.
+TEST_F(UdpSocketTest, SendsOneByOneWhatTheKernelWillNotCut) {
+  UdpSocket a = bound("127.0.0.1", 0);
+  UdpSocket b = bound("127.0.0.1", 1);
+  if (!a.segments()) GTEST_SKIP() << "the kernel has no UDP_SEGMENT";
+  const Path path{a.local(), b.local(), 0};
+  const std::vector<std::uint8_t> large(66'000 / 2, 1);  // two are more than a message can be
+  const std::vector<std::uint8_t> small(10, 2);
+  for (int i = 0; i < 10; ++i) {
+    const std::vector<Datagram> out{
+        {&path, large, false}, {&path, large, true}, {&path, small, false}};
+    a.send(out, counters);
+  }
+  EXPECT_EQ(counters.packets_out.value(), 30U);
+  EXPECT_EQ(counters.runs_refused.value(), 8U) << "then none is tried any more";
+  EXPECT_FALSE(a.segments());
+}
+
+TEST_F(UdpSocketTest, SendsNoRunsWhereTheyAreNotWanted) {
+  UdpSocket a = bound("127.0.0.1", 0);
+  UdpSocket b = bound("127.0.0.1", 1);
+  a.set_segments(false);
+  const Path path{a.local(), b.local(), 0};
+  const std::vector<std::uint8_t> bytes(100, 1);
+  const std::vector<Datagram> out{{&path, bytes, false}, {&path, bytes, true}};
+  a.send(out, counters);
+  EXPECT_EQ(counters.send_messages.value(), 2U);
+  EXPECT_EQ(receive(b).size(), 2U);
 }
 
 TEST_F(UdpSocketTest, CountsADatagramThatIsTooLargeAndGoesOn) {
