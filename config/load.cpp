@@ -9,9 +9,11 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <utility>
 #include <vector>
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 namespace parley::config {
@@ -421,6 +423,36 @@ std::string at_mark(std::string_view name, const YAML::Mark& mark, const std::st
          std::to_string(std::max(0, mark.column) + 1) + ": " + one_line(what);
 }
 
+// Notes where documents begin and looks at nothing in them.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  std::vector<YAML::Mark> marks;
+
+  void OnDocumentStart(const YAML::Mark& mark) override { marks.push_back(mark); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// yaml-cpp finds documents without end in a text that begins with a comma, so it is never asked for
+// all of them.
+std::optional<YAML::Mark> second_document(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStarts starts;
+  if (parser.HandleNextDocument(starts)) parser.HandleNextDocument(starts);
+  if (starts.marks.size() < 2) return std::nullopt;
+  return starts.marks[1];
+}
+
 }  // namespace
 
 tl::expected<Config, std::string> load_text(std::string_view text, std::string_view name) {
@@ -428,11 +460,12 @@ tl::expected<Config, std::string> load_text(std::string_view text, std::string_v
     return tl::unexpected(std::string(name) + ": larger than 1 MiB");
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      throw Mistake{documents[1].Mark(), "document: only one document is allowed in a file"};
+    const std::string copy(text);
+    if (const auto second = second_document(copy)) {
+      throw Mistake{*second, "document: only one document is allowed in a file"};
     }
-    return documents.empty() ? Config{} : read_config(documents[0]);
+    const YAML::Node document = YAML::Load(copy);
+    return document.IsNull() ? Config{} : read_config(document);
   } catch (const Mistake& mistake) {
     return tl::unexpected(at_mark(name, mistake.mark, mistake.text));
   } catch (const YAML::Exception& error) {

@@ -67,8 +67,8 @@ INSTANTIATE_TEST_SUITE_P(
     Load, Refused,
     testing::Values(
         Refusal{"lgo:\n  level: info\n",
-                "p.yaml:1:1: lgo: unknown key; known here: auth, control, ice, log, media, "
-                "recording, rooms, store, workers"},
+                "p.yaml:1:1: lgo: unknown key; known here: auth, control, egress, ice, log, media, "
+                "recording, rooms, srtp, store, workers"},
         Refusal{"log:\n  levle: info\n",
                 "p.yaml:2:3: log.levle: unknown key; known here: format, level, queue_lines"},
         Refusal{"workers:\n  count: 2\n  count: 3\n", "p.yaml:3:3: workers.count: given twice"},
@@ -106,7 +106,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "p.yaml:2:8: control.tls.key_file: missing: TLS needs both certificate_file and "
                 "key_file"},
         Refusal{"a: 1\n---\nb: 2\n",
-                "p.yaml:3:1: document: only one document is allowed in a file"}));
+                "p.yaml:2:1: document: only one document is allowed in a file"},
+        // In this yaml-cpp sees documents without end.
+        Refusal{",o)", "p.yaml:1:1: document: only one document is allowed in a file"}));
 
 TEST(Load, NamesTheLineOfASyntaxError) {
   EXPECT_EQ(error_of("log:\n  level: [\n").rfind("p.yaml:", 0), 0U);
