@@ -9,10 +9,11 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import {fileURLToPath} from 'node:url';
 
 import {until} from './wait.mjs';
 
-const BIN_DIR = process.env.PARLEY_BIN_DIR ?? path.resolve(import.meta.dirname, '../../build/release/bin');
+const BIN_DIR = process.env.PARLEY_BIN_DIR ?? fileURLToPath(new URL('../../build/release/bin', import.meta.url));
 const SECRET = 'a secret of the browser tests, longer than 32 bytes';
 const STOP_TIMEOUT_MS = 12_000;
 
@@ -136,6 +137,16 @@ export class Daemon {
     const {result, error} = await response.json();
     if (error) throw new Error(`${method}: ${JSON.stringify(error)}`);
     return result;
+  }
+
+  /** What /metrics says: numbers by name, summed over their labels. */
+  async metrics() {
+    const sums = {};
+    for (const line of (await (await fetch(`${this.url}/metrics`)).text()).split('\n')) {
+      const [, name, value] = /^(\w+)(?:\{.*\})? (\S+)$/.exec(line) ?? [];
+      if (name) sums[name] = (sums[name] ?? 0) + Number(value);
+    }
+    return sums;
   }
 
   /** A room and a function that makes join tokens for it. @param {string} name */
