@@ -19,7 +19,9 @@ import {CallError, Socket, isRetryable, reasonText} from './parley-signalling.js
 export {CallError, reasonText};
 
 const PING_INTERVAL_MS = 10_000;
-const PING_TIMEOUT_MS = 5_000;
+// Longer than it takes to see that media is silent (8.3 s in Chromium): then the media restarts in its
+// place, and only a socket that stays silent is given up with all that hangs on it.
+const PING_TIMEOUT_MS = 10_000;
 const LEAVE_TIMEOUT_MS = 1_000;
 const CLOSE_LEAVE = 1000;
 const CLOSE_REJOIN = 4000; // the server keeps our place for reconnect_window_s
