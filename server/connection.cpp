@@ -11,6 +11,9 @@ using std::chrono::milliseconds;
 // How often ICE hears of media on the path that it knows to be good. Per packet would cost a
 // search; the limits it is for are seconds.
 constexpr rtp::Duration kNoteInterval{100'000};
+// A peer that sends nothing (it only watches, and nobody publishes) would keep its handshake state
+// for ever. A client that missed our last flight asks for it within a second or two.
+constexpr rtp::Duration kReleaseAfter{5'000'000};
 
 Drop drop_of(IceDrop drop) noexcept {
   switch (drop) {
@@ -110,6 +113,8 @@ void Connection::on_dtls_state(rtp::Time now, const Path& path) {
       if (!session_) return close(CloseReason::DtlsFailed);
       ice_.on_verified(path);
       state_ = State::Connected;
+      release_at_ = now + kReleaseAfter;
+      alarm_.set(release_at_);
       heard(now);
       update_lane();
       break;
@@ -175,6 +180,13 @@ void Connection::tick(rtp::Time now) {
       if (ice_.selected()) send_flight(*ice_.selected());
     }
     if (const auto next = dtls_.next_deadline()) alarm_.set(*next);
+  }
+  if (session_ && !dtls_.released()) {
+    if (now >= release_at_) {
+      dtls_.release();
+    } else {
+      alarm_.set(release_at_);
+    }
   }
   watch(now);
 }

@@ -84,7 +84,8 @@ class Connection {
   CloseReason close_reason_ = CloseReason::ConnectTimeout;
   rtp::Time connect_by_;
   rtp::Time last_heard_;
-  rtp::Time last_noted_;  // when ICE was last told of media
+  rtp::Time release_at_{};  // of the handshake's memory, once connected
+  rtp::Time last_noted_;    // when ICE was last told of media
 };
 
 }  // namespace parley::server

@@ -205,7 +205,8 @@ void Peer::on_rtp(rtp::Time now, rtp::Buffer datagram) {
   if (!packet) return context_.counters.drop(Drop::BadRtp);
   const rtp::ExtensionReader extensions(*packet, extensions_);
   if (const auto number = extensions.transport_cc()) {
-    arrivals_.on_packet(*number, now);
+    if (!arrivals_) arrivals_ = std::make_unique<rtp::TwccRecorder>();
+    arrivals_->on_packet(*number, now);
     alarm_.set(last_feedback_ + milliseconds(context_.media.feedback_interval_ms));
   }
   last_media_ssrc_ = packet->ssrc();
@@ -391,14 +392,14 @@ void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
 }
 
 void Peer::send_feedback(rtp::Time now, RtcpBatch& rtcp) {
-  if (!arrivals_.pending()) return;
+  if (!arrivals_ || !arrivals_->pending()) return;
   const rtp::Time due = last_feedback_ + milliseconds(context_.media.feedback_interval_ms);
   if (now < due) return alarm_.set(due);
   last_feedback_ = now;
   // More than one packet only after a long pause; the limit is against our own mistakes.
-  for (int i = 0; i < 8 && arrivals_.pending(); ++i) {
+  for (int i = 0; i < 8 && arrivals_->pending(); ++i) {
     const bool sent = rtcp.add([&](rtp::RtcpWriter& out) {
-      const std::size_t size = arrivals_.build(rtcp_ssrc_, last_media_ssrc_, out.room());
+      const std::size_t size = arrivals_->build(rtcp_ssrc_, last_media_ssrc_, out.room());
       out.advance(size);
       return size > 0;
     });

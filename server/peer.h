@@ -100,7 +100,7 @@ class Peer {
   std::vector<std::unique_ptr<Track>> tracks_;
   std::vector<std::unique_ptr<Subscription>> slots_;
   SsrcTable ssrcs_;
-  rtp::TwccRecorder arrivals_;
+  std::unique_ptr<rtp::TwccRecorder> arrivals_;  // of who publishes: its window is large
   rtp::Ssrc last_media_ssrc_;
   std::optional<rtp::Duration> rtt_;  // smoothed, from report blocks on our slots
   std::optional<rtp::Time> next_report_;

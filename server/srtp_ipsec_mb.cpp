@@ -127,9 +127,8 @@ bool count_over(IMB_MGR* m, std::span<SrtpJob> jobs, bool all) noexcept {
     one.iv = job.iv.data();
     one.iv_len_in_bytes = job.iv.size();
   }
-  return count == 0 ||
-         IMB_SUBMIT_CIPHER_BURST(m, burst.data(), count, IMB_CIPHER_CNTR, IMB_DIR_ENCRYPT,
-                                 IMB_KEY_128_BYTES) == count;
+  return count == 0 || IMB_SUBMIT_CIPHER_BURST(m, burst.data(), count, IMB_CIPHER_CNTR,
+                                               IMB_DIR_ENCRYPT, IMB_KEY_128_BYTES) == count;
 }
 
 using Tags = std::array<std::array<std::uint8_t, kIpsecTag>, SrtpCipher::kMaxBatch>;

@@ -13,8 +13,8 @@
 // before any cipher sees a byte.
 namespace parley::server {
 
-inline constexpr std::size_t kSrtcpWord = 4;     // E flag and index
-inline constexpr std::size_t kSrtcpHeader = 8;   // never encrypted
+inline constexpr std::size_t kSrtcpWord = 4;    // E flag and index
+inline constexpr std::size_t kSrtcpHeader = 8;  // never encrypted
 inline constexpr std::size_t kMinRtpHeader = 12;
 inline constexpr std::uint32_t kSrtcpEncrypted = 0x8000'0000;  // the E flag
 
@@ -26,7 +26,8 @@ inline constexpr std::uint32_t kSrtcpEncrypted = 0x8000'0000;  // the E flag
 }
 
 // The size of fixed header, CSRCs and extension together, or nothing if it does not fit.
-[[nodiscard]] constexpr std::optional<std::size_t> rtp_header_size(rtp::ConstBytes packet) noexcept {
+[[nodiscard]] constexpr std::optional<std::size_t> rtp_header_size(
+    rtp::ConstBytes packet) noexcept {
   if (packet.size() < kMinRtpHeader || packet[0] >> 6 != 2) return std::nullopt;
   std::size_t size = kMinRtpHeader + 4 * std::size_t{packet[0] & 0x0FU};
   if ((packet[0] & 0x10) != 0) {

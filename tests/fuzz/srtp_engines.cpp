@@ -61,7 +61,8 @@ class Story {
     Packet packet;
     packet.kind = act % 32 == 5 ? SrtpKind::Rtcp : SrtpKind::Rtp;
     packet.bytes.assign(12 + shape, static_cast<std::uint8_t>(seq_));
-    packet.bytes[0] = packet.kind == SrtpKind::Rtcp ? 0x80 : static_cast<std::uint8_t>(0x80 | (shape % 3));
+    packet.bytes[0] =
+        packet.kind == SrtpKind::Rtcp ? 0x80 : static_cast<std::uint8_t>(0x80 | (shape % 3));
     packet.bytes[1] = packet.kind == SrtpKind::Rtcp ? 200 : 96;
     rtp::store16(packet.bytes, 2, seq_);
     rtp::store32(packet.bytes, packet.kind == SrtpKind::Rtcp ? 4 : 8, act / 64);

@@ -99,6 +99,17 @@ TEST_F(Paths, ACloseNotifyBeforeAnyMediaEndsThePeer) {
   EXPECT_EQ(closed.front().reason, CloseReason::DtlsClosed);
 }
 
+TEST_F(Paths, TheHandshakesMemoryGoesEvenIfThePeerSendsNothing) {
+  SimPeer& peer = sim.add_peer({.audio = false, .video = false});
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(6));
+  // Nobody is left who would understand it.
+  peer.client.close();
+  sim.run_for(seconds(1));
+  EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+  EXPECT_GE(sim.counters.dropped(Drop::Dtls), 1U);
+}
+
 TEST_F(Paths, AnotherCertificateIsRefusedBeforeAnyKeyIsUsed) {
   SimPeer& peer = sim.add_peer({});
   server::PeerParams params = peer.params();
