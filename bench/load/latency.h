@@ -28,7 +28,8 @@ class LatencyHistogram {
     for (std::size_t i = 0; i < buckets_.size(); ++i) {
       seen += buckets_[i];
       if (seen > wanted) {
-        return static_cast<double>(std::uint64_t{1} << (i / 8)) * (1.0 + (1.0 + static_cast<double>(i % 8)) / 8.0);
+        return static_cast<double>(std::uint64_t{1} << (i / 8)) *
+               (1.0 + (1.0 + static_cast<double>(i % 8)) / 8.0);
       }
     }
     return 0;

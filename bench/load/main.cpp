@@ -112,8 +112,9 @@ class Load {
 
   void make_room(const std::string& name) {
     using control::Json;
-    bench::call_api(kPort, kSecret, "room.create",
-                    Json::object({{"tenant", "load"}, {"name", name}, {"max_participants", 5'000}}));
+    bench::call_api(
+        kPort, kSecret, "room.create",
+        Json::object({{"tenant", "load"}, {"name", name}, {"max_participants", 5'000}}));
   }
 
   void build() {
@@ -122,8 +123,10 @@ class Load {
       const bool video = options_.shape == "fanout";
       const std::size_t publishers = video ? 1 : 3;
       make_room("one");
-      for (std::size_t i = 0; i < n; ++i) add("one", "observer", false, false, publishers, !video, video);
-      for (std::size_t i = 0; i < publishers; ++i) add("one", "host", !video, video, 0, false, false);
+      for (std::size_t i = 0; i < n; ++i)
+        add("one", "observer", false, false, publishers, !video, video);
+      for (std::size_t i = 0; i < publishers; ++i)
+        add("one", "host", !video, video, 0, false, false);
     } else if (options_.shape == "rooms") {
       for (std::size_t i = 0; i < n; ++i) {
         make_room("room-" + std::to_string(i));
@@ -160,7 +163,9 @@ class Load {
       client::SyntheticAudio::Options audio;
       audio.ssrc = rtp::Ssrc{ssrc};
       audio.pt = bench::kOpusType;
-      audio.extensions = {.mid = 0, .rid = 0, .transport_cc = bench::kTransportCcId,
+      audio.extensions = {.mid = 0,
+                          .rid = 0,
+                          .transport_cc = bench::kTransportCcId,
                           .audio_level = bench::kAudioLevelId};
       peer->publish_audio(audio);
     }
@@ -257,7 +262,8 @@ class Load {
         "{\"shape\":\"%s\",\"count\":%zu,\"peers\":%zu,\"seconds\":%.1f,\"sent_per_s\":%.0f,"
         "\"delivered_per_s\":%.0f,\"server_cpu_us_per_packet\":%.3f,\"server_core_share\":%.3f,"
         "\"lost\":%lld,\"refused\":%llu,\"latency_us\":{\"p50\":%.0f,\"p99\":%.0f,\"p999\":%.0f},"
-        "\"server_kib_per_peer\":%.1f,\"server_cpu_ms_per_join\":%.2f,\"generator_core_share\":%.2f,"
+        "\"server_kib_per_peer\":%.1f,\"server_cpu_ms_per_join\":%.2f,\"generator_core_share\":%."
+        "2f,"
         "\"generator_is_the_limit\":%s}\n",
         options_.shape.c_str(), options_.count, peers_.size(), took_s,
         static_cast<double>(end.sent - begin.sent) / took_s, delivered / took_s,
@@ -298,7 +304,8 @@ void raise_file_limit() {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("load: real clients against a parleyd of its own, on loopback; prints one JSON line");
+  CLI::App app(
+      "load: real clients against a parleyd of its own, on loopback; prints one JSON line");
   app.add_option("shape", options.shape,
                  "fanout (one video to N), rooms (N one-to-one calls), mesh (N all to all), audio "
                  "(three voices to N)");

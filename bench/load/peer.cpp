@@ -83,14 +83,12 @@ void Peer::join(std::uint16_t port, const std::string& secret, const std::string
   const std::string identity = "peer-" + std::to_string(index_);
   const Json grants = Json::object({{"tenant", "load"}, {"room", room}, {"role", role}});
   signalling_ = std::make_unique<Signalling>(port);
-  signalling_->ask(
-      "join",
-      Json::object({{"token", sign_token(secret, Json::object({{"aud", "parley-join"},
-                                                               {"sub", identity},
-                                                               {"parley", grants}}))},
-                    {"client", "load"}}));
-  const server::IceCredentials local{"load" + std::to_string(index_),
-                                     "apasswordofaloadclient0000"};
+  signalling_->ask("join",
+                   Json::object({{"token", sign_token(secret, Json::object({{"aud", "parley-join"},
+                                                                            {"sub", identity},
+                                                                            {"parley", grants}}))},
+                                 {"client", "load"}}));
+  const server::IceCredentials local{"load" + std::to_string(index_), "apasswordofaloadclient0000"};
   Json tracks = Json::array();
   for (const Line& line : lines_) {
     if (line.ssrc.value == 0) continue;
@@ -106,10 +104,9 @@ void Peer::join(std::uint16_t port, const std::string& secret, const std::string
   if (connect(fd_, reinterpret_cast<sockaddr*>(&to), static_cast<socklen_t>(size)) != 0) {
     throw std::runtime_error("cannot reach " + remote.address.to_string());
   }
-  client_.emplace(dtls_,
-                  client::ClientParams{local, remote.credentials, remote.fingerprints,
-                                       remote.address},
-                  server::system_random());
+  client_.emplace(
+      dtls_, client::ClientParams{local, remote.credentials, remote.fingerprints, remote.address},
+      server::system_random());
 }
 
 void Peer::publish_audio(client::SyntheticAudio::Options options) {
@@ -198,7 +195,8 @@ void Peer::tick(rtp::Time now) {
       if (!packet) break;
       send_media(*packet);
     }
-    if (audio_ && media_started_) audio_->poll(now, [this](rtp::ConstBytes packet) { send_media(packet); });
+    if (audio_ && media_started_)
+      audio_->poll(now, [this](rtp::ConstBytes packet) { send_media(packet); });
     if (now >= next_report_) {
       next_report_ = now + milliseconds(1'000);
       send_reports(now);

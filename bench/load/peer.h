@@ -22,9 +22,9 @@ namespace parley::bench {
 struct Received {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
-  std::uint64_t opened = 0;    // authenticated and decrypted
-  std::uint64_t refused = 0;   // of those, did not authenticate
-  LatencyHistogram latency;    // publisher's send call to the receiver's kernel stamp
+  std::uint64_t opened = 0;   // authenticated and decrypted
+  std::uint64_t refused = 0;  // of those, did not authenticate
+  LatencyHistogram latency;   // publisher's send call to the receiver's kernel stamp
 };
 
 // One endpoint on a UDP socket of its own, as a browser has one: real ICE, DTLS and SRTP. It never

@@ -34,9 +34,10 @@ int connect_to(std::uint16_t port) {
 }
 
 void add_video(std::string& sdp, const Line& line) {
-  sdp += "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
-         "a=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 transport-cc\r\na=rtpmap:97 rtx/90000\r\n"
-         "a=fmtp:97 apt=96\r\n";
+  sdp +=
+      "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
+      "a=rtcp-fb:96 ccm fir\r\na=rtcp-fb:96 transport-cc\r\na=rtpmap:97 rtx/90000\r\n"
+      "a=fmtp:97 apt=96\r\n";
   if (line.ssrc.value == 0) return;
   const std::string media = std::to_string(line.ssrc.value);
   const std::string rtx = std::to_string(line.rtx_ssrc.value);
@@ -45,9 +46,10 @@ void add_video(std::string& sdp, const Line& line) {
 }
 
 void add_audio(std::string& sdp, const Line& line) {
-  sdp += "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
-         "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n"
-         "a=fmtp:111 minptime=10;useinbandfec=1\r\n";
+  sdp +=
+      "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
+      "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\n"
+      "a=fmtp:111 minptime=10;useinbandfec=1\r\n";
   if (line.ssrc.value != 0) {
     sdp += "a=ssrc:" + std::to_string(line.ssrc.value) + " cname:load\r\n";
   }
@@ -65,8 +67,8 @@ std::string make_offer(const std::vector<Line>& lines, const server::IceCredenti
     sdp += std::string("m=") + (video ? "video" : "audio") + " 9 UDP/TLS/RTP/SAVPF " +
            (video ? "96 97" : "111") + "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:" + local.ufrag +
            "\r\na=ice-pwd:" + local.pwd + "\r\na=fingerprint:" + fingerprint +
-           "\r\na=setup:actpass\r\na=mid:" + line.mid + "\r\na=" +
-           (line.ssrc.value != 0 ? "sendonly" : "recvonly") +
+           "\r\na=setup:actpass\r\na=mid:" + line.mid +
+           "\r\na=" + (line.ssrc.value != 0 ? "sendonly" : "recvonly") +
            "\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
            "a=extmap:3 http://www.ietf.org/id/"
            "draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
@@ -107,9 +109,10 @@ Remote read_answer(const std::string& sdp) {
 }
 
 Signalling::Signalling(std::uint16_t port) : fd_(connect_to(port)) {
-  send("GET /v1/rtc HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-       "Sec-WebSocket-Protocol: parley.rtc.v1\r\n\r\n");
+  send(
+      "GET /v1/rtc HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+      "Sec-WebSocket-Protocol: parley.rtc.v1\r\n\r\n");
   std::size_t end = 0;
   while ((end = input_.find("\r\n\r\n")) == std::string::npos) {
     if (!read_more(true)) fail("the server closed a new connection");
@@ -185,10 +188,10 @@ Json call_api(std::uint16_t port, const std::string& secret, const std::string& 
           {{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", std::move(params)}})
           .dump();
   const int fd = connect_to(port);
-  const std::string request = "POST /v1/rpc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-                              "Authorization: Bearer " +
-                              token + "\r\nContent-Length: " + std::to_string(body.size()) +
-                              "\r\n\r\n" + body;
+  const std::string request =
+      "POST /v1/rpc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+      "Authorization: Bearer " +
+      token + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   std::string answer;
   char buffer[16'384];
   ssize_t size = ::send(fd, request.data(), request.size(), MSG_NOSIGNAL);
