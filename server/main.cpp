@@ -23,6 +23,7 @@
 #include "server/loop.h"
 #include "server/metrics.h"
 #include "server/server.h"
+#include "server/srtp.h"
 
 namespace {
 
@@ -316,7 +317,11 @@ int main(int argc, char** argv) {
                  "serve other machines: https with a self-signed certificate for this address");
   app.add_option("--data-dir", options.data_dir, "where the store and the recordings live");
   app.add_option("--port", options.port, "TCP port of the HTTP and WebSocket listener");
-  app.set_version_flag("--version", PARLEY_VERSION);
+  app.set_version_flag("--version", [] {
+    const auto engine = server::available(config::SrtpEngine::Auto);
+    return std::string("parleyd " PARLEY_VERSION "\nsrtp engine: ") +
+           std::string(server::name_of(engine));
+  });
   CLI11_PARSE(app, argc, argv);
 
   const auto config = read_config(options);

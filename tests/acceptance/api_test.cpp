@@ -239,7 +239,9 @@ TEST(Options, CheckConfigNamesTheMistakeInOneLine) {
   EXPECT_THAT(error, HasSubstr("bad.yaml:2:3: rooms.max_romms"));
   EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1);
   EXPECT_EQ(Daemon::run_once({"--help"}).first, 0);
-  EXPECT_EQ(Daemon::run_once({"--version"}).first, 0);
+  const auto [shown, version] = Daemon::run_once({"--version"});
+  EXPECT_EQ(shown, 0);
+  EXPECT_THAT(version, HasSubstr("srtp engine: "));
 }
 
 }  // namespace
