@@ -72,6 +72,7 @@ std::unique_ptr<LibSrtp> LibSrtp::create(const SrtpKeys& keys) {
   Context inbound = make(keys.profile, keys.receive, true);
   Context outbound = make(keys.profile, keys.send, false);
   if (!inbound || !outbound) return nullptr;
+  // A private constructor.
   return std::unique_ptr<LibSrtp>(new LibSrtp(std::move(inbound), std::move(outbound)));
 }
 
