@@ -11,6 +11,7 @@ import {LOOKS, install} from './participant.mjs';
 import {median, until} from './wait.mjs';
 
 const MAX_OFFSET_MS = 80;
+const MAX_TIME_TO_SYNC_MS = 30_000;
 const MAX_DURATION_ERROR_MS = 500;
 const FLASHES = 6;
 
@@ -36,7 +37,9 @@ after(async () => {
   await daemon?.stop();
 });
 
-test('picture and sound arrive in step at the other side', async (t) => {
+// A browser begins with the shortest delay for each and then brings them together step by step, once
+// a second, from the sender reports of the server.
+test('picture and sound come into step at the other side', async (t) => {
   await host.evaluate(() => {
     const [seen] = window.me.seen.values();
     const [heard] = window.me.heard.values();
@@ -57,12 +60,17 @@ test('picture and sound arrive in step at the other side', async (t) => {
       marks.loud = loud;
     }, 4);
   });
-  await until('enough flashes', () => host.evaluate((count) => window.me.marks.flashes.length >= count, FLASHES), 15_000);
-  const {flashes, beeps} = await host.evaluate(() => { clearInterval(window.me.watcher); return window.me.marks; });
-  const offsets = pairUp(flashes, beeps);
-  t.diagnostic(`beep after flash at the receiver: ${offsets.map(Math.round).join(', ')} ms`);
-  assert.ok(offsets.length >= FLASHES - 2, 'flashes without a beep');
-  assert.ok(Math.abs(median(offsets)) <= MAX_OFFSET_MS, `median ${median(offsets)} ms`);
+  const measured = async () => {
+    const {flashes, beeps} = await host.evaluate(() => window.me.marks);
+    return pairUp(flashes, beeps);
+  };
+  await until('six flashes in a row with their beeps', async () => {
+    const latest = (await measured()).slice(-FLASHES);
+    return latest.length === FLASHES && Math.abs(median(latest)) <= MAX_OFFSET_MS;
+  }, MAX_TIME_TO_SYNC_MS).finally(async () => {
+    t.diagnostic(`beep after flash at the receiver: ${(await measured()).map(Math.round).join(', ')} ms`);
+    await host.evaluate(() => clearInterval(window.me.watcher));
+  });
 });
 
 test('the host records, everybody knows, and the list has a file for each', async () => {
