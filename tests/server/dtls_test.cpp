@@ -13,7 +13,7 @@
 #include "tests/server/dtls_pair.h"
 #include "tests/server/hex.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PARLEY_SANITIZED
 // GCC brings the function but, in Debian, not its header.
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #endif
@@ -66,7 +66,7 @@ std::vector<Datagram> fragments(const Datagram& hello,
 std::size_t body_size(const Datagram& hello) { return hello.size() - 25; }
 
 std::size_t heap_bytes() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PARLEY_SANITIZED
   return __sanitizer_get_current_allocated_bytes();
 #else
   return mallinfo2().uordblks;
