@@ -83,13 +83,12 @@ test('a recording of the four holds a sound file of each', async (t) => {
   for (const name of Object.keys(pages)) {
     await until(`${name} is told`, () => pages[name].evaluate(() => window.me.call.recording !== null));
   }
-  const started = performance.now();
   const [{mid, frames}] = await pages.ada.evaluate(() => window.me.pictures());
   await until('some seconds of frames', async () =>
     (await pages.ada.evaluate(() => window.me.pictures())).find((picture) => picture.mid === mid).frames > frames + 60, 20_000);
-  const recordedMs = performance.now() - started;
   await pages.ada.evaluate(() => window.me.call.stopRecording());
   await until('it is completed', () => pages.ada.evaluate(() => window.me.log.includes('recording.completed')));
+  const recordedMs = await pages.ada.evaluate(() => window.me.recordedMs());
   const recording = (await pages.ada.evaluate(() => window.me.call.recordings())).find((one) => one.recording_id === recordingId);
   assert.deepEqual(recording.files.map(({identity}) => identity).sort(), Object.keys(pages).sort());
   const links = await pages.ada.evaluate((id) => window.me.call.recordingLinks(id), recordingId);

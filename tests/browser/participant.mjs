@@ -12,7 +12,7 @@ export async function install() {
   const device = await navigator.mediaDevices.getUserMedia({audio: true});
   const {Call} = await import(new URL('/parley.js', location.href).href);
   const me = {
-    device, call: null, seen: new Map(), heard: new Map(), gone: {}, ended: null, log: [],
+    device, call: null, seen: new Map(), heard: new Map(), gone: {}, ended: null, log: [], recordingAt: {},
 
     /** Tracks of a canvas and an oscillator. @param {any} look */
     async makeSource({color, hz, width = 640, height = 360, fps = 15, flash = false, busy = false}) {
@@ -61,7 +61,10 @@ export async function install() {
       call.addEventListener('left', ({detail}) => { me.gone[detail.participant.identity] = Date.now(); });
       call.addEventListener('ended', ({detail}) => { me.ended = detail; });
       call.addEventListener('state', ({detail}) => me.log.push(detail.state));
-      call.addEventListener('recording', ({detail}) => me.log.push(`recording.${detail.event}`));
+      call.addEventListener('recording', ({detail}) => {
+        me.log.push(`recording.${detail.event}`);
+        me.recordingAt[detail.event] = performance.now();
+      });
       if (me.audio) await call.publish(me.audio, {source: 'microphone'});
       if (me.video) await call.publish(me.video, {source: 'camera', simulcast});
       await call.join({audioSlots, videoSlots});
@@ -142,6 +145,11 @@ export async function install() {
         sum.frames += report.framesDecoded ?? 0;
       }
       return sum;
+    },
+
+    /** From when to when the page was told that it is recorded. */
+    recordedMs() {
+      return me.recordingAt.stopped - me.recordingAt.started;
     },
 
     async leave() {
