@@ -1,6 +1,7 @@
 // What single steps of the packet path cost. See bench/README.md.
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -12,11 +13,15 @@
 #include "rtp/extension_reader.h"
 #include "rtp/forwarder.h"
 #include "rtp/history.h"
+#include "rtp/layer_selector.h"
+#include "rtp/nack_tracker.h"
 #include "rtp/packet.h"
 #include "rtp/packet_builder.h"
 #include "rtp/packet_info.h"
 #include "rtp/packet_pool.h"
 #include "rtp/receive_stream.h"
+#include "rtp/sent_log.h"
+#include "rtp/twcc.h"
 #include "server/media_packet.h"
 #include "server/srtp.h"
 
@@ -59,7 +64,6 @@ void Parse(benchmark::State& state) {
     benchmark::DoNotOptimize(rtp::Packet::parse(rtp::Bytes(bytes).first(size)));
   }
 }
-BENCHMARK(Parse);
 
 void DescribePacket(benchmark::State& state) {
   std::array<std::uint8_t, 1'500> bytes{};
@@ -71,7 +75,6 @@ void DescribePacket(benchmark::State& state) {
         rtp::make_packet_info(packet, rtp::ExtSeq{1}, rtp::Codec::Vp8, extensions, {}, {}));
   }
 }
-BENCHMARK(DescribePacket);
 
 void ReceiveStatistics(benchmark::State& state) {
   rtp::ReceiveStream stream(90'000);
@@ -83,7 +86,6 @@ void ReceiveStatistics(benchmark::State& state) {
                                               rtp::Time(rtp::Duration(n * 3'000))));
   }
 }
-BENCHMARK(ReceiveStatistics);
 
 void ForwardDecision(benchmark::State& state) {
   std::array<std::uint8_t, 1'500> bytes{};
@@ -98,7 +100,6 @@ void ForwardDecision(benchmark::State& state) {
     benchmark::DoNotOptimize(forwarder.on_packet(info, source));
   }
 }
-BENCHMARK(ForwardDecision);
 
 void WriteForwarded(benchmark::State& state) {
   std::array<std::uint8_t, 1'500> bytes{};
@@ -113,7 +114,6 @@ void WriteForwarded(benchmark::State& state) {
   const rtp::Rewrite rewrite;
   for (auto _ : state) benchmark::DoNotOptimize(server::write_forwarded(media, rewrite, slot, out));
 }
-BENCHMARK(WriteForwarded);
 
 void HistoryStore(benchmark::State& state) {
   rtp::PacketPool pool(1'024);
@@ -126,7 +126,59 @@ void HistoryStore(benchmark::State& state) {
     std::ignore = history.store(info, std::move(buffer));
   }
 }
-BENCHMARK(HistoryStore);
+
+// One packet in fifty is missing and comes when it was asked for.
+void NackBookkeeping(benchmark::State& state) {
+  rtp::NackTracker tracker;
+  std::array<rtp::Seq, rtp::NackTracker::kMaxMissing> asked;
+  std::int64_t seq = 0;
+  for (auto _ : state) {
+    ++seq;
+    const rtp::Time now(rtp::Duration(seq * 3'000));
+    if (seq % 50 != 0) tracker.on_packet(rtp::ExtSeq{seq}, now);
+    if (tracker.next_deadline().value_or(rtp::Time::max()) > now) continue;
+    const std::size_t count = tracker.collect(now, rtp::Duration{50'000}, asked);
+    for (std::size_t i = 0; i < count; ++i) {
+      tracker.on_packet(rtp::ExtSeq{seq - static_cast<std::uint16_t>(seq - asked[i].value)}, now);
+    }
+  }
+}
+
+void RememberSent(benchmark::State& state) {
+  rtp::SentLog log(512);
+  rtp::Rewrite rewrite;
+  for (auto _ : state) {
+    ++rewrite.seq.value;
+    log.on_sent(rewrite, {1, 0}, rewrite.seq, 1'200);
+  }
+}
+
+void SelectLayer(benchmark::State& state) {
+  std::array<rtp::LayerActivity::Layer, 3> layers;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    layers[i] = {true, true, {}, 30, {}, 180U << i};
+  }
+  std::uint32_t height = 0;
+  for (auto _ : state) {
+    height = (height + 180) % 1'080;
+    benchmark::DoNotOptimize(rtp::select_layer(layers, height, 1));
+  }
+}
+
+// Fifty arrivals and the feedback that tells of them.
+void BuildFeedback(benchmark::State& state) {
+  rtp::TwccRecorder recorder;
+  std::array<std::uint8_t, 1'200> out{};
+  std::uint32_t seq = 0;
+  for (auto _ : state) {
+    for (int i = 0; i < 50; ++i) {
+      ++seq;
+      recorder.on_packet(rtp::Seq{static_cast<std::uint16_t>(seq)},
+                         rtp::Time(rtp::Duration(std::int64_t{seq} * 2'000)));
+    }
+    benchmark::DoNotOptimize(recorder.build(rtp::Ssrc{1}, rtp::Ssrc{2}, out));
+  }
+}
 
 server::SrtpKeys keys(server::SrtpProfile profile, bool mirrored) {
   std::array<std::uint8_t, 32> key{};
@@ -192,7 +244,6 @@ void Seal(benchmark::State& state) {
       static_cast<double>(kPeers),
       benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
-BENCHMARK(Seal)->ArgsProduct({{0, 1, 2}, {0, 1, 2}})->ArgNames({"engine", "profile"});
 
 void Open(benchmark::State& state) {
   const auto one = srtp_case(state);
@@ -219,6 +270,31 @@ void Open(benchmark::State& state) {
       static_cast<double>(buffers.size()),
       benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
-BENCHMARK(Open)->ArgsProduct({{0, 1, 2}, {0, 1, 2}})->ArgNames({"engine", "profile"});
+
+// As many rounds as PARLEY_ROUNDS says, for counting instructions; else Google Benchmark chooses.
+void add(const char* name, void (*kernel)(benchmark::State&), bool srtp = false) {
+  auto* const added = benchmark::RegisterBenchmark(name, kernel);
+  if (srtp) added->ArgsProduct({{0, 1, 2}, {0, 1, 2}})->ArgNames({"engine", "profile"});
+  const char* const rounds = std::getenv("PARLEY_ROUNDS");
+  if (rounds != nullptr) added->Iterations(std::strtol(rounds, nullptr, 10));
+}
 
 }  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  add("Parse", Parse);
+  add("DescribePacket", DescribePacket);
+  add("ReceiveStatistics", ReceiveStatistics);
+  add("ForwardDecision", ForwardDecision);
+  add("WriteForwarded", WriteForwarded);
+  add("HistoryStore", HistoryStore);
+  add("RememberSent", RememberSent);
+  add("NackBookkeeping", NackBookkeeping);
+  add("SelectLayer", SelectLayer);
+  add("BuildFeedback", BuildFeedback);
+  add("Seal", Seal, true);
+  add("Open", Open, true);
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -33,7 +33,6 @@ int open_socket() {
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   sockaddr_in any{};
   any.sin_family = AF_INET;
-  any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   const int on = 1;
   const int buffer = 1 << 20;
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
@@ -67,46 +66,28 @@ Nanoseconds stamp_of(msghdr& header) {
 
 }  // namespace
 
-Peer::Peer(const server::DtlsContext& dtls, const std::string& fingerprint, std::size_t index,
-           std::vector<Line> lines)
-    : dtls_(dtls),
-      fingerprint_(fingerprint),
-      index_(index),
-      lines_(std::move(lines)),
-      fd_(open_socket()) {}
+Peer::Peer(const server::DtlsContext& dtls, std::size_t index)
+    : dtls_(dtls), index_(index), fd_(open_socket()) {}
 
 Peer::~Peer() { close(fd_); }
 
-void Peer::join(std::uint16_t port, const std::string& secret, const std::string& room,
-                const std::string& role) {
-  using control::Json;
-  const std::string identity = "peer-" + std::to_string(index_);
-  const Json grants = Json::object({{"tenant", "load"}, {"room", room}, {"role", role}});
-  signalling_ = std::make_unique<Signalling>(port);
-  signalling_->ask("join",
-                   Json::object({{"token", sign_token(secret, Json::object({{"aud", "parley-join"},
-                                                                            {"sub", identity},
-                                                                            {"parley", grants}}))},
-                                 {"client", "load"}}));
-  const server::IceCredentials local{"load" + std::to_string(index_), "apasswordofaloadclient0000"};
-  Json tracks = Json::array();
-  for (const Line& line : lines_) {
-    if (line.ssrc.value == 0) continue;
-    const bool video = line.kind == rtp::MediaKind::Video;
-    tracks.push(Json::object({{"mid", line.mid}, {"source", video ? "camera" : "microphone"}}));
-  }
-  const Json answer = signalling_->ask(
-      "offer",
-      Json::object({{"sdp", make_offer(lines_, local, fingerprint_)}, {"tracks", tracks}}));
-  const Remote remote = read_answer(*answer.find("sdp")->as_string());
+server::IceCredentials Peer::credentials(std::size_t index) {
+  return {"load" + std::to_string(index), "apasswordofaloadclient0000"};
+}
+
+bool Peer::advance() {
+  const auto remote = entry_->advance();
+  if (!remote) return false;
   sockaddr_storage to{};
-  const std::size_t size = remote.address.to(to);
+  const std::size_t size = remote->address.to(to);
   if (connect(fd_, reinterpret_cast<sockaddr*>(&to), static_cast<socklen_t>(size)) != 0) {
-    throw std::runtime_error("cannot reach " + remote.address.to_string());
+    throw std::runtime_error("cannot reach " + remote->address.to_string());
   }
-  client_.emplace(
-      dtls_, client::ClientParams{local, remote.credentials, remote.fingerprints, remote.address},
-      server::system_random());
+  client_.emplace(dtls_,
+                  client::ClientParams{credentials(index_), remote->credentials,
+                                       remote->fingerprints, remote->address},
+                  server::system_random());
+  return true;
 }
 
 void Peer::publish_audio(client::SyntheticAudio::Options options) {
@@ -144,6 +125,7 @@ void Peer::on_readable(rtp::Time now, Received& received) {
     }
     if (count < static_cast<int>(kBatch)) break;
   }
+  if (!connected_at_ && client_->connected()) connected_at_ = now;
   flush();
 }
 

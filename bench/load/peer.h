@@ -9,7 +9,8 @@
 
 #include "bench/load/clock.h"
 #include "bench/load/latency.h"
-#include "bench/load/signalling.h"
+#include "bench/load/sdp.h"
+#include "bench/load/target.h"
 #include "rtp/receive_stream.h"
 #include "server/client/client.h"
 #include "server/client/rtp_player.h"
@@ -34,16 +35,17 @@ class Peer {
  public:
   static constexpr std::uint64_t kOpenEvery = 16;
 
-  // `lines` is what it sends or wants; the offer says so.
-  Peer(const server::DtlsContext& dtls, const std::string& fingerprint, std::size_t index,
-       std::vector<Line> lines);
+  Peer(const server::DtlsContext& dtls, std::size_t index);
   ~Peer();
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
-  // Joins the room through the server's front door.
-  void join(std::uint16_t port, const std::string& secret, const std::string& room,
-            const std::string& role);
+  [[nodiscard]] static server::IceCredentials credentials(std::size_t index);
+  // Joins through the server's front door, for which `entry` has the credentials above.
+  void enter(std::unique_ptr<Entry> entry) { entry_ = std::move(entry); }
+  // Goes on with it as far as the server has answered. True when it is in: then start().
+  [[nodiscard]] bool advance();
+  void wait() const { entry_->wait(); }
   void start(rtp::Time now);
   // Nothing is published before: a played capture answers no request for a key frame, so whoever is
   // to see it must be there when it begins.
@@ -56,10 +58,13 @@ class Peer {
   // Sends what is due and answers timers.
   void tick(rtp::Time now);
   [[nodiscard]] rtp::Time next_deadline() const;
-  void drain_signalling() { signalling_->drain(); }
+  void drain_signalling() { entry_->drain(); }
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
-  [[nodiscard]] bool connected() const noexcept { return client_->connected(); }
+  [[nodiscard]] bool connected() const noexcept { return client_ && client_->connected(); }
+  // When it was first seen to be.
+  [[nodiscard]] std::optional<rtp::Time> connected_at() const noexcept { return connected_at_; }
+  [[nodiscard]] std::optional<server::SrtpProfile> profile() const { return client_->profile(); }
   [[nodiscard]] bool publishes() const noexcept { return player_ || audio_; }
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
   // Packets that never came, by the gaps in the numbers of what did, since the beginning.
@@ -72,11 +77,10 @@ class Peer {
   void flush();
 
   const server::DtlsContext& dtls_;
-  std::string fingerprint_;
   std::size_t index_;
-  std::vector<Line> lines_;
   int fd_ = -1;
-  std::unique_ptr<Signalling> signalling_;
+  std::unique_ptr<Entry> entry_;
+  std::optional<rtp::Time> connected_at_;
   std::optional<client::Client> client_;
   std::optional<client::RtpPlayer> player_;
   client::TransportSequence transport_;

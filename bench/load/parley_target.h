@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "bench/load/target.h"
+
+namespace parley::bench {
+
+// parleyd with one worker, joined through its front door: /v1/rtc.
+class ParleyTarget : public Target {
+ public:
+  // `more_config` is YAML that is added to its configuration.
+  ParleyTarget(std::string program, std::string more_config)
+      : program_(std::move(program)), more_config_(std::move(more_config)) {}
+
+  std::vector<std::string> configure(const std::filesystem::path& folder) override;
+  std::string ready() const override { return "listening"; }
+  // One for everything.
+  std::vector<Shape> connections(const Shape& participant) const override { return {participant}; }
+  void make_room(const std::string& name) override;
+  std::unique_ptr<Entry> enter(Endpoint endpoint) override;
+  std::optional<Counters> counters() const override;
+
+ private:
+  std::string program_;
+  std::string more_config_;
+};
+
+}  // namespace parley::bench
