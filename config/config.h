@@ -67,7 +67,8 @@ struct Auth {
 };
 
 struct Workers {
-  std::uint32_t count = 0;  // 0: one per core
+  std::uint32_t count = 0;             // 0: one per core
+  std::uint32_t max_room_peers = 200;  // of one room on one worker, before the next one gets some
   friend bool operator==(const Workers&, const Workers&) = default;
 };
 

@@ -392,7 +392,11 @@ Config read_config(const YAML::Node& root) {
   s.section("log", [&](Section& c) { read_log(c, config.log); })
       .section("control", [&](Section& c) { read_control(c, config.control); })
       .section("auth", [&](Section& c) { read_auth(c, config.auth); })
-      .section("workers", [&](Section& c) { c.number("count", config.workers.count, 0, 1'024); })
+      .section("workers",
+               [&](Section& c) {
+                 c.number("count", config.workers.count, 0, 1'024)
+                     .number("max_room_peers", config.workers.max_room_peers, 1, 100'000);
+               })
       .section("ice", [&](Section& c) { read_ice(c, config.ice); })
       .section("srtp", [&](Section& c) { read_srtp(c, config.srtp); })
       .section("egress",

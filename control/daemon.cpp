@@ -274,8 +274,8 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));  // the constructor is private
 }
 
-void Daemon::on_worker_events(const std::vector<server::Event>& events) {
-  impl_->sessions.on_worker_events(events);
+void Daemon::on_worker_events(std::size_t worker, const std::vector<server::Event>& events) {
+  impl_->sessions.on_worker_events(worker, events);
   impl_->end_turn();
 }
 

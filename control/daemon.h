@@ -42,7 +42,7 @@ class Daemon {
   Daemon& operator=(const Daemon&) = delete;
 
   // What the workers report (server::OnEvents).
-  void on_worker_events(const std::vector<server::Event>& events);
+  void on_worker_events(std::size_t worker, const std::vector<server::Event>& events);
 
   // Ends sessions and recordings (`server_shutdown`), then calls `done`; at most 10 s.
   void shut_down(std::function<void()> done);

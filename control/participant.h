@@ -23,6 +23,7 @@ struct Track {
   server::TrackNo no;
   rtp::Mid mid;
   rtp::MediaKind kind = rtp::MediaKind::Audio;
+  server::PublishSection section;  // as the worker knows it
   TrackSource source = TrackSource::Camera;
   bool self_muted = false;
   bool host_muted = false;  // the worker forwards nothing
@@ -55,6 +56,7 @@ struct Participant {
   std::optional<ConnectionId> connection;  // its socket, while it lives
   Negotiation negotiation;
   std::optional<server::PeerId> peer;
+  std::size_t worker = 0;       // of the peer
   bool ever_connected = false;  // DTLS finished at least once
   bool media_away = false;
   std::vector<Track> tracks;

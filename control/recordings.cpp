@@ -104,7 +104,7 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
   const std::string id = record.id;
   by_age_[{record.started_ms, id}] = id;
   const RecordingRecord& stored = records_.emplace(id, std::move(record)).first->second;
-  active_[session.id()] = {id, &session, session.worker(), false, {}};
+  active_[session.id()] = {id, &session, false, {}};
   store(stored);
   tell(stored, "recording.started", Json::object({{"started_ms", stored.started_ms}}));
   // Queued behind the notification: everybody has been told before the first packet is kept.
@@ -141,25 +141,25 @@ void Recordings::add_track(Active& active, const Participant& participant, const
   // shared_ptr: worker and recorder threads let go of the ring at times of their own (tap.h).
   auto ring = std::make_shared<rtp::Tap>(context_.config.recording.tap_bytes);
   const server::TapId tap(context_.next_number());
-  active.taps.push_back({track.id, tap});
+  active.taps.push_back({track.id, tap, participant.worker});
   recorder_.add_track(record.id,
                       {track.id, participant.id, participant.claims.identity,
                        participant.claims.name, std::string(name_of(track.source)), track.kind},
                       ring);
-  context_.post(active.worker, server::OpenTap{tap, track.no, std::move(ring)});
+  context_.post(participant.worker, server::OpenTap{tap, track.no, std::move(ring)});
 }
 
 void Recordings::remove_track(Active& active, const Track& track) {
   const auto it = std::find_if(active.taps.begin(), active.taps.end(),
                                [&](const Tap& tap) { return tap.track_id == track.id; });
   if (it == active.taps.end()) return;
-  context_.post(active.worker, server::CloseTap{it->tap});
+  context_.post(it->worker, server::CloseTap{it->tap});
   recorder_.remove_track(active.recording_id, track.id);
   active.taps.erase(it);
 }
 
 void Recordings::close_taps(Active& active) {
-  for (const Tap& tap : active.taps) context_.post(active.worker, server::CloseTap{tap.tap});
+  for (const Tap& tap : active.taps) context_.post(tap.worker, server::CloseTap{tap.tap});
   active.taps.clear();
 }
 

@@ -88,12 +88,12 @@ class Recordings {
   struct Tap {
     std::string track_id;
     server::TapId tap;
+    std::size_t worker = 0;
   };
   struct Active {
     std::string recording_id;
     Session* session = nullptr;  // until detach()
-    std::size_t worker = 0;
-    bool begun = false;  // told to everybody, taps may open
+    bool begun = false;          // told to everybody, taps may open
     std::vector<Tap> taps;
   };
   void begin(const std::string& session_id);

@@ -22,10 +22,11 @@ Session::Session(Context& context, const Room& room, std::size_t worker)
       room_id_(room.id),
       room_name_(room.config.name),
       tenant_(room.config.tenant),
-      worker_(worker),
+      workers_{worker},
+      speakers_(1),
       worker_room_(context.next_number()),
       started_ms_(context.wall_ms()) {
-  context_.post(worker_, server::OpenRoom{worker_room_});
+  context_.post(worker, server::OpenRoom{worker_room_});
 }
 
 Session::~Session() {
@@ -33,7 +34,9 @@ Session::~Session() {
     context_.timers.cancel(participant->reconnect_timer);
     context_.timers.cancel(participant->end_timer);
   }
-  context_.post(worker_, server::CloseRoom{worker_room_});
+  for (const std::size_t worker : workers_) {
+    context_.post(worker, server::CloseRoom{worker_room_});
+  }
 }
 
 Participant* Session::find(std::string_view participant_id) const {

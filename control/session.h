@@ -25,9 +25,10 @@ struct SessionObserver {
 // Names of tracks and participants as they come from outside: ids.
 enum class MutedBy : std::uint8_t { Self, Host, Api };
 
-// One meeting in a room, from its first participant to its end, on one worker. It keeps the roster
-// and the tracks, answers offers, fills slots and tells everybody of every change. Who may do what
-// is checked before (actions.h); when it starts and ends is decided above (sessions.h).
+// One meeting in a room, from its first participant to its end. It lives on one worker and spreads
+// to others when it grows (spread(), session_media.cpp). It keeps the roster and the tracks,
+// answers offers, fills slots and tells everybody of every change. Who may do what is checked
+// before (actions.h); when it starts and ends is decided above (sessions.h).
 class Session {
  public:
   Session(Context& context, const Room& room, std::size_t worker);
@@ -40,7 +41,8 @@ class Session {
   [[nodiscard]] const std::string& room_name() const noexcept { return room_name_; }
   [[nodiscard]] const std::string& tenant() const noexcept { return tenant_; }
   [[nodiscard]] server::RoomId worker_room() const noexcept { return worker_room_; }
-  [[nodiscard]] std::size_t worker() const noexcept { return worker_; }
+  // Where it began; more follow when it grows.
+  [[nodiscard]] const std::vector<std::size_t>& workers() const noexcept { return workers_; }
   [[nodiscard]] std::int64_t started_ms() const noexcept { return started_ms_; }
   [[nodiscard]] std::size_t peak() const noexcept { return peak_; }
   [[nodiscard]] std::size_t total() const noexcept { return next_order_; }
@@ -92,7 +94,8 @@ class Session {
   // The worker has forgotten it: tracks end, the person may offer again.
   void peer_closed(Participant& participant, server::CloseReason reason);
   void slot_switched(Participant& participant, const server::SlotSwitched& event);
-  void speakers(const std::vector<server::TrackNo>& tracks);
+  // Of one worker, loudest first.
+  void speakers(std::size_t worker, const std::vector<server::TrackNo>& tracks);
 
   // ---- to everybody
   void notify(const Participant& participant, std::string_view method, Json params);
@@ -101,12 +104,19 @@ class Session {
 
   // Set by the owner: what happens when somebody's time to come back is over.
   std::function<void(const std::string& participant_id, std::string_view reason)> on_timeout;
+  // Set by the owner: the worker with the least to do but for these, if there is another.
+  std::function<std::optional<std::size_t>(const std::vector<std::size_t>& but_for)> other_worker;
 
  private:
   void drop_peer(Participant& participant);
   void unpublish(Participant& participant, std::size_t index);
   // True when tracks came or went.
-  bool apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan);
+  bool apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan,
+                    const std::vector<server::PublishSection>& sections);
+  // The worker for one peer more.
+  [[nodiscard]] std::size_t worker_for_new_peer();
+  void spread_to(std::size_t worker);
+  void open_mirror(const Participant& owner, const Track& track, std::size_t worker);
   void apply_slots(Participant& participant, const sdp::Offer& offer, const Plan& plan);
   void update_slots(Participant& participant, const std::vector<TrackView>& tracks);
   [[nodiscard]] std::vector<TrackView> track_views() const;
@@ -122,7 +132,8 @@ class Session {
   std::string room_id_;
   std::string room_name_;
   std::string tenant_;
-  std::size_t worker_;
+  std::vector<std::size_t> workers_;                    // each has the worker room open
+  std::vector<std::vector<server::TrackNo>> speakers_;  // as each of them told it
   server::RoomId worker_room_;
   std::int64_t started_ms_;
   std::size_t peak_ = 0;

@@ -62,15 +62,17 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
 
   if (other_peer) drop_peer(participant);
   participant.negotiation = std::move(negotiation);
+  const server::PeerParams params = peer_params(*offer, *plan);
   if (plan->has_media()) {
-    if (!participant.peer)
+    if (!participant.peer) {
+      participant.worker = worker_for_new_peer();
       participant.peer = server::PeerId(worker_room_.value << 32 | ++last_peer_);
-    context_.post(worker_,
-                  server::SetPeer{worker_room_, *participant.peer, peer_params(*offer, *plan)});
+    }
+    context_.post(participant.worker, server::SetPeer{worker_room_, *participant.peer, params});
   } else {
     drop_peer(participant);
   }
-  const bool changed = apply_tracks(participant, *offer, *plan);
+  const bool changed = apply_tracks(participant, *offer, *plan, params.publishes);
   apply_slots(participant, *offer, *plan);
   if (changed || other_peer) {
     update_slots();
@@ -78,7 +80,8 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
     update_slots(participant, track_views());
   }
 
-  const AnswerTransport transport{context_.fingerprint, context_.workers[worker_].candidates,
+  const AnswerTransport transport{context_.fingerprint,
+                                  context_.workers[participant.worker].candidates,
                                   context_.config.media.max_publish_bitrate_kbps};
   Json tracks = Json::array();
   for (const Track& track : participant.tracks) {
@@ -88,7 +91,47 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
       {{"sdp", write_answer(*offer, *plan, transport)}, {"tracks", std::move(tracks)}});
 }
 
-bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan) {
+// A worker of the session that has room for one more, else a worker that has none of it yet, else
+// the one with the fewest of it.
+std::size_t Session::worker_for_new_peer() {
+  std::vector<std::size_t> peers(workers_.size());
+  for (const auto& p : participants_) {
+    if (!p->peer) continue;
+    const auto at = std::find(workers_.begin(), workers_.end(), p->worker);
+    ++peers[static_cast<std::size_t>(at - workers_.begin())];
+  }
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    if (peers[i] < context_.config.workers.max_room_peers) return workers_[i];
+  }
+  if (const auto other = other_worker ? other_worker(workers_) : std::nullopt) {
+    spread_to(*other);
+    return *other;
+  }
+  const auto least = std::min_element(peers.begin(), peers.end());
+  return workers_[static_cast<std::size_t>(least - peers.begin())];
+}
+
+// The room on one worker more: everything that is published so far is to be had there, too.
+void Session::spread_to(std::size_t worker) {
+  workers_.push_back(worker);
+  speakers_.emplace_back();
+  context_.post(worker, server::OpenRoom{worker_room_});
+  for (const auto& p : participants_) {
+    for (const Track& track : p->tracks) open_mirror(*p, track, worker);
+  }
+  server::log::info("session_spread", {{"session", id_}, {"workers", workers_.size()}});
+}
+
+void Session::open_mirror(const Participant& owner, const Track& track, std::size_t worker) {
+  if (worker == owner.worker) return;
+  auto relay = server::make_relay(owner.worker, worker);
+  context_.post(owner.worker, server::OpenRelay{track.no, relay});
+  context_.post(worker, server::OpenMirror{worker_room_, track.section, std::move(relay)});
+  if (track.host_muted) context_.post(worker, server::MuteTrack{track.no, true});
+}
+
+bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan,
+                           const std::vector<server::PublishSection>& sections) {
   bool changed = false;
   const auto is_planned = [&](const Track& track) {
     return std::any_of(plan.lines.begin(), plan.lines.end(), [&](const LinePlan& line) {
@@ -99,6 +142,18 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
     if (is_planned(participant.tracks[i])) continue;
     unpublish(participant, i);
     changed = true;
+  }
+  const auto section_of = [&](server::TrackNo no) -> server::PublishSection {
+    const auto found = std::find_if(sections.begin(), sections.end(),
+                                    [&](const auto& section) { return section.track == no; });
+    return found == sections.end() ? server::PublishSection{} : *found;
+  };
+  for (Track& track : participant.tracks) {
+    track.section = section_of(track.no);
+    for (const std::size_t worker : workers_) {
+      if (worker == participant.worker) continue;
+      context_.post(worker, server::OpenMirror{worker_room_, track.section, nullptr});
+    }
   }
   for (std::size_t i = 0; i < plan.lines.size(); ++i) {
     const LinePlan& line = plan.lines[i];
@@ -113,7 +168,9 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
     track.mid = offer.sections[i].mid;
     track.kind = *offer.sections[i].kind;
     track.source = line.source;
+    track.section = section_of(track.no);
     participant.tracks.push_back(track);
+    for (const std::size_t worker : workers_) open_mirror(participant, track, worker);
     Json data = Json::object({{"participant_id", participant.id}, {"track", track.to_json()}});
     if (!participant.hidden()) broadcast("track.published", data, &participant);
     data.set("identity", participant.claims.identity);
@@ -127,6 +184,9 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
 void Session::unpublish(Participant& participant, std::size_t index) {
   const Track track = participant.tracks[index];
   participant.tracks.erase(participant.tracks.begin() + static_cast<std::ptrdiff_t>(index));
+  for (const std::size_t worker : workers_) {
+    if (worker != participant.worker) context_.post(worker, server::CloseMirror{track.no});
+  }
   Json data = Json::object({{"participant_id", participant.id}, {"track_id", track.id}});
   if (!participant.hidden()) broadcast("track.unpublished", data, &participant);
   data.set("source", control::name_of(track.source));
@@ -138,7 +198,7 @@ void Session::drop_peer(Participant& participant) {
   while (!participant.tracks.empty()) unpublish(participant, participant.tracks.size() - 1);
   participant.slots.clear();
   participant.media_away = false;
-  if (participant.peer) context_.post(worker_, server::RemovePeer{*participant.peer});
+  if (participant.peer) context_.post(participant.worker, server::RemovePeer{*participant.peer});
   participant.peer.reset();
   participant.ever_connected = false;
 }
@@ -186,7 +246,9 @@ bool Session::set_muted(Participant& owner, Track& track, bool muted, MutedBy by
     if (!muted) track.self_muted = false;
   }
   if (track.host_muted != was_stopped) {
-    context_.post(worker_, server::MuteTrack{track.no, track.host_muted});
+    for (const std::size_t worker : workers_) {
+      context_.post(worker, server::MuteTrack{track.no, track.host_muted});
+    }
   }
   if (track.muted() == was_muted) return false;
   const std::string_view method = track.muted() ? "track.muted" : "track.unmuted";
@@ -232,7 +294,8 @@ void Session::update_slots(Participant& participant, const std::vector<TrackView
     if (slot.told_track == track && (!track || slot.told_height == want.height)) continue;
     slot.told_track = track;
     slot.told_height = want.height;
-    context_.post(worker_, server::Assign{*participant.peer, slot.mid, track, want.height});
+    context_.post(participant.worker,
+                  server::Assign{*participant.peer, slot.mid, track, want.height});
     // Nothing will come any more: hide the tile at once, there is no key frame to wait for.
     if (!track) tell_slot(participant, slot, std::nullopt);
   }
@@ -296,7 +359,20 @@ void Session::peer_closed(Participant& participant, server::CloseReason reason) 
   update_slots();
 }
 
-void Session::speakers(const std::vector<server::TrackNo>& tracks) {
+void Session::speakers(std::size_t worker, const std::vector<server::TrackNo>& told_tracks) {
+  const auto of_worker = std::find(workers_.begin(), workers_.end(), worker);
+  if (of_worker == workers_.end()) return;
+  speakers_[static_cast<std::size_t>(of_worker - workers_.begin())] = told_tracks;
+  // Each worker knows an order of its own; the loudest of each come before the second of any.
+  std::vector<server::TrackNo> tracks;
+  for (std::size_t rank = 0, more = 1; more > 0; ++rank) {
+    more = 0;
+    for (const auto& list : speakers_) {
+      if (rank >= list.size()) continue;
+      tracks.push_back(list[rank]);
+      ++more;
+    }
+  }
   Json list = Json::array();
   std::vector<const Participant*> told;
   for (const auto& p : participants_) {

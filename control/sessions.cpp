@@ -136,11 +136,14 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
 }
 
 Session& Sessions::start(const Room& room) {
-  auto session = std::make_unique<Session>(context_, room, least_loaded_worker());
+  auto session = std::make_unique<Session>(context_, room, *least_loaded_worker());
   Session& started = *session;
   const std::string id = started.id();
   started.on_timeout = [this, id](const std::string& participant_id, std::string_view reason) {
     if (Session* s = find(id)) leave(*s, participant_id, reason, true);
+  };
+  started.other_worker = [this](const std::vector<std::size_t>& but_for) {
+    return least_loaded_worker(but_for);
   };
   by_worker_room_[started.worker_room().value] = &started;
   sessions_.emplace(id, Entry{std::move(session), 0});
@@ -154,18 +157,27 @@ Session& Sessions::start(const Room& room) {
   context_.outbox.put(record.to_row());
   started.event("session.started", record.to_json());
   server::log::info("session_started",
-                    {{"room", room.id}, {"session", id}, {"worker", started.worker()}});
+                    {{"room", room.id}, {"session", id}, {"worker", started.workers().front()}});
   remember(std::move(record));
   if (observer_.started) observer_.started(started);
   return started;
 }
 
-std::size_t Sessions::least_loaded_worker() const {
+std::optional<std::size_t> Sessions::least_loaded_worker(
+    const std::vector<std::size_t>& but_for) const {
   std::vector<std::size_t> load(context_.workers.size());
   for (const auto& [id, entry] : sessions_) {
-    load[entry.session->worker()] += 1 + entry.session->participants().size();
+    ++load[entry.session->workers().front()];
+    for (const auto& participant : entry.session->participants()) {
+      ++load[participant->peer ? participant->worker : entry.session->workers().front()];
+    }
   }
-  return static_cast<std::size_t>(std::min_element(load.begin(), load.end()) - load.begin());
+  std::optional<std::size_t> least;
+  for (std::size_t i = 0; i < load.size(); ++i) {
+    if (std::find(but_for.begin(), but_for.end(), i) != but_for.end()) continue;
+    if (!least || load[i] < load[*least]) least = i;
+  }
+  return least;
 }
 
 // Ends it when everybody has been away for departure_timeout_s, or when nobody's media came
@@ -261,10 +273,10 @@ Session* Sessions::find(server::RoomId worker_room) {
   return it == by_worker_room_.end() ? nullptr : it->second;
 }
 
-void Sessions::on_worker_events(const std::vector<server::Event>& events) {
+void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Event>& events) {
   for (const server::Event& event : events) {
     if (const auto* speakers = std::get_if<server::Speakers>(&event)) {
-      if (Session* session = find(speakers->room)) session->speakers(speakers->tracks);
+      if (Session* session = find(speakers->room)) session->speakers(worker, speakers->tracks);
       continue;
     }
     const auto peer = std::visit(

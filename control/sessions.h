@@ -76,7 +76,7 @@ class Sessions {
   [[nodiscard]] std::size_t running() const noexcept { return sessions_.size(); }
   [[nodiscard]] std::size_t participants() const noexcept;
 
-  void on_worker_events(const std::vector<server::Event>& events);
+  void on_worker_events(std::size_t worker, const std::vector<server::Event>& events);
 
  private:
   struct Entry {
@@ -85,7 +85,9 @@ class Sessions {
   };
   [[nodiscard]] RpcResult<Room*> admit(const JoinClaims& claims);
   Session& start(const Room& room);
-  [[nodiscard]] std::size_t least_loaded_worker() const;
+  // Nothing when there is none but for these.
+  [[nodiscard]] std::optional<std::size_t> least_loaded_worker(
+      const std::vector<std::size_t>& but_for = {}) const;
   void watch_emptiness(Session& session);
   void remember(SessionRecord record);
   [[nodiscard]] Room* named_room(const JoinClaims& claims);

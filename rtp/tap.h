@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <vector>
 
+#include "rtp/byte_ring.h"
 #include "rtp/types.h"
 
 namespace parley::rtp {
@@ -50,10 +50,8 @@ class Tap {
   [[nodiscard]] std::uint64_t overflows() const noexcept;
 
  private:
-  struct Slot;  // the record's header as it lies in the ring
-  std::vector<std::uint8_t> ring_;
-  alignas(64) std::atomic<std::size_t> head_{0};  // written by the producer
-  alignas(64) std::atomic<std::size_t> tail_{0};  // written by the consumer
+  struct Head;  // what a record is beside its bytes
+  ByteRing ring_;
   alignas(64) std::atomic<std::uint64_t> overflows_{0};
   std::atomic<bool> key_frame_wanted_{false};
 };

@@ -18,6 +18,8 @@
 // without asking the worker anything.
 namespace parley::server {
 
+class Relay;
+
 using RoomId = rtp::Strong<struct RoomIdTag, std::uint64_t>;
 using PeerId = rtp::Strong<struct PeerIdTag, std::uint64_t>;
 using TapId = rtp::Strong<struct TapIdTag, std::uint64_t>;
@@ -129,9 +131,27 @@ struct OpenTap {
 struct CloseTap {
   TapId tap;
 };
+// A room may have peers on several workers; then OpenRoom goes to each, and each track has a relay
+// from its own worker to each other one (server/relay.h): OpenRelay to the first, OpenMirror to the
+// second, where the track is known by the same number from then on. The relay is shared for the
+// reason above.
+[[nodiscard]] std::shared_ptr<Relay> make_relay(std::size_t from_worker, std::size_t to_worker);
+struct OpenRelay {
+  TrackNo track;
+  std::shared_ptr<Relay> relay;
+};
+// Again, with another section and no relay, after another offer of the publisher.
+struct OpenMirror {
+  RoomId room;
+  PublishSection section;
+  std::shared_ptr<Relay> relay;
+};
+struct CloseMirror {
+  TrackNo track;
+};
 
-using Command =
-    std::variant<OpenRoom, CloseRoom, SetPeer, RemovePeer, Assign, MuteTrack, OpenTap, CloseTap>;
+using Command = std::variant<OpenRoom, CloseRoom, SetPeer, RemovePeer, Assign, MuteTrack, OpenTap,
+                             CloseTap, OpenRelay, OpenMirror, CloseMirror>;
 
 // ---- events: worker -> control ---------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <unordered_map>
 #include <utility>
@@ -18,6 +20,7 @@
 
 namespace parley::server {
 
+class Mirror;
 class Track;
 
 // What all parts of one worker share. It belongs to the Worker and outlives them.
@@ -37,6 +40,10 @@ struct Context {
     counters.events.add();
     events.push_back(std::move(event));
   }
+  // Another worker is to look at its relays when this turn ends.
+  void wake(std::size_t worker) {
+    if (std::find(wakes.begin(), wakes.end(), worker) == wakes.end()) wakes.push_back(worker);
+  }
   [[nodiscard]] std::uint32_t random32() {
     std::array<std::uint8_t, 4> bytes{};
     random(bytes);
@@ -53,6 +60,9 @@ struct Context {
   Egress egress;
   Opener opener;
   std::vector<Event> events;                   // of this turn
+  std::vector<std::size_t> wakes;              // of this turn
+  std::vector<Track*> relaying;                // those that other workers mirror
+  std::vector<Mirror*> mirrors;                // of other workers' tracks
   std::unordered_map<TrackNo, Track*> tracks;  // of all rooms; each belongs to its Peer
 };
 

@@ -72,6 +72,8 @@ std::string_view name_of(Drop drop) noexcept {
       return "rtx_limit";
     case Drop::TapFull:
       return "tap_full";
+    case Drop::RelayFull:
+      return "relay_full";
     case Drop::Count_:
       break;
   }

@@ -78,6 +78,7 @@ enum class Drop : std::uint8_t {
   HistoryGone,         // asked for again, but no longer kept
   RtxLimit,            // asked for again too soon or too often
   TapFull,             // the recorder's ring is full
+  RelayFull,           // the ring to another worker is full
   Count_,
 };
 [[nodiscard]] std::string_view name_of(Drop drop) noexcept;
@@ -94,6 +95,8 @@ struct WorkerCounters {
   Counter padding_bytes;   // added to media so that runs form
   Counter media_in;        // RTP packets that reached a track
   Counter media_out;       // RTP packets handed to slots, retransmissions not counted
+  Counter relayed_out;     // RTP packets handed to another worker
+  Counter relayed_in;      // RTP packets that came from another worker
   Counter nacks_in;        // sequence numbers asked from us
   Counter nacks_out;       // sequence numbers we asked for
   Counter rtx_in;          // retransmissions received

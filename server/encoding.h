@@ -37,6 +37,7 @@ struct Encoding {
     nack.reset();
     history.clear();
     clock.reset();
+    highest.reset();
     last_timestamp.reset();
     holed = false;
   }
@@ -52,6 +53,7 @@ struct Encoding {
   rtp::History history;
   rtp::EncodingClock clock;
   rtp::LayerActivity activity;
+  std::optional<rtp::ExtSeq> highest;               // that was passed on
   std::optional<rtp::RtpTimestamp> last_timestamp;  // of the last packet that was new
   bool holed = false;  // so much is missing that only a key frame helps
   std::uint32_t clock_rate_hz;

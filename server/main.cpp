@@ -267,8 +267,8 @@ int run(const config::Config& config, bool demo_wanted, const char* program) {
   server::Metrics metrics;
   control::Daemon* daemon_seen = nullptr;  // for callbacks made before it exists
   auto media = server::Server::start(
-      config, loop, metrics, [&daemon_seen](std::size_t, std::vector<server::Event> events) {
-        if (daemon_seen != nullptr) daemon_seen->on_worker_events(events);
+      config, loop, metrics, [&daemon_seen](std::size_t worker, std::vector<server::Event> events) {
+        if (daemon_seen != nullptr) daemon_seen->on_worker_events(worker, events);
       });
   if (!media) return fail(1, media.error());
   server::Server& media_server = **media;

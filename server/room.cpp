@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "rtp/audio_level.h"
 
@@ -24,6 +25,15 @@ void Room::remove(PeerId id) {
   std::erase_if(peers_, [&](const auto& peer) { return peer->id() == id; });
 }
 
+void Room::add_mirror(PublishSection section, std::shared_ptr<Relay> relay) {
+  mirrors_.push_back(
+      std::make_unique<Mirror>(context_, alarm_, id_, std::move(section), std::move(relay)));
+}
+
+void Room::remove_mirror(TrackNo track) {
+  std::erase_if(mirrors_, [&](const auto& mirror) { return mirror->track().number() == track; });
+}
+
 void Room::tick(rtp::Time now) {
   alarm_.clear();
   if (!peers_.empty()) {
@@ -35,6 +45,10 @@ void Room::tick(rtp::Time now) {
   }
   for (const auto& peer : peers_) {
     if (peer->alarm().due(now)) peer->tick(now);
+  }
+  for (const auto& mirror : mirrors_) {
+    if (mirror->alarm().due(now)) mirror->tick(now);
+    alarm_.set(mirror->alarm().at());
   }
   // Afterwards, because a tick may wake another peer (a slot asks its publisher for a key frame).
   for (const auto& peer : peers_) alarm_.set(peer->alarm().at());

@@ -7,6 +7,7 @@
 #include "server/alarm.h"
 #include "server/api.h"
 #include "server/context.h"
+#include "server/mirror.h"
 #include "server/peer.h"
 
 namespace parley::server {
@@ -24,6 +25,9 @@ class Room {
 
   Peer& add(rtp::Time now, PeerId id, PeerParams params);
   void remove(PeerId id);
+  // A track of the room that another worker receives.
+  void add_mirror(PublishSection section, std::shared_ptr<Relay> relay);
+  void remove_mirror(TrackNo track);
   // Ticks the peers that are due.
   void tick(rtp::Time now);
 
@@ -37,6 +41,7 @@ class Room {
   Context& context_;
   RoomId id_;
   Alarm alarm_;
+  std::vector<std::unique_ptr<Mirror>> mirrors_;
   std::vector<std::unique_ptr<Peer>> peers_;
   rtp::Time next_speakers_{};
   std::vector<TrackNo> speakers_;  // as told

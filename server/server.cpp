@@ -93,8 +93,12 @@ tl::expected<std::unique_ptr<Server>, std::string> Server::start(const config::C
         if (!sink->stopped) sink->on_events(i, std::move(events));
       });
     };
-    impl->threads.push_back(std::make_unique<WorkerThread>(config, impl->certificate,
-                                                           std::move(sockets[i]), std::move(take)));
+    // All threads are there before anybody can name a relay.
+    auto wake = [threads = &impl->threads](std::size_t worker) {
+      (*threads)[worker]->look_at_relays();
+    };
+    impl->threads.push_back(std::make_unique<WorkerThread>(
+        config, impl->certificate, std::move(sockets[i]), std::move(take), std::move(wake)));
     metrics.add_worker(i, impl->threads.back()->counters());
     log::info("worker_started",
               {{"worker", i},

@@ -36,16 +36,19 @@ rtp::ReportBlock block_of(rtp::Ssrc ssrc, const rtp::ReceiveStream::Report& repo
   return block;
 }
 
+std::uint8_t bit(std::size_t encoding) { return static_cast<std::uint8_t>(1U << encoding); }
+
 }  // namespace
 
 Track::Track(Context& context, Alarm& alarm, const rtp::ClockMap& clocks, RoomId room, PeerId peer,
-             PublishSection section)
+             PublishSection section, Relay* origin)
     : context_(context),
       alarm_(alarm),
       clocks_(clocks),
       room_(room),
       peer_(peer),
-      section_(std::move(section)) {
+      section_(std::move(section)),
+      origin_(origin) {
   make_encodings();
   context_.tracks[section_.track] = this;
   context_.counters.tracks.add();
@@ -54,6 +57,7 @@ Track::Track(Context& context, Alarm& alarm, const rtp::ClockMap& clocks, RoomId
 Track::~Track() {
   for (Subscription* subscription : subscriptions_) subscription->on_track_ended();
   for (auto& tap : taps_) tap->end();
+  if (!relays_.empty()) std::erase(context_.relaying, this);
   context_.tracks.erase(section_.track);
   context_.counters.tracks.sub();
 }
@@ -115,6 +119,7 @@ void Track::restart(std::size_t encoding, bool new_ssrc) {
     subscription->on_source_restarted(source(encoding));
   }
   for (auto& tap : taps_) tap->on_source_restarted(source(encoding));
+  for (RelayEnd& end : relays_) end.restarted |= bit(encoding);
 }
 
 // The number the packet has in its encoding, or nothing when it is dropped.
@@ -168,17 +173,47 @@ void Track::on_packet(rtp::Time now, Arrival arrival, rtp::Packet packet,
   const rtp::PacketInfo info =
       rtp::make_packet_info(packet, *seq, codec->codec, extensions, now,
                             e.clock.capture_time(packet.timestamp(), clocks_));
-  observe(now, e, info, rtx);
+  context_.counters.media_in.add();
+  pass_on(now, {packet, info, extensions, *codec, source(encoding)}, rtx, std::move(datagram));
+}
 
-  const MediaPacket media{packet, info, extensions, *codec, source(encoding)};
+void Track::on_relayed(rtp::Time now, const Relay::Record& record, rtp::Buffer datagram) {
+  if (record.encoding >= encodings_.size()) return;  // of before another offer
+  Encoding& e = encodings_[record.encoding];
+  if (record.kind == Relay::Kind::Restarted) return restart(record.encoding, false);
+  if (record.kind == Relay::Kind::Paused) {
+    e.activity.on_end();
+    for (Subscription* subscription : subscriptions_) subscription->tick(now);
+    return;
+  }
+  const auto packet = rtp::Packet::parse(datagram.bytes());
+  if (!packet) return context_.counters.drop(Drop::BadRtp);
+  const CodecParams* codec = codec_of(packet->payload_type());
+  if (codec == nullptr) return context_.counters.drop(Drop::UnknownPayloadType);
+  const rtp::ExtensionReader extensions(*packet, section_.extensions);
+  const rtp::PacketInfo info = rtp::make_packet_info(*packet, record.seq, codec->codec, extensions,
+                                                     record.arrival, record.capture);
+  context_.counters.relayed_in.add();
+  pass_on(now, {*packet, info, extensions, *codec, source(record.encoding)}, false,
+          std::move(datagram));
+}
+
+// To everybody who is to have it, and into the history.
+void Track::pass_on(rtp::Time now, const MediaPacket& media, bool rtx, rtp::Buffer datagram) {
+  const std::size_t encoding = media.source.encoding;
+  Encoding& e = encodings_[encoding];
+  const rtp::PacketInfo& info = media.info;
+  observe(now, e, info, rtx);
   for (Subscription* subscription : subscriptions_) subscription->forward(now, media);
   for (auto& tap : taps_) tap->forward(media);
+  for (RelayEnd& end : relays_) pass_to_relay(end, media);
+  const bool late = e.highest && info.seq < *e.highest;
+  if (!late) e.highest = info.seq;
   store(e, info, std::move(datagram));
-  if (info.key_frame && e.video && *seq < e.receive.highest()) replay(now, encoding, *seq);
+  if (info.key_frame && e.video && late) replay(now, encoding, info.seq);
 }
 
 void Track::observe(rtp::Time now, Encoding& e, const rtp::PacketInfo& info, bool rtx) {
-  context_.counters.media_in.add();
   if (info.padding_only) {
     context_.counters.drop(Drop::PaddingOnly);
     return;
@@ -194,8 +229,29 @@ void Track::observe(rtp::Time now, Encoding& e, const rtp::PacketInfo& info, boo
   if (info.audio_level && !muted_) level_.on_packet(*info.audio_level, now);
   if (codec_ != info.codec) {
     codec_ = info.codec;
-    context_.emit(TrackStarted{peer_, section_.track, info.codec});
+    // A mirror's publisher is told of at home.
+    if (origin_ == nullptr) context_.emit(TrackStarted{peer_, section_.track, info.codec});
   }
+}
+
+void Track::pass_to_relay(RelayEnd& end, const MediaPacket& media) {
+  Relay& relay = *end.relay;
+  if (!relay.watched()) return;
+  const std::uint8_t encoding = media.source.encoding;
+  context_.wake(relay.to());
+  if ((end.restarted & bit(encoding)) != 0) {
+    if (!relay.push({.kind = Relay::Kind::Restarted, .encoding = encoding})) {
+      return context_.counters.drop(Drop::RelayFull);
+    }
+    end.restarted &= static_cast<std::uint8_t>(~bit(encoding));
+  }
+  const rtp::PacketInfo& info = media.info;
+  if (!relay.push({Relay::Kind::Rtp, encoding, info.seq, info.arrival, info.capture,
+                   media.packet.bytes()})) {
+    return context_.counters.drop(Drop::RelayFull);
+  }
+  context_.counters.relayed_out.add();
+  if (info.key_frame) end.waits &= static_cast<std::uint8_t>(~bit(encoding));
 }
 
 void Track::store(Encoding& e, const rtp::PacketInfo& info, rtp::Buffer datagram) {
@@ -208,7 +264,7 @@ void Track::store(Encoding& e, const rtp::PacketInfo& info, rtp::Buffer datagram
 // The first packet of a key frame came behind others of its frame (it was lost and sent again): who
 // waits for a key frame gets this one, from what was kept, instead of waiting for the next.
 void Track::replay(rtp::Time now, std::size_t encoding, rtp::ExtSeq from) {
-  const std::int64_t end = encodings_[encoding].receive.highest()->value;
+  const std::int64_t end = encodings_[encoding].highest->value;
   if (end - from.value > kMaxReplay) return;
   const auto give_again = [&](const auto& forward) {
     for (rtp::ExtSeq seq = from; seq.value <= end; ++seq.value) {
@@ -240,8 +296,15 @@ void Track::on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
 }
 
 void Track::on_bye(rtp::Time now, rtp::Ssrc ssrc) {
-  for (Encoding& e : encodings_) {
-    if (e.ssrc == ssrc) e.activity.on_end();
+  for (std::size_t i = 0; i < encodings_.size(); ++i) {
+    if (encodings_[i].ssrc != ssrc) continue;
+    encodings_[i].activity.on_end();
+    for (const RelayEnd& end : relays_) {
+      // One that does not cross is noticed there by the silence.
+      std::ignore =
+          end.relay->push({.kind = Relay::Kind::Paused, .encoding = static_cast<std::uint8_t>(i)});
+      context_.wake(end.relay->to());
+    }
   }
   for (Subscription* subscription : subscriptions_) subscription->tick(now);
   for (auto& tap : taps_) tap->tick(now);
@@ -257,8 +320,10 @@ void Track::tick(rtp::Time now, std::optional<rtp::Duration> rtt, RtcpBatch& rtc
       e.gate.want();
     }
   }
-  ask_key_frames(now, rtcp);
+  ask_key_frames(now, &rtcp);
 }
+
+void Track::tick_mirror(rtp::Time now) { ask_key_frames(now, nullptr); }
 
 void Track::ask_missing(rtp::Time now, rtp::Duration rtt, Encoding& e, RtcpBatch& rtcp) {
   std::array<rtp::Seq, rtp::NackTracker::kMaxMissing> missing;
@@ -272,18 +337,23 @@ void Track::ask_missing(rtp::Time now, rtp::Duration rtt, Encoding& e, RtcpBatch
   if (const auto at = e.nack.next_deadline()) alarm_.set(*at);
 }
 
-void Track::ask_key_frames(rtp::Time now, RtcpBatch& rtcp) {
+void Track::ask_key_frames(rtp::Time now, RtcpBatch* rtcp) {
   for (std::size_t i = 0; i < encodings_.size(); ++i) {
     Encoding& e = encodings_[i];
     if (!e.gate.wanted()) continue;
     // Who waited may have gone, or found another layer.
-    if (!e.ssrc || !(e.holed || waited_for(i))) {
+    if (!reachable(e) || !(e.holed || waited_for(i))) {
       e.gate.cancel();
       continue;
     }
     if (e.gate.poll(now)) {
-      rtcp.add([&](rtp::RtcpWriter& out) { return out.pli(rtcp.sender(), *e.ssrc); });
-      context_.counters.plis_out.add();
+      if (origin_ != nullptr) {
+        origin_->want_key_frame(i);
+        context_.wake(origin_->from());
+      } else {
+        rtcp->add([&](rtp::RtcpWriter& out) { return out.pli(rtcp->sender(), *e.ssrc); });
+        context_.counters.plis_out.add();
+      }
     }
     if (const auto at = e.gate.next_deadline()) alarm_.set(*at);
   }
@@ -294,13 +364,16 @@ bool Track::waited_for(std::size_t encoding) const noexcept {
   return std::any_of(subscriptions_.begin(), subscriptions_.end(),
                      [&](const Subscription* s) { return s->waits_for(wanted); }) ||
          std::any_of(taps_.begin(), taps_.end(),
-                     [&](const auto& tap) { return tap->waits_for(wanted); });
+                     [&](const auto& tap) { return tap->waits_for(wanted); }) ||
+         std::any_of(relays_.begin(), relays_.end(), [&](const RelayEnd& end) {
+           return end.relay->watched() && (end.waits & bit(encoding)) != 0;
+         });
 }
 
 void Track::want_key_frame(std::size_t encoding) noexcept {
   if (encoding >= encodings_.size() || muted_) return;
   Encoding& e = encodings_[encoding];
-  if (!e.ssrc || !e.video) return;
+  if (!reachable(e) || !e.video) return;
   e.gate.want();
   if (const auto at = e.gate.next_deadline()) alarm_.set(*at);
 }
@@ -320,10 +393,29 @@ void Track::collect_reports(rtp::Time now, std::vector<rtp::ReportBlock>& blocks
   }
 }
 
-void Track::add(Subscription& subscription) { subscriptions_.push_back(&subscription); }
+void Track::add(Subscription& subscription) {
+  subscriptions_.push_back(&subscription);
+  if (origin_ != nullptr) origin_->set_watched(true);
+}
 
 void Track::remove(Subscription& subscription) noexcept {
   std::erase(subscriptions_, &subscription);
+  if (origin_ != nullptr) origin_->set_watched(!subscriptions_.empty());
+}
+
+void Track::add_relay(std::shared_ptr<Relay> relay) {
+  if (relays_.empty()) context_.relaying.push_back(this);
+  relays_.push_back({std::move(relay)});
+}
+
+void Track::take_relay_wishes() {
+  for (RelayEnd& end : relays_) {
+    const std::uint8_t wishes = end.relay->take_wishes();
+    end.waits |= wishes;
+    for (std::size_t i = 0; i < encodings_.size(); ++i) {
+      if ((wishes & bit(i)) != 0) want_key_frame(i);
+    }
+  }
 }
 
 bool Track::add_tap(rtp::Time now, TapId tap, std::shared_ptr<rtp::Tap> ring) {

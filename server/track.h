@@ -22,6 +22,7 @@
 #include "server/context.h"
 #include "server/encoding.h"
 #include "server/media_packet.h"
+#include "server/relay.h"
 #include "server/rtcp_batch.h"
 
 namespace parley::server {
@@ -49,9 +50,10 @@ class Track {
   static constexpr std::size_t kMaxTaps = 4;
   static constexpr std::int64_t kMaxReplay = 256;  // packets behind a key frame's late head
 
-  // `clocks` is the publishing peer's, shared by his tracks.
+  // `clocks` is the publishing peer's, shared by his tracks. With an `origin` it is a mirror: its
+  // packets come from another worker over that relay, which must outlive it (mirror.h).
   Track(Context& context, Alarm& alarm, const rtp::ClockMap& clocks, RoomId room, PeerId peer,
-        PublishSection section);
+        PublishSection section, Relay* origin = nullptr);
   ~Track();
   Track(const Track&) = delete;
   Track& operator=(const Track&) = delete;
@@ -72,12 +74,16 @@ class Track {
                  const rtp::ExtensionReader& extensions, rtp::Buffer datagram);
   void on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
                         rtp::RtpTimestamp timestamp);
+  // What came over the relay; `datagram` holds the record's bytes.
+  void on_relayed(rtp::Time now, const Relay::Record& record, rtp::Buffer datagram);
 
   // The publisher stopped the encoding of this SSRC: slots that show it look for another at once.
   void on_bye(rtp::Time now, rtp::Ssrc ssrc);
 
   // Asks the publisher for what is missing. Sets the alarm for the next time.
   void tick(rtp::Time now, std::optional<rtp::Duration> rtt, RtcpBatch& rtcp);
+  // The same of a mirror: it asks the worker at home.
+  void tick_mirror(rtp::Time now);
   // Adds a report block for each SSRC that was heard (RFC 3550, section 6.4.1).
   void collect_reports(rtp::Time now, std::vector<rtp::ReportBlock>& blocks);
 
@@ -86,6 +92,10 @@ class Track {
   // False when there are kMaxTaps already.
   [[nodiscard]] bool add_tap(rtp::Time now, TapId tap, std::shared_ptr<rtp::Tap> ring);
   void remove_tap(TapId tap);
+  // Everything goes to another worker, too.
+  void add_relay(std::shared_ptr<Relay> relay);
+  // That worker was heard from: perhaps it wants key frames.
+  void take_relay_wishes();
   // A subscriber waits for a key frame of this encoding.
   void want_key_frame(std::size_t encoding) noexcept;
 
@@ -112,14 +122,26 @@ class Track {
   [[nodiscard]] rtp::Source source(std::size_t encoding) const noexcept {
     return {section_.track.value, static_cast<std::uint8_t>(encoding)};
   }
+  // One relay to another worker: of which encodings it waits for a key frame, and which it has not
+  // been told to have restarted.
+  struct RelayEnd {
+    std::shared_ptr<Relay> relay;  // shared with the mirror, which may end earlier or later
+    std::uint8_t waits = 0;
+    std::uint8_t restarted = 0;
+  };
   void make_encodings();
   void restart(std::size_t encoding, bool new_ssrc);
   [[nodiscard]] std::optional<rtp::ExtSeq> place(rtp::Time now, std::size_t encoding, bool rtx,
                                                  const rtp::Packet& packet);
+  void pass_on(rtp::Time now, const MediaPacket& media, bool rtx, rtp::Buffer datagram);
   void observe(rtp::Time now, Encoding& encoding, const rtp::PacketInfo& info, bool rtx);
+  void pass_to_relay(RelayEnd& end, const MediaPacket& media);
   void store(Encoding& encoding, const rtp::PacketInfo& info, rtp::Buffer datagram);
   void replay(rtp::Time now, std::size_t encoding, rtp::ExtSeq from);
-  void ask_key_frames(rtp::Time now, RtcpBatch& rtcp);
+  void ask_key_frames(rtp::Time now, RtcpBatch* rtcp);
+  [[nodiscard]] bool reachable(const Encoding& encoding) const noexcept {
+    return encoding.ssrc || origin_ != nullptr;
+  }
   void ask_missing(rtp::Time now, rtp::Duration rtt, Encoding& encoding, RtcpBatch& rtcp);
   [[nodiscard]] bool waited_for(std::size_t encoding) const noexcept;
 
@@ -132,6 +154,8 @@ class Track {
   std::vector<Encoding> encodings_;
   std::vector<Subscription*> subscriptions_;
   std::vector<std::unique_ptr<TapSubscription>> taps_;
+  std::vector<RelayEnd> relays_;
+  Relay* origin_;                    // of a mirror
   std::optional<rtp::Codec> codec_;  // of the last packet, told by TrackStarted
   rtp::AudioLevelMeter level_;
   bool muted_ = false;

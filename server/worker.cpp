@@ -199,6 +199,29 @@ void Worker::carry_out(rtp::Time, CloseTap& command) {
   taps_.erase(found);
 }
 
+void Worker::carry_out(rtp::Time, OpenRelay& command) {
+  Track* track = find_track(command.track);
+  if (track == nullptr || !command.relay) return bad_command();
+  track->add_relay(std::move(command.relay));
+}
+
+void Worker::carry_out(rtp::Time, OpenMirror& command) {
+  const auto room = rooms_.find(command.room);
+  if (room == rooms_.end()) return bad_command();
+  if (Track* known = find_track(command.section.track)) {
+    if (known->room() != command.room || command.relay) return bad_command();
+    return known->update(std::move(command.section));
+  }
+  if (!command.relay) return bad_command();
+  room->second->add_mirror(std::move(command.section), std::move(command.relay));
+}
+
+void Worker::carry_out(rtp::Time, CloseMirror& command) {
+  const Track* track = find_track(command.track);
+  if (track == nullptr) return bad_command();
+  rooms_.at(track->room())->remove_mirror(command.track);
+}
+
 Track* Worker::find_track(TrackNo number) const {
   const auto found = context_.tracks.find(number);
   return found == context_.tracks.end() ? nullptr : found->second;
@@ -228,6 +251,14 @@ void Worker::close_if_over(Peer& peer) {
   remove_peer(peer.id());
 }
 
+bool Worker::on_relays(rtp::Time now) {
+  for (Track* track : context_.relaying) track->take_relay_wishes();
+  for (Mirror* mirror : context_.mirrors) {
+    if (mirror->drain(now)) return true;
+  }
+  return false;
+}
+
 void Worker::tick(rtp::Time now) {
   // A tick may wake a peer that was ticked before (a key frame is wanted from it): look again, but
   // not for ever, so that a wish that never ends cannot stall the turn.
@@ -245,6 +276,11 @@ void Worker::tick(rtp::Time now) {
     for (const auto& [id, room] : rooms_) alarm_.set(room->alarm().at());
   }
   context_.counters.pool_in_use.set(context_.pool.capacity() - context_.pool.available());
+}
+
+void Worker::take_wakes(std::vector<std::size_t>& into) {
+  into.clear();
+  into.swap(context_.wakes);
 }
 
 void Worker::take_events(std::vector<Event>& into) {

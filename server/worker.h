@@ -52,6 +52,8 @@ class Worker {
   void on_datagram(rtp::Time now, const Path& path, rtp::Buffer datagram);
   // A command that names something unknown changes nothing and is counted.
   void on_command(rtp::Time now, Command command);
+  // Another worker has put something into a relay. True as on_datagrams(): flush, then call again.
+  [[nodiscard]] bool on_relays(rtp::Time now);
   void tick(rtp::Time now);
   // Time::max() when nobody wants anything.
   [[nodiscard]] rtp::Time next_deadline() const noexcept { return alarm_.at(); }
@@ -62,6 +64,9 @@ class Worker {
   [[nodiscard]] std::span<const Datagram> flush() noexcept { return context_.egress.flush(); }
   // Swaps the events of the turn into `into`, which is cleared first.
   void take_events(std::vector<Event>& into);
+
+  // Swaps the workers that are to be woken, because something is in a relay for them, into `into`.
+  void take_wakes(std::vector<std::size_t>& into);
 
   [[nodiscard]] rtp::PacketPool& pool() noexcept { return context_.pool; }
 
@@ -83,6 +88,9 @@ class Worker {
   void carry_out(rtp::Time now, MuteTrack& command);
   void carry_out(rtp::Time now, OpenTap& command);
   void carry_out(rtp::Time now, CloseTap& command);
+  void carry_out(rtp::Time now, OpenRelay& command);
+  void carry_out(rtp::Time now, OpenMirror& command);
+  void carry_out(rtp::Time now, CloseMirror& command);
   void bad_command() noexcept { context_.counters.bad_commands.add(); }
   void add_peer(rtp::Time now, Room& room, SetPeer& command);
   [[nodiscard]] Track* find_track(TrackNo number) const;

@@ -27,11 +27,12 @@ struct WorkerThread::Impl {
   };
 
   Impl(const config::Config& config, const Certificate& certificate, std::vector<UdpSocket> bound,
-       TakeEvents take)
+       TakeEvents take, WakeWorker wake)
       : dtls(certificate),
         worker(config, dtls, system_random(), counters),
         mailbox(kMaxCommands),
-        take_events(std::move(take)) {
+        take_events(std::move(take)),
+        wake_worker(std::move(wake)) {
     for (UdpSocket& socket : bound) {
       sockets.push_back(std::make_unique<Watched>(Watched{this, std::move(socket), {}, {}}));
     }
@@ -86,12 +87,23 @@ struct WorkerThread::Impl {
     commands.clear();
   }
 
+  void on_relays() {
+    begin_turn();
+    relays_woken.store(false);  // as on_commands()
+    for (bool more = worker.on_relays(Loop::now()); more; more = worker.on_relays(Loop::now())) {
+      send();
+    }
+  }
+
   void end_turn() {
     const rtp::Time now = Loop::now();
     if (worker.next_deadline() <= now) {
       begin_turn();
       worker.tick(now);
     }
+    // The others begin while this one still sends.
+    worker.take_wakes(wakes);
+    for (const std::size_t number : wakes) wake_worker(number);
     send();
     worker.take_events(events);
     if (!events.empty()) {
@@ -101,7 +113,7 @@ struct WorkerThread::Impl {
     }
     if (turn_began) counters.turn.add(Loop::now() - *turn_began);
     turn_began.reset();
-    arm(now);
+    arm(Loop::now());
   }
 
   void arm(rtp::Time now) {
@@ -151,20 +163,24 @@ struct WorkerThread::Impl {
   std::vector<std::unique_ptr<Watched>> sockets;  // after the worker: they hold Buffers of its pool
   Mailbox<Command> mailbox;
   std::atomic<bool> woken{false};
+  std::atomic<bool> relays_woken{false};
   TakeEvents take_events;
+  WakeWorker wake_worker;
   uv_prepare_t turn_end{};
   uv_timer_t timer{};
   rtp::Time armed_for = rtp::Time::max();
   std::optional<rtp::Time> turn_began;
   std::vector<Command> commands;
   std::vector<Event> events;
+  std::vector<std::size_t> wakes;
   std::thread thread;
 };
 
 WorkerThread::WorkerThread(const config::Config& config, const Certificate& certificate,
-                           std::vector<UdpSocket> sockets, TakeEvents take_events)
-    : impl_(
-          std::make_unique<Impl>(config, certificate, std::move(sockets), std::move(take_events))) {
+                           std::vector<UdpSocket> sockets, TakeEvents take_events,
+                           WakeWorker wake_worker)
+    : impl_(std::make_unique<Impl>(config, certificate, std::move(sockets), std::move(take_events),
+                                   std::move(wake_worker))) {
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
 }
 
@@ -183,6 +199,11 @@ bool WorkerThread::post(Command command) {
     if (!impl_->loop.post([impl = impl_.get()] { impl->on_commands(); })) impl_->woken = false;
   }
   return true;
+}
+
+void WorkerThread::look_at_relays() {
+  if (impl_->relays_woken.exchange(true)) return;
+  if (!impl_->loop.post([impl = impl_.get()] { impl->on_relays(); })) impl_->relays_woken = false;
 }
 
 const WorkerCounters& WorkerThread::counters() const noexcept { return impl_->counters; }

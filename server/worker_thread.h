@@ -24,16 +24,21 @@ class WorkerThread {
 
   // Called on the worker's thread at the end of a turn that had events. False: they are lost.
   using TakeEvents = std::function<bool(std::vector<Event>)>;
+  // Called on the worker's thread at the end of a turn that put something into relays, with the
+  // number of each worker that is to look: its look_at_relays() is to be called.
+  using WakeWorker = std::function<void(std::size_t)>;
 
   // Starts the thread. `certificate` must outlive it.
   WorkerThread(const config::Config& config, const Certificate& certificate,
-               std::vector<UdpSocket> sockets, TakeEvents take_events);
+               std::vector<UdpSocket> sockets, TakeEvents take_events, WakeWorker wake_worker);
   ~WorkerThread();
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
   // Any thread. False when kMaxCommands wait already.
   [[nodiscard]] bool post(Command command);
+  // Any thread. Another worker has put something into a relay.
+  void look_at_relays();
   // Ends the thread after what was posted before, and waits for it. The counters stay.
   void stop();
   [[nodiscard]] const WorkerCounters& counters() const noexcept;

@@ -59,10 +59,10 @@ export const signJoin = (roomId, more = {}, signing = {}) =>
 
 export class Daemon {
   /**
-   * @param {{workers?: number, options?: string[], config?: string}} [settings]
+   * @param {{workers?: number, maxRoomPeers?: number, options?: string[], config?: string}} [settings]
    *   options go to the command line, config is YAML appended to the file
    */
-  static async start({workers = 2, options = [], config = ''} = {}) {
+  static async start({workers = 2, maxRoomPeers = 200, options = [], config = ''} = {}) {
     const daemon = new Daemon();
     daemon.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'parley-browser-'));
     daemon.port = await freeTcpPort();
@@ -72,7 +72,7 @@ export class Daemon {
       'log: {level: info}',
       `control: {listen: ["127.0.0.1:${daemon.port}"]}`,
       `auth: {api_keys: [{id: tests, secrets: ["${SECRET}"], role: admin}]}`,
-      `workers: {count: ${workers}}`,
+      `workers: {count: ${workers}, max_room_peers: ${maxRoomPeers}}`,
       `ice: {port_base: ${daemon.mediaPort}, bind: ["127.0.0.1"]}`,
       `recording: {directory: "${daemon.directory}/recordings", min_free_bytes: 1048576}`,
       `store: {file: "${daemon.directory}/parley.db"}`,

@@ -218,8 +218,8 @@ class CallTest : public testing::Test {
     }
     return found;
   }
-  void worker_says(const std::vector<server::Event>& events) {
-    sessions->on_worker_events(events);
+  void worker_says(const std::vector<server::Event>& events, std::size_t worker = 0) {
+    sessions->on_worker_events(worker, events);
     outbox->flush();
   }
   void wait(std::chrono::milliseconds time) {

@@ -17,7 +17,7 @@ constexpr std::size_t kStranger = 1'000'000;  // a link of its own for what inje
 
 }  // namespace
 
-Sim::Sim(std::uint64_t run_seed, config::Config settings)
+Sim::Sim(std::uint64_t run_seed, config::Config settings, std::size_t workers)
     : seed(run_seed),
       config(std::move(settings)),
       now(seconds(1'000)),
@@ -29,7 +29,12 @@ Sim::Sim(std::uint64_t run_seed, config::Config settings)
       client_dtls(client_certificate),
       worker(config, server_dtls, server::seeded_random(run_seed + 2), counters),
       server_address(server::TransportAddress::v4({192, 0, 2, 1}, 40'000)) {
-  worker.on_command(now, server::OpenRoom{server::RoomId{1}});
+  for (std::size_t i = 1; i < workers; ++i) {
+    others_.push_back(std::make_unique<Other>(config, server_dtls, run_seed + 2 + i));
+  }
+  for (std::size_t i = 0; i < workers; ++i) {
+    worker_at(i).on_command(now, server::OpenRoom{server::RoomId{1}});
+  }
 }
 
 Sim::~Sim() {
@@ -40,14 +45,14 @@ SimPeer& Sim::add_peer(const PeerOptions& options) {
   transports_.emplace_back();
   peers_.push_back(std::make_unique<SimPeer>(*this, peers_.size(), options));
   SimPeer& peer = *peers_.back();
-  command(server::SetPeer{options.room, peer.id(), peer.params()});
+  command(server::SetPeer{options.room, peer.id(), peer.params()}, options.worker);
   peer.start(now);
   return peer;
 }
 
 void Sim::assign(SimPeer& watcher, rtp::Mid slot, std::optional<server::TrackNo> track,
                  std::uint32_t max_height) {
-  command(server::Assign{watcher.id(), slot, track, max_height});
+  command(server::Assign{watcher.id(), slot, track, max_height}, watcher.options.worker);
 }
 
 void Sim::assign_all(SimPeer& watcher, std::uint32_t max_height) {
@@ -64,9 +69,18 @@ void Sim::assign_all(SimPeer& watcher, std::uint32_t max_height) {
   }
 }
 
-void Sim::command(server::Command command) {
-  worker.on_command(now, std::move(command));
+void Sim::command(server::Command command, std::size_t number) {
+  worker_at(number).on_command(now, std::move(command));
   end_turn();
+}
+
+void Sim::mirror(const SimPeer& publisher, std::size_t to) {
+  const std::size_t from = publisher.options.worker;
+  for (const server::PublishSection& section : publisher.params().publishes) {
+    const auto relay = server::make_relay(from, to);
+    command(server::OpenRelay{section.track, relay}, from);
+    command(server::OpenMirror{publisher.options.room, section, relay}, to);
+  }
 }
 
 void Sim::inject(const server::TransportAddress& from, rtp::ConstBytes bytes) {
@@ -77,12 +91,19 @@ void Sim::inject(const server::TransportAddress& from, rtp::ConstBytes bytes) {
                 .bytes = {bytes.begin(), bytes.end()}});
 }
 
+// A worker that is woken by another has its turn at the same moment.
 void Sim::end_turn() {
+  for (std::size_t i = 0; i <= others_.size(); ++i) end_turn(i);
+}
+
+void Sim::end_turn(std::size_t number) {
+  server::Worker& turning = worker_at(number);
   std::span<const server::Datagram> datagrams;
   {
     const WorkerRuns runs;
-    if (worker.next_deadline() <= now) worker.tick(now);
-    datagrams = worker.flush();
+    if (turning.next_deadline() <= now) turning.tick(now);
+    turning.take_wakes(wakes_);
+    datagrams = turning.flush();
   }
   for (const server::Datagram& datagram : datagrams) {
     if (on_sent) on_sent(datagram);
@@ -95,8 +116,12 @@ void Sim::end_turn() {
                     .bytes = {datagram.bytes.begin(), datagram.bytes.end()}});
     }
   }
-  worker.take_events(taken_);
+  turning.take_events(taken_);
   events.insert(events.end(), taken_.begin(), taken_.end());
+  for (const std::size_t woken : std::vector(wakes_)) {
+    EXPECT_FALSE(worker_at(woken).on_relays(now)) << "more than a turn holds, seed " << seed;
+    end_turn(woken);
+  }
 }
 
 void Sim::drain_client(SimPeer& peer, std::size_t index) {
@@ -117,16 +142,22 @@ void Sim::deliver(Network::InFlight datagram) {
     if (peer.address == datagram.client) peer.on_datagram(now, datagram.bytes);
     return;
   }
-  rtp::Buffer buffer = worker.pool().take();
+  const bool stranger = datagram.peer == kStranger;
+  const std::size_t number = stranger ? 0 : peers_[datagram.peer]->options.worker;
+  server::Worker& receiving = worker_at(number);
+  rtp::Buffer buffer = receiving.pool().take();
   ASSERT_TRUE(buffer) << "the pool is empty, seed " << seed;
   std::copy(datagram.bytes.begin(), datagram.bytes.end(), buffer.storage().begin());
   buffer.resize(datagram.bytes.size());
   const WorkerRuns runs;
-  worker.on_datagram(now, {server_address, datagram.client, 0}, std::move(buffer));
+  receiving.on_datagram(now, {address_of(number), datagram.client, 0}, std::move(buffer));
 }
 
 void Sim::step(rtp::Time until) {
-  rtp::Time next = std::min(until, worker.next_deadline());
+  rtp::Time next = until;
+  for (std::size_t i = 0; i <= others_.size(); ++i) {
+    next = std::min(next, worker_at(i).next_deadline());
+  }
   next = std::min(next, network.next().value_or(next));
   for (const auto& peer : peers_) next = std::min(next, peer->next_deadline());
   now = std::max(now, next);

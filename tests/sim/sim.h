@@ -27,10 +27,11 @@ namespace parley::sim {
 // True while the worker has control: for the test that counts its allocations.
 inline thread_local bool worker_running = false;
 
-// A whole worker and its peers on virtual time.
+// A whole worker and its peers on virtual time. There may be more workers, which are woken as their
+// threads would be; room 1 is open on all of them.
 class Sim {
  public:
-  explicit Sim(std::uint64_t seed, config::Config config = {});
+  explicit Sim(std::uint64_t seed, config::Config config = {}, std::size_t workers = 1);
   ~Sim();
 
   SimPeer& add_peer(const PeerOptions& options);
@@ -38,7 +39,15 @@ class Sim {
   void assign_all(SimPeer& watcher, std::uint32_t max_height = 720);
   void assign(SimPeer& watcher, rtp::Mid slot, std::optional<server::TrackNo> track,
               std::uint32_t max_height = 720);
-  void command(server::Command command);
+  void command(server::Command command, std::size_t number = 0);
+  // What a peer publishes is to be had on another worker, too.
+  void mirror(const SimPeer& publisher, std::size_t to);
+  [[nodiscard]] server::TransportAddress address_of(std::size_t number) const {
+    return server_address.with_port(static_cast<std::uint16_t>(server_address.port() + number));
+  }
+  [[nodiscard]] server::WorkerCounters& counters_of(std::size_t number) {
+    return number == 0 ? counters : others_[number - 1]->counters;
+  }
   void run_for(rtp::Duration duration);
   // Until `done` says so; false if it does not within `limit`.
   bool run_until(const std::function<bool()>& done, rtp::Duration limit = seconds(10));
@@ -83,10 +92,23 @@ class Sim {
   void deliver(Network::InFlight datagram);
   void drain_client(SimPeer& peer, std::size_t index);
   void end_turn();
+  void end_turn(std::size_t number);
+  [[nodiscard]] server::Worker& worker_at(std::size_t number) {
+    return number == 0 ? worker : others_[number - 1]->worker;
+  }
 
+  // All but the first.
+  struct Other {
+    Other(const config::Config& config, const server::DtlsContext& dtls, std::uint64_t seed)
+        : worker(config, dtls, server::seeded_random(seed), counters) {}
+    server::WorkerCounters counters;
+    server::Worker worker;
+  };
+  std::vector<std::unique_ptr<Other>> others_;
   std::vector<std::unique_ptr<SimPeer>> peers_;
   std::deque<client::TransportSequence> transports_;
   std::vector<server::Event> taken_;
+  std::vector<std::size_t> wakes_;
   friend class SimPeer;
 };
 

@@ -59,12 +59,13 @@ server::CodecParams vp8() {
   return codec;
 }
 
-client::ClientParams client_params(const server::PeerParams& params, const Sim& sim) {
+client::ClientParams client_params(const server::PeerParams& params, const Sim& sim,
+                                   std::size_t worker) {
   client::ClientParams out;
   out.local = params.remote;
   out.remote = params.local;
   out.fingerprints = {sim.certificate.fingerprint()};
-  out.server = sim.server_address;
+  out.server = sim.address_of(worker);
   return out;
 }
 
@@ -152,7 +153,8 @@ server::PeerParams SimPeer::make_params(std::size_t index, const PeerOptions& op
 }
 
 SimPeer::SimPeer(Sim& sim, std::size_t index, const PeerOptions& opts)
-    : client(sim.client_dtls, client_params(make_params(index, opts, sim.client_certificate), sim),
+    : client(sim.client_dtls,
+             client_params(make_params(index, opts, sim.client_certificate), sim, opts.worker),
              server::seeded_random(sim.seed * 1'000 + index)),
       video(video_options(index, opts), sim.transports_[index]),
       audio(audio_options(index, opts), sim.transports_[index]),

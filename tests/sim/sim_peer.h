@@ -28,6 +28,7 @@ struct PeerOptions {
   std::size_t video_slots = 0;
   std::uint32_t first_ssrc = 0;  // of what it publishes; 0: its own range
   server::RoomId room{1};
+  std::size_t worker = 0;
   Link up{};
   Link down{};
 };

@@ -1,0 +1,43 @@
+#include "server/mirror.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace parley::server {
+
+Mirror::Mirror(Context& context, Alarm& room_alarm, RoomId room, PublishSection section,
+               std::shared_ptr<Relay> relay)
+    : context_(context),
+      alarm_(&room_alarm),
+      relay_(std::move(relay)),
+      track_(context, alarm_, no_clocks_, room, PeerId{}, std::move(section), relay_.get()) {
+  context_.mirrors.push_back(this);
+}
+
+Mirror::~Mirror() {
+  relay_->set_watched(false);
+  std::erase(context_.mirrors, this);
+}
+
+bool Mirror::drain(rtp::Time now) {
+  while (const auto record = relay_->front()) {
+    rtp::Buffer copy = context_.pool.take();
+    if (copy && record->bytes.size() <= rtp::Buffer::kMaxDatagram) {
+      std::copy(record->bytes.begin(), record->bytes.end(), copy.storage().begin());
+      copy.resize(record->bytes.size());
+      track_.on_relayed(now, *record, std::move(copy));
+    } else {
+      context_.counters.drop(Drop::PoolEmpty);
+    }
+    relay_->pop();
+    if (context_.egress.wants_flush()) return true;
+  }
+  return false;
+}
+
+void Mirror::tick(rtp::Time now) {
+  alarm_.clear();
+  track_.tick_mirror(now);
+}
+
+}  // namespace parley::server
