@@ -91,6 +91,7 @@ struct Srtp {
 struct Egress {
   bool segmentation = true;             // runs of datagrams as one message (UDP GSO)
   std::uint32_t max_padding_bytes = 4;  // RTP padding that makes packets of a run equal
+  std::uint32_t coalesce_ms = 0;        // a busy worker waits so long for more to come together
   friend bool operator==(const Egress&, const Egress&) = default;
 };
 

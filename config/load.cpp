@@ -402,7 +402,8 @@ Config read_config(const YAML::Node& root) {
       .section("egress",
                [&](Section& c) {
                  c.flag("segmentation", config.egress.segmentation)
-                     .number("max_padding_bytes", config.egress.max_padding_bytes, 0, 4);
+                     .number("max_padding_bytes", config.egress.max_padding_bytes, 0, 4)
+                     .number("coalesce_ms", config.egress.coalesce_ms, 0, 5);
                })
       .section("media", [&](Section& c) { read_media(c, config.media); })
       .section("rooms", [&](Section& c) { read_rooms(c, config.rooms); })

@@ -13,6 +13,7 @@
 #include "server/loop.h"
 #include "server/mailbox.h"
 #include "server/random.h"
+#include "server/turn_pace.h"
 #include "server/worker.h"
 
 namespace parley::server {
@@ -31,6 +32,7 @@ struct WorkerThread::Impl {
       : dtls(certificate),
         worker(config, dtls, system_random(), counters),
         mailbox(kMaxCommands),
+        pace(std::chrono::milliseconds(config.egress.coalesce_ms)),
         take_events(std::move(take)),
         wake_worker(std::move(wake)) {
     for (UdpSocket& socket : bound) {
@@ -111,9 +113,16 @@ struct WorkerThread::Impl {
       if (!take_events(std::move(events))) counters.events_lost.add(count);
       events = {};
     }
-    if (turn_began) counters.turn.add(Loop::now() - *turn_began);
+    if (turn_began) wait_for_more();
     turn_began.reset();
     arm(Loop::now());
+  }
+
+  void wait_for_more() {
+    const rtp::Time ended = Loop::now();
+    counters.turn.add(ended - *turn_began);
+    const rtp::Duration wait = pace.after_turn(ended - *turn_began, ended);
+    if (wait.count() > 0) std::this_thread::sleep_for(wait);
   }
 
   void arm(rtp::Time now) {
@@ -164,6 +173,7 @@ struct WorkerThread::Impl {
   Mailbox<Command> mailbox;
   std::atomic<bool> woken{false};
   std::atomic<bool> relays_woken{false};
+  TurnPace pace;
   TakeEvents take_events;
   WakeWorker wake_worker;
   uv_prepare_t turn_end{};
