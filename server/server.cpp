@@ -1,8 +1,12 @@
 #include "server/server.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <thread>
 #include <utility>
+
+#include <malloc.h>
 
 #include "server/certificate.h"
 #include "server/local_addresses.h"
@@ -52,22 +56,43 @@ tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Config&
 }  // namespace
 
 struct Server::Impl {
-  explicit Impl(OnEvents on_events)
-      : certificate(Certificate::make(Loop::wall_ms())),
+  static constexpr rtp::Duration kTrimInterval{10'000'000};
+
+  Impl(Loop& control_loop, OnEvents on_events)
+      : control(control_loop),
+        certificate(Certificate::make(Loop::wall_ms())),
         fingerprint(certificate.fingerprint_text()),
         sink(std::make_shared<EventSink>(EventSink{std::move(on_events), false})) {}
 
+  // A handshake takes some 70 KiB and gives them back seconds later, but the allocator would keep
+  // them: after a wave of joins they go back to the system. Here, because it takes milliseconds.
+  void trim_from_time_to_time() {
+    std::uint64_t connected = 0;
+    for (const auto& thread : threads) connected += thread->counters().connected.value();
+    if (connected != seen_connected) trims_due = 2;  // the latest have not given back yet
+    seen_connected = connected;
+    if (trims_due > 0) {
+      --trims_due;
+      malloc_trim(0);
+    }
+    trim_timer = control.at(Loop::now() + kTrimInterval, [this] { trim_from_time_to_time(); });
+  }
+
+  Loop& control;
   Certificate certificate;
   std::string fingerprint;
   std::shared_ptr<EventSink> sink;
   std::vector<WorkerInfo> infos;
   std::vector<std::unique_ptr<WorkerThread>> threads;
+  std::uint64_t seen_connected = 0;
+  int trims_due = 0;
+  std::optional<Loop::TimerId> trim_timer;
 };
 
 tl::expected<std::unique_ptr<Server>, std::string> Server::start(const config::Config& config,
                                                                  Loop& control, Metrics& metrics,
                                                                  OnEvents on_events) {
-  auto impl = std::make_unique<Impl>(std::move(on_events));
+  auto impl = std::make_unique<Impl>(control, std::move(on_events));
   std::size_t count = config.workers.count;
   if (count == 0) count = std::max(1U, std::thread::hardware_concurrency());
   // All ports first: a port that is taken must not leave half a server behind.
@@ -105,6 +130,7 @@ tl::expected<std::unique_ptr<Server>, std::string> Server::start(const config::C
                {"port", impl->infos[i].candidates.empty() ? 0 : impl->infos[i].candidates[0].port},
                {"candidates", impl->infos[i].candidates.size()}});
   }
+  impl->trim_from_time_to_time();
   return std::unique_ptr<Server>(new Server(std::move(impl)));  // a private constructor
 }
 
@@ -122,6 +148,8 @@ const std::string& Server::fingerprint() const noexcept { return impl_->fingerpr
 
 void Server::stop() {
   impl_->sink->stopped = true;
+  if (impl_->trim_timer) impl_->control.cancel(*impl_->trim_timer);
+  impl_->trim_timer.reset();
   for (auto& thread : impl_->threads) thread->stop();
 }
 

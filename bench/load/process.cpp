@@ -53,6 +53,11 @@ ServerProcess::ServerProcess(const std::vector<std::string>& arguments, int core
 
 ServerProcess::~ServerProcess() {
   kill(pid_, SIGTERM);
+  // It says goodbye to everybody in its log: a full pipe would keep it from ending.
+  fcntl(output_, F_SETFL, 0);
+  char buffer[4'096];
+  while (read(output_, buffer, sizeof buffer) > 0) {
+  }
   int status = 0;
   waitpid(pid_, &status, 0);
   close(output_);
