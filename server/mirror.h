@@ -13,8 +13,8 @@
 namespace parley::server {
 
 // A track that another worker receives, as this worker's subscribers see it: what comes over the
-// relay goes the same way as what comes from a publisher, and has its own history here, so a NACK is
-// answered without asking home.
+// relay goes the same way as what comes from a publisher, and has its own history here, so a NACK
+// is answered without asking home.
 class Mirror {
  public:
   Mirror(Context& context, Alarm& room_alarm, RoomId room, PublishSection section,

@@ -24,17 +24,17 @@ class Relay {
   static constexpr std::size_t kDefaultBytes = 512 * 1024;  // some 400 packets
 
   enum class Kind : std::uint8_t {
-    Rtp,        // `bytes` is one RTP packet as it came from the publisher, retransmissions unwrapped
+    Rtp,  // `bytes` is one RTP packet as it came from the publisher, retransmissions unwrapped
     Restarted,  // the encoding's numbers begin anew
     Paused,     // the publisher has stopped the encoding
   };
   struct Record {
     Kind kind = Kind::Rtp;
     std::uint8_t encoding = 0;
-    rtp::ExtSeq seq{};                 // in the home track's counting
-    rtp::Time arrival{};               // at the home worker
+    rtp::ExtSeq seq{};                   // in the home track's counting
+    rtp::Time arrival{};                 // at the home worker
     std::optional<rtp::Time> capture{};  // on the server's time line
-    rtp::ConstBytes bytes{};           // valid until pop()
+    rtp::ConstBytes bytes{};             // valid until pop()
   };
 
   // `from` and `to` are the workers' numbers.

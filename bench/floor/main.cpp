@@ -162,8 +162,7 @@ Nanoseconds thread_cpu() { return bench::read_clock(CLOCK_THREAD_CPUTIME_ID); }
 class Floor {
  public:
   explicit Floor(const Options& options) : options_(options) {
-    auto bound =
-        server::UdpSocket::bind(*server::TransportAddress::parse_ip("127.0.0.1", 0), 0);
+    auto bound = server::UdpSocket::bind(*server::TransportAddress::parse_ip("127.0.0.1", 0), 0);
     if (!bound) throw std::runtime_error(bound.error());
     socket_.emplace(std::move(*bound));
     for (std::size_t i = 0; i < options_.peers; ++i) {
@@ -180,8 +179,7 @@ class Floor {
     for (const auto& address : receivers.addresses()) {
       paths.push_back({socket_->local(), address, 0});
     }
-    const std::size_t turn_peers =
-        std::min(options_.peers, server::UdpSocket::kSendVectors / run);
+    const std::size_t turn_peers = std::min(options_.peers, server::UdpSocket::kSendVectors / run);
     const std::size_t count = turn_peers * run;
     std::vector<std::array<std::uint8_t, kSpace>> space(count);
     std::vector<server::SealItem> items(count);

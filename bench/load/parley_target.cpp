@@ -58,8 +58,8 @@ class ParleyEntry : public Entry {
   enum class Step : std::uint8_t { Opening, Asked, Offered };
 
   void send_join() {
-    const Json grants = Json::object(
-        {{"tenant", "load"}, {"room", endpoint_.room}, {"role", endpoint_.role}});
+    const Json grants =
+        Json::object({{"tenant", "load"}, {"room", endpoint_.room}, {"role", endpoint_.role}});
     const std::string token =
         sign_token(Json::object({{"aud", "parley-join"},
                                  {"sub", "peer-" + std::to_string(endpoint_.participant)},
@@ -105,8 +105,8 @@ class ParleyEntry : public Entry {
 
 // What /metrics say, by name; a metric of several workers is their sum.
 std::unordered_map<std::string, double> scrape() {
-  std::istringstream lines(
-      http_exchange(kPort, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
+  std::istringstream lines(http_exchange(
+      kPort, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
   std::unordered_map<std::string, double> sums;
   for (std::string line; std::getline(lines, line);) {
     const std::size_t name_end = line.find_first_of(" {");
@@ -134,12 +134,12 @@ std::vector<std::string> ParleyTarget::configure(const std::filesystem::path& fo
 
 void ParleyTarget::make_room(const std::string& name) {
   const std::string body =
-      Json::object({{"jsonrpc", "2.0"},
-                    {"id", 1},
-                    {"method", "room.create"},
-                    {"params", Json::object({{"tenant", "load"},
-                                             {"name", name},
-                                             {"max_participants", 5'000}})}})
+      Json::object(
+          {{"jsonrpc", "2.0"},
+           {"id", 1},
+           {"method", "room.create"},
+           {"params",
+            Json::object({{"tenant", "load"}, {"name", name}, {"max_participants", 5'000}})}})
           .dump();
   const std::string answer = http_exchange(
       kPort,
@@ -156,10 +156,9 @@ std::unique_ptr<Entry> ParleyTarget::enter(Endpoint endpoint) {
 
 std::optional<Target::Counters> ParleyTarget::counters() const {
   auto metrics = scrape();
-  return Counters{metrics["parley_worker_packets_in_total"],
-                  metrics["parley_worker_packets_out_total"],
-                  metrics["parley_worker_bytes_out_total"],
-                  metrics["parley_worker_send_messages_total"]};
+  return Counters{
+      metrics["parley_worker_packets_in_total"], metrics["parley_worker_packets_out_total"],
+      metrics["parley_worker_bytes_out_total"], metrics["parley_worker_send_messages_total"]};
 }
 
 }  // namespace parley::bench

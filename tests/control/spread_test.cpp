@@ -45,8 +45,8 @@ TEST_F(Spread, TheSecondPeerGoesToTheOtherWorkerWithMirrorsOfWhatThereIs) {
     return std::find_if(commands.begin(), commands.end(),
                         [&](const auto& entry) { return entry.first == 1 && test(entry.second); });
   };
-  const auto mirror = is_of(
-      [](const server::Command& c) { return std::holds_alternative<server::OpenMirror>(c); });
+  const auto mirror =
+      is_of([](const server::Command& c) { return std::holds_alternative<server::OpenMirror>(c); });
   const auto assign =
       is_of([](const server::Command& c) { return std::holds_alternative<server::Assign>(c); });
   ASSERT_NE(assign, commands.end());

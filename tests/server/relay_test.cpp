@@ -9,8 +9,12 @@ namespace parley::server {
 namespace {
 
 Relay::Record packet(std::int64_t seq, const std::vector<std::uint8_t>& bytes) {
-  return {Relay::Kind::Rtp, 2, rtp::ExtSeq{seq}, rtp::Time{rtp::Duration{5}},
-          rtp::Time{rtp::Duration{4}}, bytes};
+  return {Relay::Kind::Rtp,
+          2,
+          rtp::ExtSeq{seq},
+          rtp::Time{rtp::Duration{5}},
+          rtp::Time{rtp::Duration{4}},
+          bytes};
 }
 
 TEST(Relay, GivesRecordsBackAsTheyWere) {

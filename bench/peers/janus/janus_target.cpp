@@ -101,8 +101,9 @@ class JanusTarget::Handle {
 class JanusTarget::JanusEntry : public Entry {
  public:
   JanusEntry(Endpoint endpoint, const Room& room)
-      : endpoint_(std::move(endpoint)), room_(room), sends_(endpoint_.lines.front().ssrc.value != 0) {
-  }
+      : endpoint_(std::move(endpoint)),
+        room_(room),
+        sends_(endpoint_.lines.front().ssrc.value != 0) {}
 
   std::optional<Remote> advance() override {
     if (step_ == Step::Attaching) {
