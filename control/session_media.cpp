@@ -124,7 +124,7 @@ void Session::spread_to(std::size_t worker) {
 
 void Session::open_mirror(const Participant& owner, const Track& track, std::size_t worker) {
   if (worker == owner.worker) return;
-  auto relay = server::make_relay(owner.worker, worker);
+  auto relay = server::make_relay(owner.worker, worker, track.kind);
   context_.post(owner.worker, server::OpenRelay{track.no, relay});
   context_.post(worker, server::OpenMirror{worker_room_, track.section, std::move(relay)});
   if (track.host_muted) context_.post(worker, server::MuteTrack{track.no, true});

@@ -25,7 +25,8 @@ constexpr std::size_t aligned(std::size_t size) noexcept {
 }  // namespace
 
 ByteRing::ByteRing(std::size_t capacity_bytes)
-    : ring_(aligned(std::max(capacity_bytes, kMinCapacity))) {
+    : capacity_(aligned(std::max(capacity_bytes, kMinCapacity))),
+      ring_(std::make_unique_for_overwrite<std::uint8_t[]>(capacity_)) {
   static_assert(sizeof(Frame) == kAlign, "what is left at the end always holds one");
 }
 
@@ -34,10 +35,10 @@ bool ByteRing::push(ConstBytes head, ConstBytes body) noexcept {
   const std::size_t at = head_.load(std::memory_order_relaxed);
   const std::size_t used = at - tail_.load(std::memory_order_acquire);
   const std::size_t total = aligned(sizeof(Frame) + size);
-  const std::size_t offset = at % ring_.size();
-  const std::size_t to_end = ring_.size() - offset;
+  const std::size_t offset = at % capacity_;
+  const std::size_t to_end = capacity_ - offset;
   const std::size_t skipped = to_end < total ? to_end : 0;
-  if (total > ring_.size() || skipped + total > ring_.size() - used) return false;
+  if (total > capacity_ || skipped + total > capacity_ - used) return false;
   if (skipped > 0) {
     const Frame skip;
     std::memcpy(&ring_[offset], &skip, sizeof skip);
@@ -56,13 +57,13 @@ std::optional<ConstBytes> ByteRing::front() noexcept {
   std::size_t tail = tail_.load(std::memory_order_relaxed);
   if (tail == head_.load(std::memory_order_acquire)) return std::nullopt;
   Frame frame;
-  std::size_t offset = tail % ring_.size();
+  std::size_t offset = tail % capacity_;
   std::memcpy(&frame, &ring_[offset], sizeof frame);
   if (frame.total == 0) {  // the record behind the skip was published together with it
-    tail += ring_.size() - offset;
+    tail += capacity_ - offset;
     tail_.store(tail, std::memory_order_release);
     offset = 0;
-    std::memcpy(&frame, ring_.data(), sizeof frame);
+    std::memcpy(&frame, ring_.get(), sizeof frame);
   }
   return ConstBytes{&ring_[offset] + sizeof frame, frame.size};
 }
@@ -73,7 +74,7 @@ void ByteRing::pop() noexcept {
   if (!any) return;
   const std::size_t tail = tail_.load(std::memory_order_relaxed);
   Frame frame;
-  std::memcpy(&frame, &ring_[tail % ring_.size()], sizeof frame);
+  std::memcpy(&frame, &ring_[tail % capacity_], sizeof frame);
   tail_.store(tail + frame.total, std::memory_order_release);
 }
 

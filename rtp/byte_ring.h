@@ -3,8 +3,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
-#include <vector>
 
 #include "rtp/types.h"
 
@@ -27,7 +27,8 @@ class ByteRing {
 
  private:
   struct Frame;  // what lies before a record
-  std::vector<std::uint8_t> ring_;
+  std::size_t capacity_;
+  std::unique_ptr<std::uint8_t[]> ring_;          // touched only as it is used
   alignas(64) std::atomic<std::size_t> head_{0};  // written by the producer
   alignas(64) std::atomic<std::size_t> tail_{0};  // written by the consumer
 };

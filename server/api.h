@@ -135,7 +135,8 @@ struct CloseTap {
 // from its own worker to each other one (server/relay.h): OpenRelay to the first, OpenMirror to the
 // second, where the track is known by the same number from then on. The relay is shared for the
 // reason above.
-[[nodiscard]] std::shared_ptr<Relay> make_relay(std::size_t from_worker, std::size_t to_worker);
+[[nodiscard]] std::shared_ptr<Relay> make_relay(std::size_t from_worker, std::size_t to_worker,
+                                                rtp::MediaKind kind);
 struct OpenRelay {
   TrackNo track;
   std::shared_ptr<Relay> relay;

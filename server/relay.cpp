@@ -16,8 +16,11 @@ struct Relay::Head {
   rtp::Time capture{};
 };
 
-std::shared_ptr<Relay> make_relay(std::size_t from_worker, std::size_t to_worker) {
-  return std::make_shared<Relay>(from_worker, to_worker);
+std::shared_ptr<Relay> make_relay(std::size_t from_worker, std::size_t to_worker,
+                                  rtp::MediaKind kind) {
+  const bool video = kind == rtp::MediaKind::Video;
+  return std::make_shared<Relay>(from_worker, to_worker,
+                                 video ? Relay::kVideoBytes : Relay::kAudioBytes);
 }
 
 bool Relay::push(const Record& record) noexcept {

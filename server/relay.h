@@ -21,7 +21,9 @@ namespace parley::server {
 //          relay->want_key_frame(encoding);  wake relay->from()
 class Relay {
  public:
-  static constexpr std::size_t kDefaultBytes = 512 * 1024;  // some 400 packets
+  // Some 400 packets of either kind, a key frame's burst and more.
+  static constexpr std::size_t kVideoBytes = 512 * 1024;
+  static constexpr std::size_t kAudioBytes = 64 * 1024;
 
   enum class Kind : std::uint8_t {
     Rtp,  // `bytes` is one RTP packet as it came from the publisher, retransmissions unwrapped
@@ -38,7 +40,7 @@ class Relay {
   };
 
   // `from` and `to` are the workers' numbers.
-  Relay(std::size_t from, std::size_t to, std::size_t capacity_bytes = kDefaultBytes)
+  Relay(std::size_t from, std::size_t to, std::size_t capacity_bytes)
       : from_(from), to_(to), ring_(capacity_bytes) {}
 
   [[nodiscard]] std::size_t from() const noexcept { return from_; }

@@ -4,11 +4,14 @@
 #include <array>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "rtp/packet_builder.h"
 #include "server/certificate.h"
 #include "server/client/client.h"
 #include "server/counters.h"
@@ -147,6 +150,103 @@ TEST(Server, ConnectsAClientToEachWorkerOnEachCandidate) {
   EXPECT_NE(metrics.render().find("parley_worker_connected_total{worker=\"1\"}"),
             std::string::npos);
   (*server)->stop();
+}
+
+CodecParams codec(rtp::MediaKind kind) {
+  CodecParams params;
+  if (kind == rtp::MediaKind::Audio) {
+    params.pt = rtp::PayloadType{111};
+    params.clock_rate_hz = 48'000;
+  } else {
+    params.codec = rtp::Codec::Vp8;
+    params.pt = rtp::PayloadType{96};
+    params.nack = params.pli = true;
+  }
+  return params;
+}
+
+PublishSection publish_section(rtp::MediaKind kind, std::uint32_t number) {
+  PublishSection section;
+  section.track = TrackNo{number};
+  section.mid = *rtp::Mid::from(std::to_string(number));
+  section.kind = kind;
+  section.codecs = {codec(kind)};
+  section.ssrcs = {{rtp::Ssrc{number}, std::nullopt}};
+  return section;
+}
+
+SlotSection slot_section(rtp::MediaKind kind, std::uint32_t number) {
+  SlotSection section;
+  section.mid = *rtp::Mid::from(std::to_string(number));
+  section.kind = kind;
+  section.ssrc = rtp::Ssrc{1'000 + number};
+  section.rtx_ssrc = rtp::Ssrc{2'000 + number};
+  section.codecs = {codec(kind)};
+  return section;
+}
+
+// Sound crosses one way, the wish for a key frame the other.
+TEST(Server, TracksCrossBetweenTheThreadsOfTwoWorkers) {
+  constexpr auto kAudio = rtp::MediaKind::Audio;
+  constexpr auto kVideo = rtp::MediaKind::Video;
+  Loop control;
+  Metrics metrics;
+  std::size_t connected = 0;
+  config::Config config = local_config(2);
+  config.ice.bind = {"127.0.0.1"};
+  auto server =
+      Server::start(config, control, metrics, [&](std::size_t, const std::vector<Event>& events) {
+        for (const Event& event : events) {
+          if (std::holds_alternative<PeerConnected>(event)) ++connected;
+        }
+      });
+  ASSERT_TRUE(server.has_value()) << server.error();
+  const Fingerprint fingerprint = parse_fingerprint((*server)->fingerprint());
+  std::array<PeerParams, 2> params{params_for(1), params_for(2)};
+  params[0].publishes = {publish_section(kAudio, 1), publish_section(kVideo, 2)};
+  params[1].slots = {slot_section(kAudio, 1), slot_section(kVideo, 2)};
+  std::vector<std::unique_ptr<LiveClient>> clients;
+  for (std::size_t worker = 0; worker < 2; ++worker) {
+    clients.push_back(std::make_unique<LiveClient>(
+        control, params[worker], fingerprint, (*server)->workers()[worker].candidates.front()));
+    params[worker].fingerprints = {clients.back()->fingerprint()};
+    ASSERT_TRUE((*server)->post(worker, OpenRoom{RoomId{1}}));
+    ASSERT_TRUE((*server)->post(worker, SetPeer{RoomId{1}, PeerId{worker + 1}, params[worker]}));
+  }
+  for (const PublishSection& section : params[0].publishes) {
+    auto relay = make_relay(0, 1, section.kind);
+    ASSERT_TRUE((*server)->post(0, OpenRelay{section.track, relay}));
+    ASSERT_TRUE((*server)->post(1, OpenMirror{RoomId{1}, section, std::move(relay)}));
+    ASSERT_TRUE((*server)->post(1, Assign{PeerId{2}, section.mid, section.track, 720}));
+  }
+  for (const auto& client : clients) client->start();
+
+  constexpr std::uint64_t kPackets = 200;
+  std::uint16_t seq = 0;
+  std::function<void()> watch = [&] {
+    if (clients[1]->client.counters().rtp_received >= kPackets) return control.stop();
+    if (connected == 2) {
+      std::array<std::uint8_t, 200> packet{};
+      rtp::HeaderFields fields;
+      fields.payload_type = rtp::PayloadType{111};
+      fields.seq = rtp::Seq{++seq};
+      fields.timestamp = rtp::RtpTimestamp{seq * 960U};
+      fields.ssrc = rtp::Ssrc{1};
+      rtp::PacketBuilder builder(packet, fields);
+      builder.payload(std::array<std::uint8_t, 3>{0xfc, 0xff, 0xfe});
+      clients[0]->client.send_rtp(rtp::ConstBytes(packet).first(builder.finish()));
+    }
+    control.at(Loop::now() + milliseconds(2), watch);
+  };
+  control.at(Loop::now(), watch);
+  control.at(Loop::now() + seconds(20), [&] { control.stop(); });
+  control.run();
+  EXPECT_GE(clients[1]->client.counters().rtp_received, kPackets);
+  (*server)->stop();
+  const std::string text = metrics.render();
+  EXPECT_NE(text.find("parley_worker_bad_commands_total{worker=\"0\"} 0"), std::string::npos);
+  EXPECT_NE(text.find("parley_worker_bad_commands_total{worker=\"1\"} 0"), std::string::npos);
+  EXPECT_EQ(text.find("parley_worker_relayed_in_total{worker=\"1\"} 0"), std::string::npos);
 }
 
 TEST(Server, RefusesACommandForAWorkerThatIsNotThere) {

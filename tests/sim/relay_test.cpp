@@ -199,10 +199,13 @@ TEST_F(RelayTest, EndsInAnyOrder) {
 TEST_F(RelayTest, CommandsThatNameNothingChangeNothing) {
   SimPeer& a = publish();
   const auto section = a.params().publishes.front();
-  sim.command(server::OpenRelay{server::TrackNo{77}, server::make_relay(0, 1)}, kHome);
+  sim.command(server::OpenRelay{server::TrackNo{77}, server::make_relay(0, 1, section.kind)},
+              kHome);
   sim.command(server::OpenRelay{section.track, nullptr}, kHome);
-  sim.command(server::OpenMirror{server::RoomId{9}, section, server::make_relay(0, 1)}, kFar);
-  sim.command(server::OpenMirror{server::RoomId{1}, section, server::make_relay(0, 1)}, kFar);
+  sim.command(
+      server::OpenMirror{server::RoomId{9}, section, server::make_relay(0, 1, section.kind)}, kFar);
+  sim.command(
+      server::OpenMirror{server::RoomId{1}, section, server::make_relay(0, 1, section.kind)}, kFar);
   sim.command(server::CloseMirror{server::TrackNo{77}}, kFar);
   EXPECT_EQ(sim.counters.bad_commands.value(), 2U);
   EXPECT_EQ(sim.counters_of(kFar).bad_commands.value(), 3U);

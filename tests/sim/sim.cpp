@@ -77,7 +77,7 @@ void Sim::command(server::Command command, std::size_t number) {
 void Sim::mirror(const SimPeer& publisher, std::size_t to) {
   const std::size_t from = publisher.options.worker;
   for (const server::PublishSection& section : publisher.params().publishes) {
-    const auto relay = server::make_relay(from, to);
+    const auto relay = server::make_relay(from, to, section.kind);
     command(server::OpenRelay{section.track, relay}, from);
     command(server::OpenMirror{publisher.options.room, section, relay}, to);
   }
