@@ -1,6 +1,7 @@
 #include "bench/load/web_socket.h"
 
 #include <stdexcept>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -66,8 +67,11 @@ std::optional<Json> WebSocket::take() {
   read();
   while (const auto frame = control::test::take_frame(input_)) {
     if (frame->opcode == 9) send_bytes(control::test::frame(10, frame->payload));
-    if (frame->opcode != 1) continue;
-    if (auto message = Json::parse(frame->payload)) return std::move(*message);
+    if (frame->opcode > 1) continue;
+    message_ += frame->payload;  // some send long ones in pieces
+    if (!frame->fin) continue;
+    auto message = Json::parse(std::exchange(message_, {}));
+    if (message) return std::move(*message);
   }
   if (gone_) fail("the server closed a participant's socket");
   return std::nullopt;

@@ -35,6 +35,7 @@ class WebSocket {
   bool open_ = false;
   bool gone_ = false;  // the server closed it
   std::string input_;
+  std::string message_;  // what has come of one
 };
 
 // One HTTP request on a connection of its own, as it goes on the wire; the body of the answer.
