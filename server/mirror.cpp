@@ -21,18 +21,26 @@ Mirror::~Mirror() {
 
 bool Mirror::drain(rtp::Time now) {
   while (const auto record = relay_->front()) {
-    rtp::Buffer copy = context_.pool.take();
-    if (copy && record->bytes.size() <= rtp::Buffer::kMaxDatagram) {
-      std::copy(record->bytes.begin(), record->bytes.end(), copy.storage().begin());
-      copy.resize(record->bytes.size());
-      track_.on_relayed(now, *record, std::move(copy));
-    } else {
-      context_.counters.drop(Drop::PoolEmpty);
-    }
+    take(now, *record);
     relay_->pop();
     if (context_.egress.wants_flush()) return true;
   }
   return false;
+}
+
+void Mirror::take(rtp::Time now, const Relay::Record& record) {
+  rtp::Buffer copy;
+  // Only a packet needs one: that an encoding restarted must be heard even when the pool is empty.
+  if (record.kind == Relay::Kind::Rtp) {
+    copy = context_.pool.take();
+    if (!copy) return context_.counters.drop(Drop::PoolEmpty);
+    if (record.bytes.size() > rtp::Buffer::kMaxDatagram) {
+      return context_.counters.drop(Drop::TooLarge);
+    }
+    std::copy(record.bytes.begin(), record.bytes.end(), copy.storage().begin());
+    copy.resize(record.bytes.size());
+  }
+  track_.on_relayed(now, record, std::move(copy));
 }
 
 void Mirror::tick(rtp::Time now) {

@@ -32,6 +32,8 @@ class Mirror {
   [[nodiscard]] Track& track() noexcept { return track_; }
 
  private:
+  void take(rtp::Time now, const Relay::Record& record);
+
   Context& context_;
   Alarm alarm_;
   rtp::ClockMap no_clocks_;  // capture times come with the packets
