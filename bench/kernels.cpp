@@ -147,9 +147,11 @@ void NackBookkeeping(benchmark::State& state) {
 void RememberSent(benchmark::State& state) {
   rtp::SentLog log(512);
   rtp::Rewrite rewrite;
+  rtp::PacketInfo info;
   for (auto _ : state) {
     ++rewrite.seq.value;
-    log.on_sent(rewrite, {1, 0}, rewrite.seq, 1'200);
+    ++info.seq.value;
+    log.on_sent(rewrite, {1, 0}, info, 1'200);
   }
 }
 

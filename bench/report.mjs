@@ -29,15 +29,20 @@ export function interpolate(points, x) {
 }
 
 /**
- * What the machine can do at best for the traffic of a run of parley, by the floor's lines.
+ * What the machine can do at best for the traffic of a run of parley, by the floor's lines with
+ * about as many receivers. A message has a cost and each packet in it another, so between two lengths of
+ * runs it is messages per packet that count.
  * @returns {number|null} microseconds for a delivered packet
  */
-export function floorOf(run, floors) {
-  if (run.packets_per_message === undefined || floors.length === 0) return null;
+export function floorOf(run, allFloors) {
+  if (run.packets_per_message === undefined || allFloors.length === 0) return null;
+  const apart = ({peers = 1}) => Math.abs(Math.log(peers / run.participants));
+  const nearest = Math.min(...allFloors.map(apart));
+  const floors = allFloors.filter((line) => apart(line) === nearest);
   const sizes = [...new Set(floors.map(({bytes}) => bytes))];
   const bySize = (kind, cost) => interpolate(sizes.map((bytes) => [bytes,
     cost(floors.filter((line) => line.floor === kind && line.bytes === bytes))]), run.bytes_per_packet);
-  const send = bySize('send', (lines) => interpolate(lines.map((line) => [line.run, line.us_per_packet]), run.packets_per_message));
+  const send = bySize('send', (lines) => interpolate(lines.map((line) => [1 / line.run, line.us_per_packet]), 1 / run.packets_per_message));
   const receive = bySize('receive', ([line]) => line.us_per_packet);
   return send + run.in_per_out * receive;
 }
@@ -58,7 +63,7 @@ export const isCarried = ({lost, delivered_per_s: rate, seconds, latency_us: {p9
 
 /** @param {object[]} lines */
 export function summarise(lines) {
-  const floors = group(lines.filter((line) => line.floor), (line) => `${line.floor} ${line.bytes} ${line.run}`)
+  const floors = group(lines.filter((line) => line.floor), (line) => `${line.floor} ${line.peers} ${line.bytes} ${line.run}`)
       .map((same) => ({...same[0], us_per_packet: median(same.map((line) => line.us_per_packet))}));
   const runs = group(lines.filter((line) => line.server_cpu_us_per_packet !== undefined),
       (line) => `${line.shape} ${line.count} ${line.peer} ${line.profile}`).map(merge);
@@ -150,8 +155,8 @@ the same length, and nothing else. Figures of different machines do not compare;
 ${bars('Processor time of a delivered packet', 'microseconds', loads, (run) => run.server_cpu_us_per_packet)}
 ${bars('Latency, 99th percentile', 'milliseconds', loads, (run) => run.latency_us.p99 / 1_000)}
 ${bars('Memory of a client', 'KiB', loads, (run) => run.server_kib_per_peer)}
-<h2>Floor</h2><div><table><tr><th>what</th><th>bytes</th><th>packets in a message</th><th>us/packet</th></tr>
-${floors.map((line) => `<tr><td>${escape(line.floor)}</td><td>${line.bytes}</td><td>${line.run ?? ''}</td><td>${line.us_per_packet.toFixed(2)}</td></tr>`).join('')}</table></div>
+<h2>Floor</h2><div><table><tr><th>what</th><th>receivers</th><th>bytes</th><th>packets in a message</th><th>us/packet</th></tr>
+${floors.map((line) => `<tr><td>${escape(line.floor)}</td><td>${line.peers ?? ''}</td><td>${line.bytes}</td><td>${line.run ?? ''}</td><td>${line.us_per_packet.toFixed(2)}</td></tr>`).join('')}</table></div>
 ${storms.map((storm) => `<h2>${storm.count} join at once</h2><p>Connected after ${storm.join_ms.p50} ms (median), ${storm.join_ms.p99} ms (99 %);
 ${storm.server_cpu_ms_per_join} ms of processor time each. Calls that went on meanwhile lost ${storm.running_calls.lost} of ${storm.running_calls.packets} packets.</p>`).join('')}
 </html>

@@ -88,6 +88,11 @@ struct Srtp {
   friend bool operator==(const Srtp&, const Srtp&) = default;
 };
 
+struct Ingress {
+  bool merging = false;  // equal datagrams of one sender arrive as one message (UDP GRO)
+  friend bool operator==(const Ingress&, const Ingress&) = default;
+};
+
 struct Egress {
   bool segmentation = true;             // runs of datagrams as one message (UDP GSO)
   std::uint32_t max_padding_bytes = 4;  // RTP padding that makes packets of a run equal
@@ -141,6 +146,7 @@ struct Config {
   Workers workers;
   Ice ice;
   Srtp srtp;
+  Ingress ingress;
   Egress egress;
   Media media;
   Rooms rooms;

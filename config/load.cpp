@@ -399,6 +399,7 @@ Config read_config(const YAML::Node& root) {
                })
       .section("ice", [&](Section& c) { read_ice(c, config.ice); })
       .section("srtp", [&](Section& c) { read_srtp(c, config.srtp); })
+      .section("ingress", [&](Section& c) { c.flag("merging", config.ingress.merging); })
       .section("egress",
                [&](Section& c) {
                  c.flag("segmentation", config.egress.segmentation)

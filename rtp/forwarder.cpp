@@ -27,8 +27,8 @@ std::string_view name(Drop drop) noexcept {
 Forwarder::Forwarder(MediaKind kind, std::uint32_t clock_rate_hz, Seq first_seq,
                      RtpTimestamp first_timestamp) noexcept
     : kind_(kind),
-      renumberer_(ExtSeq{first_seq.value}),
-      timeline_(clock_rate_hz, first_timestamp) {}
+      timeline_(clock_rate_hz, first_timestamp),
+      renumberer_(ExtSeq{first_seq.value}) {}
 
 void Forwarder::set_target(std::optional<Source> target) noexcept {
   if (target == target_) return;

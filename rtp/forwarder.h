@@ -28,7 +28,7 @@ namespace parley::rtp {
 //     auto rewrite = forwarder.on_packet(info, source);
 //     if (!rewrite) { ++drops[rewrite.error()]; continue; }
 //     egress.write(packet, info, *rewrite);  // to_wire(rewrite->seq); VP8: rewrite(info.vp8, ...)
-//     sent_log.on_sent(*rewrite, source, info.seq, size);
+//     sent_log.on_sent(*rewrite, source, info, size);
 //   if (auto source = forwarder.wants_key_frame()) gate_of(*source).want();
 //   if (auto source = forwarder.take_switched()) tell("slot shows", *source);
 //   every second: sender report {to_ntp(now), *forwarder.timestamp_at(now)}
@@ -53,7 +53,7 @@ enum class Drop : std::uint8_t {
 inline constexpr std::size_t kDropCount = 7;
 [[nodiscard]] std::string_view name(Drop drop) noexcept;
 
-// What to write into the forwarded copy. Small: SentLog keeps one per packet.
+// What to write into the forwarded copy.
 struct Rewrite {
   ExtSeq seq;
   RtpTimestamp timestamp;
@@ -120,11 +120,11 @@ class Forwarder {
   bool paused_ = true;             // current_ goes on with a start only
   bool new_numbering_ = true;      // timestamps of current_ do not continue those before
   bool key_frame_wanted_ = false;  // by the receiver
-  Renumberer renumberer_;
-  Timeline timeline_;
-  Vp8Renumberer vp8_;
   std::uint16_t frame_number_offset_ = 0;
   std::uint16_t last_frame_number_ = 0;
+  Vp8Renumberer vp8_;
+  Timeline timeline_;
+  Renumberer renumberer_;  // large, and last: what each packet needs lies together
 };
 
 }  // namespace parley::rtp

@@ -46,8 +46,7 @@ class Renumberer {
   // How many were dropped before it; nothing if it was dropped itself.
   [[nodiscard]] std::optional<std::int64_t> dropped_before(ExtSeq in) const noexcept;
 
-  std::array<Run, kMaxRuns> runs_{};  // a ring, in order
-  std::size_t head_ = 0;              // where the next run goes
+  std::size_t head_ = 0;  // where the next run goes
   std::size_t count_ = 0;
   bool started_ = false;
   ExtSeq start_;
@@ -55,6 +54,7 @@ class Renumberer {
   ExtSeq highest_;          // highest in
   std::int64_t shift_ = 0;  // out - in before any drop
   ExtSeq next_;
+  std::array<Run, kMaxRuns> runs_{};  // a ring, in order
 };
 
 }  // namespace parley::rtp

@@ -5,83 +5,153 @@
 #include <chrono>
 
 namespace parley::rtp {
+namespace {
 
-SentLog::SentLog(std::size_t packets) : ring_(std::bit_ceil(packets == 0 ? 1 : packets)) {}
+constexpr std::size_t kWordBits = 64;
 
-void SentLog::on_sent(const Rewrite& rewrite, Source source, ExtSeq source_seq,
+std::uint16_t milliseconds_of(Time time) noexcept {
+  const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
+  return static_cast<std::uint16_t>(since.count());
+}
+
+SentLog::Shift shift_of(const Rewrite& out, const PacketInfo& in) noexcept {
+  SentLog::Shift shift;
+  shift.seq = out.seq.value - in.seq.value;
+  shift.timestamp = out.timestamp.value - in.timestamp.value;
+  shift.frame_number = static_cast<std::uint16_t>(out.frame_number - in.frame_number.value_or(0));
+  shift.picture_id = static_cast<std::uint16_t>(out.vp8.picture_id - in.vp8.picture_id);
+  shift.tl0_picture_index =
+      static_cast<std::uint8_t>(out.vp8.tl0_picture_index - in.vp8.tl0_picture_index);
+  shift.key_index = static_cast<std::uint8_t>(out.vp8.key_index - in.vp8.key_index);
+  // Written into fields of 15 and 5 bits.
+  shift.picture_id &= 0x7fff;
+  shift.key_index &= 0x1f;
+  return shift;
+}
+
+}  // namespace
+
+Rewrite SentLog::Resend::rewrite(const PacketInfo& packet) const noexcept {
+  Rewrite out;
+  out.seq = seq;
+  out.timestamp = RtpTimestamp{packet.timestamp.value + shift.timestamp};
+  out.marker = packet.marker;
+  out.frame_number =
+      static_cast<std::uint16_t>(packet.frame_number.value_or(0) + shift.frame_number);
+  out.vp8.picture_id =
+      static_cast<std::uint16_t>((packet.vp8.picture_id + shift.picture_id) & 0x7fff);
+  out.vp8.tl0_picture_index =
+      static_cast<std::uint8_t>(packet.vp8.tl0_picture_index + shift.tl0_picture_index);
+  out.vp8.key_index = static_cast<std::uint8_t>((packet.vp8.key_index + shift.key_index) & 0x1f);
+  return out;
+}
+
+SentLog::SentLog(std::size_t packets)
+    : sent_(std::bit_ceil(std::max(packets, kWordBits)) / kWordBits) {}
+
+const SentLog::Stretch* SentLog::stretch_of(ExtSeq seq) const noexcept {
+  for (std::size_t back = 0; back < count_; ++back) {
+    const Stretch& stretch = stretches_[(newest_ + kMaxStretches - back) % kMaxStretches];
+    if (stretch.first <= seq) return &stretch;
+  }
+  return nullptr;
+}
+
+void SentLog::begin_stretch(const Stretch& stretch) noexcept {
+  newest_ = (newest_ + 1) % kMaxStretches;
+  stretches_[newest_] = stretch;
+  count_ = std::min(count_ + 1, kMaxStretches);
+}
+
+bool SentLog::in_window(ExtSeq seq) const noexcept {
+  return highest_->value - seq.value < static_cast<std::int64_t>(sent_.size() * kWordBits);
+}
+
+bool SentLog::was_sent(ExtSeq seq) const noexcept {
+  const auto bit = static_cast<std::size_t>(seq.value);
+  return in_window(seq) &&
+         (sent_[bit / kWordBits & (sent_.size() - 1)] >> bit % kWordBits & 1) != 0;
+}
+
+void SentLog::mark_sent(ExtSeq seq, bool sent) noexcept {
+  const auto bit = static_cast<std::size_t>(seq.value);
+  std::uint64_t& word = sent_[bit / kWordBits & (sent_.size() - 1)];
+  const std::uint64_t mask = std::uint64_t{1} << bit % kWordBits;
+  word = sent ? word | mask : word & ~mask;
+}
+
+// Numbers in between have not been sent.
+void SentLog::advance_to(ExtSeq seq) noexcept {
+  const ExtSeq before = highest_.value_or(seq);
+  highest_ = seq;
+  if (!in_window(before)) std::fill(sent_.begin(), sent_.end(), 0);
+  for (ExtSeq at{before.value + 1}; at < seq && in_window(before); ++at.value) {
+    mark_sent(at, false);
+  }
+}
+
+void SentLog::on_sent(const Rewrite& rewrite, Source source, const PacketInfo& packet,
                       std::size_t bytes) noexcept {
   budget_bytes_ =
       std::min(budget_bytes_ + static_cast<std::int64_t>(bytes) / kBudgetDivisor, kBudgetMaxBytes);
-  if (!highest_ || rewrite.seq > *highest_) highest_ = rewrite.seq;
-  source_highest_ = source_seq;
-  Entry& entry = slot(rewrite.seq);
-  const auto seq = static_cast<std::uint32_t>(rewrite.seq.value);
-  const bool newer_there = entry.used && static_cast<std::int32_t>(entry.seq - seq) > 0;
-  if (newer_there) return;
-  entry.seq = seq;
-  entry.source_seq = static_cast<std::uint32_t>(source_seq.value);
-  entry.track = source.track;
-  entry.timestamp = rewrite.timestamp;
-  entry.vp8 = rewrite.vp8;
-  entry.frame_number = rewrite.frame_number;
-  entry.bytes = static_cast<std::uint16_t>(std::min<std::size_t>(bytes, 0xffff));
-  entry.encoding = source.encoding;
-  entry.resends = 0;
-  entry.marker = rewrite.marker;
-  entry.used = true;
+  const ExtSeq seq = rewrite.seq;
+  const bool late = highest_ && seq <= *highest_;
+  if (late && !in_window(seq)) return;
+  const Stretch* const there = stretch_of(seq);
+  Shift shift = shift_of(rewrite, packet);
+  if (there != nullptr && packet.padding_only) {  // has no such numbers: any will do
+    const Shift numbers = shift;
+    shift = there->shift;
+    shift.seq = numbers.seq;
+    shift.timestamp = numbers.timestamp;
+  }
+  const bool fits = there != nullptr && there->source == source && there->shift == shift;
+  // A late one between two stretches is not worth a stretch of its own.
+  if (late && !fits) return;
+  if (!late) advance_to(seq);
+  if (!fits) begin_stretch({seq, source, shift});
+  mark_sent(seq, true);
 }
 
-ExtSeq SentLog::unwrap(Seq seq) const noexcept {
-  const auto behind = static_cast<std::uint16_t>(highest_->value - seq.value);
-  return ExtSeq{highest_->value - behind};
-}
-
-SentLog::Resend SentLog::resend_of(const Entry& entry, ExtSeq seq) const noexcept {
-  Resend resend;
-  resend.source = {entry.track, entry.encoding};
-  // Within 2^31 of the latest, even if that is of another source: its number is only looked up.
-  const auto away = static_cast<std::int32_t>(entry.source_seq -
-                                              static_cast<std::uint32_t>(source_highest_.value));
-  resend.source_seq = ExtSeq{source_highest_.value + away};
-  resend.rewrite.seq = seq;
-  resend.rewrite.timestamp = entry.timestamp;
-  resend.rewrite.vp8 = entry.vp8;
-  resend.rewrite.frame_number = entry.frame_number;
-  resend.rewrite.marker = entry.marker;
-  return resend;
-}
-
-std::size_t SentLog::on_nack(std::span<const Seq> lost, Time now, std::optional<Duration> rtt,
-                             std::span<Resend> out) noexcept {
-  const auto now_ms = static_cast<std::uint32_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
-  std::size_t written = 0;
-  for (const Seq seq : lost) {
-    if (written == out.size()) break;
-    if (!highest_) {
-      ++counters_.unknown;
-      continue;
-    }
-    const ExtSeq wanted = unwrap(seq);
-    Entry& entry = slot(wanted);
-    const Duration since = std::chrono::milliseconds(now_ms - entry.resent_ms);
-    if (!entry.used || entry.seq != static_cast<std::uint32_t>(wanted.value)) {
-      ++counters_.unknown;
-    } else if (entry.resends >= kMaxResends) {
+std::optional<SentLog::Resend> SentLog::on_nack(Seq lost, Time now,
+                                                std::optional<Duration> rtt) noexcept {
+  if (!highest_) {
+    ++counters_.unknown;
+    return std::nullopt;
+  }
+  const auto behind = static_cast<std::uint16_t>(highest_->value - lost.value);
+  const ExtSeq seq{highest_->value - behind};
+  const Stretch* const stretch = was_sent(seq) ? stretch_of(seq) : nullptr;
+  if (stretch == nullptr) {
+    ++counters_.unknown;
+    return std::nullopt;
+  }
+  if (const Resent& before = resent(seq);
+      before.times > 0 && before.seq == static_cast<std::uint32_t>(seq.value)) {
+    const auto since = static_cast<std::uint16_t>(milliseconds_of(now) - before.at_ms);
+    if (before.times >= kMaxResends) {
       ++counters_.too_often;
-    } else if (entry.resends > 0 && since < rtt.value_or(kDefaultRtt)) {
+      return std::nullopt;
+    }
+    if (std::chrono::milliseconds(since) < rtt.value_or(kDefaultRtt)) {
       ++counters_.too_soon;  // the one on its way may still arrive
-    } else if (budget_bytes_ < entry.bytes) {
-      ++counters_.over_budget;
-    } else {
-      budget_bytes_ -= entry.bytes;
-      entry.resent_ms = now_ms;
-      ++entry.resends;
-      ++counters_.resent;
-      out[written++] = resend_of(entry, wanted);
+      return std::nullopt;
     }
   }
-  return written;
+  if (budget_bytes_ < kMaxPacketBytes) {
+    ++counters_.over_budget;
+    return std::nullopt;
+  }
+  return Resend{seq, stretch->source, stretch->shift};
+}
+
+void SentLog::on_resent(ExtSeq seq, Time now, std::size_t bytes) noexcept {
+  budget_bytes_ -= static_cast<std::int64_t>(bytes);
+  ++counters_.resent;
+  Resent& entry = resent(seq);
+  const auto low = static_cast<std::uint32_t>(seq.value);
+  const std::uint8_t times = entry.seq == low ? entry.times : std::uint8_t{0};
+  entry = {low, milliseconds_of(now), static_cast<std::uint8_t>(times + 1)};
 }
 
 }  // namespace parley::rtp

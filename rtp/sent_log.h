@@ -1,32 +1,54 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "rtp/forwarder.h"
+#include "rtp/packet_info.h"
 #include "rtp/types.h"
 
 namespace parley::rtp {
 
-// Which packet went out under which number, for one subscription: numbers only, the bytes lie once
-// per encoding in History. Answers a NACK (RFC 4585, section 6.2.1) with what to send again in an
-// RTX packet (RFC 4588), within limits: once per round trip, three times, and never more than a
-// fifth of what the slot sends.
+// Which packet went out under which number, for one subscription; the bytes lie once per encoding
+// in History. Answers a NACK (RFC 4585, section 6.2.1) with what to send again in an RTX packet
+// (RFC 4588), within limits: once per round trip, three times, and never more than a fifth of what
+// the slot sends.
+//
+// Nothing is kept per packet but a bit. As long as a source goes on and none of its packets is left
+// out, all its numbers differ from those given out by the same amounts, so these are kept once per
+// stretch; 64 stretches are some seconds even when every second picture is left out.
 class SentLog {
  public:
+  static constexpr std::size_t kMaxStretches = 64;
+  static constexpr std::size_t kMaxResent = 128;  // whose limits are remembered
   static constexpr std::uint8_t kMaxResends = 3;
   static constexpr Duration kDefaultRtt{100'000};
   static constexpr std::int64_t kBudgetDivisor = 5;           // 20 %
   static constexpr std::int64_t kBudgetMaxBytes = 64 * 1024;  // saved up at most
   static constexpr std::int64_t kBudgetStartBytes = 16 * 1024;
+  static constexpr std::int64_t kMaxPacketBytes = 1'500;  // has to be saved up for each
 
+  // What has to be added to the numbers of a source, each in its own width.
+  struct Shift {
+    std::int64_t seq = 0;
+    std::uint32_t timestamp = 0;
+    std::uint16_t frame_number = 0;
+    std::uint16_t picture_id = 0;
+    std::uint8_t tl0_picture_index = 0;
+    std::uint8_t key_index = 0;
+    friend bool operator==(const Shift&, const Shift&) = default;
+  };
   struct Resend {
+    ExtSeq seq;  // given out
     Source source;
-    ExtSeq source_seq;  // in that encoding's History
-    Rewrite rewrite;
+    Shift shift;
+    // In the History of that encoding.
+    [[nodiscard]] ExtSeq source_seq() const noexcept { return ExtSeq{seq.value - shift.seq}; }
+    // For the packet that was found there.
+    [[nodiscard]] Rewrite rewrite(const PacketInfo& packet) const noexcept;
   };
   struct Counters {
     std::uint64_t resent = 0;
@@ -36,46 +58,53 @@ class SentLog {
     std::uint64_t over_budget = 0;
   };
 
-  explicit SentLog(std::size_t packets);  // rounded up to a power of two
+  // Remembers the last `packets`, rounded up to a power of two, 64 at least.
+  explicit SentLog(std::size_t packets);
 
-  void on_sent(const Rewrite& rewrite, Source source, ExtSeq source_seq,
+  void on_sent(const Rewrite& rewrite, Source source, const PacketInfo& packet,
                std::size_t bytes) noexcept;
-  // Fills `out` in the order of `lost`; what does not fit is not counted as sent. `rtt`: nothing
-  // while unknown.
-  [[nodiscard]] std::size_t on_nack(std::span<const Seq> lost, Time now,
-                                    std::optional<Duration> rtt, std::span<Resend> out) noexcept;
+  // What to send again for a lost packet, if anything. `rtt`: nothing while unknown.
+  [[nodiscard]] std::optional<Resend> on_nack(Seq lost, Time now,
+                                              std::optional<Duration> rtt) noexcept;
+  // It was.
+  void on_resent(ExtSeq seq, Time now, std::size_t bytes) noexcept;
 
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
-
- private:
-  // There is one for each of the last packets of each slot, so it is as small as can be: numbers
-  // are kept by their low bits, and told apart by how far they can be from the highest.
-  struct Entry {
-    std::uint32_t seq = 0;         // given out; low 32 bits
-    std::uint32_t source_seq = 0;  // low 32 bits
-    std::uint32_t track = 0;
-    RtpTimestamp timestamp;
-    Vp8Numbers vp8;
-    std::uint32_t resent_ms = 0;  // when it was last sent again
-    std::uint16_t frame_number = 0;
-    std::uint16_t bytes = 0;
-    std::uint8_t encoding = 0;
-    std::uint8_t resends = 0;
-    bool marker = false;
-    bool used = false;
-  };
-  static_assert(sizeof(Entry) == 32);
-  [[nodiscard]] Resend resend_of(const Entry& entry, ExtSeq seq) const noexcept;
-  [[nodiscard]] ExtSeq unwrap(Seq seq) const noexcept;
-  [[nodiscard]] Entry& slot(ExtSeq seq) noexcept {
-    return ring_[static_cast<std::size_t>(seq.value) & (ring_.size() - 1)];
+  // Memory behind it.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return sent_.capacity() * sizeof(std::uint64_t);
   }
 
-  std::vector<Entry> ring_;
+ private:
+  struct Stretch {
+    ExtSeq first;  // given out; it reaches to the next stretch
+    Source source;
+    Shift shift;
+  };
+  // One that was sent again, at the place of its number's low bits.
+  struct Resent {
+    std::uint32_t seq = 0;  // low 32 bits
+    std::uint16_t at_ms = 0;
+    std::uint8_t times = 0;
+  };
+  [[nodiscard]] const Stretch* stretch_of(ExtSeq seq) const noexcept;
+  void begin_stretch(const Stretch& stretch) noexcept;
+  void advance_to(ExtSeq seq) noexcept;
+  [[nodiscard]] bool in_window(ExtSeq seq) const noexcept;
+  [[nodiscard]] bool was_sent(ExtSeq seq) const noexcept;
+  void mark_sent(ExtSeq seq, bool sent) noexcept;
+  [[nodiscard]] Resent& resent(ExtSeq seq) noexcept {
+    return resent_[static_cast<std::size_t>(seq.value) % kMaxResent];
+  }
+
   std::optional<ExtSeq> highest_;
-  ExtSeq source_highest_;  // of the packet sent last
   std::int64_t budget_bytes_ = kBudgetStartBytes;
+  std::size_t newest_ = 0;  // of stretches_, a ring
+  std::size_t count_ = 0;
+  std::vector<std::uint64_t> sent_;  // a bit for each of the last packets, a ring
   Counters counters_;
+  std::array<Stretch, kMaxStretches> stretches_{};
+  std::array<Resent, kMaxResent> resent_{};
 };
 
 }  // namespace parley::rtp

@@ -3,7 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 
 #include "rtp/sequence.h"
@@ -22,6 +21,9 @@ class TwccRecorder {
   static constexpr std::size_t kWindow = 2048;
   static constexpr std::size_t kMinSize = 32;  // `out` of build() must have at least this
 
+  // Marks all as never seen: no number that belongs into a place has these low bits.
+  TwccRecorder() noexcept { arrivals_[0].seq = 1; }
+
   // The number out of the header extension. A duplicate keeps its first arrival.
   void on_packet(Seq seq, Time arrival) noexcept;
 
@@ -36,9 +38,10 @@ class TwccRecorder {
   [[nodiscard]] std::uint64_t untold() const noexcept { return untold_; }
 
  private:
+  // By their low bits: of a number that is all a window needs, of the time all that is ever told.
   struct Arrival {
-    ExtSeq seq{std::numeric_limits<std::int64_t>::min()};  // never seen
-    std::int64_t ticks = 0;                                // of 250 us
+    std::uint32_t seq = 0;
+    std::uint32_t ticks = 0;  // of 250 us
   };
   struct Statuses;
 
@@ -46,13 +49,13 @@ class TwccRecorder {
   [[nodiscard]] Statuses gather(std::size_t room) const noexcept;
 
   SeqUnwrapper unwrapper_;
-  std::array<Arrival, kWindow> arrivals_{};
   ExtSeq next_{0};  // first number of the next feedback
   ExtSeq end_{0};   // one past the highest number seen
   bool started_ = false;
   bool pending_ = false;
   std::uint8_t feedback_count_ = 0;
   std::uint64_t untold_ = 0;
+  std::array<Arrival, kWindow> arrivals_{};
 };
 
 struct TwccStatus {

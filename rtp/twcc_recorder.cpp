@@ -8,8 +8,9 @@
 namespace parley::rtp {
 namespace {
 
-constexpr std::int64_t kTicksPerReference = 256;  // 64 ms in 250 us
-constexpr std::size_t kHeaderSize = 20;           // up to the chunks
+constexpr unsigned kReferenceBits = 8;   // 64 ms are 256 times 250 us
+constexpr std::int64_t kTick = 250;      // microseconds
+constexpr std::size_t kHeaderSize = 20;  // up to the chunks
 constexpr std::uint8_t kNotReceived = 0;
 constexpr std::uint8_t kSmallDelta = 1;  // one byte, 0..255 ticks
 constexpr std::uint8_t kLargeDelta = 2;  // two bytes, signed
@@ -63,7 +64,7 @@ struct TwccRecorder::Statuses {
   std::array<std::int16_t, kWindow> deltas{};  // of the received ones, one after the other
   std::size_t count = 0;
   std::size_t received = 0;
-  std::int64_t reference = 0;  // in units of 64 ms
+  std::uint32_t reference = 0;  // in units of 64 ms, 24 bits
 };
 
 void TwccRecorder::on_packet(Seq seq, Time arrival) noexcept {
@@ -78,8 +79,9 @@ void TwccRecorder::on_packet(Seq seq, Time arrival) noexcept {
     return;
   }
   Arrival& slot = arrivals_[static_cast<std::uint64_t>(ext.value) % kWindow];
-  if (slot.seq == ext) return;
-  slot = {ext, floor_div(arrival.time_since_epoch().count(), 250)};
+  const auto low = static_cast<std::uint32_t>(ext.value);
+  if (slot.seq == low) return;
+  slot = {low, static_cast<std::uint32_t>(floor_div(arrival.time_since_epoch().count(), kTick))};
   end_ = std::max(end_, ExtSeq{ext.value + 1});
   next_ = std::min(next_, ext);
   const ExtSeq oldest{end_.value - kSpan};
@@ -92,7 +94,7 @@ void TwccRecorder::on_packet(Seq seq, Time arrival) noexcept {
 
 const TwccRecorder::Arrival* TwccRecorder::find(ExtSeq seq) const noexcept {
   const Arrival& slot = arrivals_[static_cast<std::uint64_t>(seq.value) % kWindow];
-  return slot.seq == seq ? &slot : nullptr;
+  return slot.seq == static_cast<std::uint32_t>(seq.value) ? &slot : nullptr;
 }
 
 // As many statuses from next_ on as surely fit `room`, and whose arrivals are near enough to each
@@ -101,16 +103,16 @@ TwccRecorder::Statuses TwccRecorder::gather(std::size_t room) const noexcept {
   Statuses s;
   std::size_t delta_bytes = 0;
   std::size_t told = 0;  // statuses up to the last arrival
-  std::int64_t clock = 0;
+  std::uint32_t clock = 0;
   for (ExtSeq seq = next_; seq < end_; ++seq.value) {
     const Arrival* arrival = find(seq);
     std::uint8_t symbol = kNotReceived;
     if (arrival != nullptr) {
       if (s.received == 0) {
-        s.reference = floor_div(arrival->ticks, kTicksPerReference);
-        clock = s.reference * kTicksPerReference;
+        s.reference = arrival->ticks >> kReferenceBits;
+        clock = s.reference << kReferenceBits;
       }
-      const std::int64_t delta = arrival->ticks - clock;
+      const auto delta = static_cast<std::int32_t>(arrival->ticks - clock);
       if (!is_large(delta)) break;
       symbol = is_small(delta) ? kSmallDelta : kLargeDelta;
     }
@@ -148,7 +150,7 @@ std::size_t TwccRecorder::build(Ssrc sender, Ssrc media, Bytes out) noexcept {
   writer.u32(media.value);
   writer.u16(to_wire(next_).value);
   writer.u16(static_cast<std::uint16_t>(s.count));
-  writer.u24(static_cast<std::uint32_t>(s.reference) & 0xff'ffffU);
+  writer.u24(s.reference);
   writer.u8(feedback_count_);
   auto symbols = std::span(s.symbols).first(s.count);
   while (!symbols.empty()) symbols = symbols.subspan(write_chunk(writer, symbols));

@@ -4,6 +4,14 @@
 
 namespace parley::server {
 
+// What is done again and again is due on a common grid, so that the wishes of thousands of peers
+// fall into few turns. The latest time on it that is not after `at`; intervals are longer than its
+// step.
+[[nodiscard]] inline rtp::Time on_grid(rtp::Time at) noexcept {
+  constexpr rtp::Duration kStep{10'000};
+  return at - at.time_since_epoch() % kStep;
+}
+
 // The earliest time at which somebody below wants to be ticked. Setting it passes the wish on to
 // the parents (peer, room, worker), so the worker sleeps until the earliest without asking anybody
 // and without timer objects to own, cancel or leak.

@@ -7,6 +7,7 @@
 #include <tl/expected.hpp>
 
 #include "rtp/packet_pool.h"
+#include "rtp/prefetch.h"
 #include "rtp/types.h"
 #include "server/alarm.h"
 #include "server/context.h"
@@ -49,6 +50,8 @@ class Connection {
   // Retransmits handshakes and checks, watches over silence. Sets the alarm for the next time.
   void tick(rtp::Time now);
 
+  // What reserve() and commit() need.
+  void prefetch() const noexcept { rtp::prefetch(&session_, 192); }
   // Space for one packet to the peer; empty when it cannot be reached now or the turn is full.
   [[nodiscard]] rtp::Bytes reserve() noexcept;
   // Sends the first `size` bytes of it, sealed at the end of the turn. False when the peer's
@@ -60,6 +63,8 @@ class Connection {
   // Of Closed.
   [[nodiscard]] CloseReason close_reason() const noexcept { return close_reason_; }
   [[nodiscard]] const IceLite& ice() const noexcept { return ice_; }
+  // Memory behind it, without that of a handshake in progress.
+  [[nodiscard]] std::size_t bytes() const noexcept { return session_ ? session_->bytes() : 0; }
   // Says goodbye if the handshake state is still there.
   void say_bye();
 

@@ -15,6 +15,7 @@
 #include "server/counters.h"
 #include "server/dtls.h"
 #include "server/egress.h"
+#include "server/media_packet.h"
 #include "server/random.h"
 #include "server/srtp.h"
 
@@ -25,6 +26,9 @@ class Track;
 
 // What all parts of one worker share. It belongs to the Worker and outlives them.
 struct Context {
+  // More than any batch has, so that it does not grow.
+  static constexpr std::size_t kMaxWaiting = 512;
+
   Context(const config::Config& settings, const DtlsContext& dtls_context, RandomSource source,
           WorkerCounters& worker_counters)
       : ice(settings.ice),
@@ -34,7 +38,9 @@ struct Context {
         random(std::move(source)),
         counters(worker_counters),
         pool(settings.media.pool_packets),
-        egress(worker_counters, settings.egress.max_padding_bytes) {}
+        egress(worker_counters, settings.egress.max_padding_bytes) {
+    waiting.reserve(kMaxWaiting);
+  }
 
   void emit(Event event) {
     counters.events.add();
@@ -59,8 +65,11 @@ struct Context {
   rtp::PacketPool pool;
   Egress egress;
   Opener opener;
-  std::vector<Event> events;                   // of this turn
-  std::vector<std::size_t> wakes;              // of this turn
+  std::vector<Event> events;       // of this turn
+  std::vector<std::size_t> wakes;  // of this turn
+  // What was received and is to be handed out at the end of the batch, and the tracks it is of.
+  std::vector<WaitingPacket> waiting;
+  std::vector<Track*> bursts;
   std::vector<Track*> relaying;                // those that other workers mirror
   std::vector<Mirror*> mirrors;                // of other workers' tracks
   std::unordered_map<TrackNo, Track*> tracks;  // of all rooms; each belongs to its Peer

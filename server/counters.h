@@ -113,6 +113,8 @@ struct WorkerCounters {
   Counter events;          // events made
   Counter events_lost;     // the control loop's mailbox was full
   Counter pool_in_use;     // gauge, set once per turn
+  Counter peer_bytes;      // gauge, set once a second
+  Counter stream_bytes;    // gauge, set once a second
   DurationHistogram turn;  // one turn of the worker's loop
   std::array<Counter, static_cast<std::size_t>(Drop::Count_)> drops;
 

@@ -141,9 +141,10 @@ Dtls::State Dtls::on_datagram(rtp::Time now, rtp::ConstBytes datagram) {
     handshake_bytes_ += datagram.size();
   }
   const int flights_before = flights_;
-  const bool repeated = admit(now, datagram);
-  if (admitted_size_ > 0 && ssl_) {
-    incoming_ = rtp::ConstBytes(admitted_).first(admitted_size_);
+  Admitted admitted;
+  const bool repeated = admit(now, datagram, admitted);
+  if (admitted.size > 0 && ssl_) {
+    incoming_ = rtp::ConstBytes(admitted.bytes).first(admitted.size);
     if (handshaking) {
       handshake(now);
     } else {
@@ -156,9 +157,8 @@ Dtls::State Dtls::on_datagram(rtp::Time now, rtp::ConstBytes datagram) {
   return state_;
 }
 
-// Copies the records that OpenSSL may see into admitted_. True if the peer repeats its last flight.
-bool Dtls::admit(rtp::Time now, rtp::ConstBytes datagram) {
-  admitted_size_ = 0;
+// Copies the records that OpenSSL may see. True if the peer repeats its last flight.
+bool Dtls::admit(rtp::Time now, rtp::ConstBytes datagram, Admitted& admitted) {
   bool repeated = false;
   while (datagram.size() > kRecordHeader) {
     const std::size_t size = kRecordHeader + rtp::load16(datagram, 11);
@@ -171,10 +171,10 @@ bool Dtls::admit(rtp::Time now, rtp::ConstBytes datagram) {
       dropped_ += verdict == Verdict::Drop ? 1 : 0;
       continue;
     }
-    const rtp::Bytes copy = rtp::Bytes(admitted_).subspan(admitted_size_, size);
+    const rtp::Bytes copy = rtp::Bytes(admitted.bytes).subspan(admitted.size, size);
     std::copy(record.begin(), record.end(), copy.begin());
     number_clear_records(copy, clear_records_in_);
-    admitted_size_ += size;
+    admitted.size += size;
   }
   if (!datagram.empty()) ++dropped_;
   return repeated;

@@ -100,7 +100,11 @@ class Dtls {
 
   void begin_attempt();
   void fail_attempt(Failure why);
-  [[nodiscard]] bool admit(rtp::Time now, rtp::ConstBytes datagram);
+  struct Admitted {
+    std::array<std::uint8_t, kMaxDatagram> bytes;
+    std::size_t size = 0;
+  };
+  [[nodiscard]] bool admit(rtp::Time now, rtp::ConstBytes datagram, Admitted& admitted);
   [[nodiscard]] Verdict judge(rtp::Time now, rtp::ConstBytes record);
   [[nodiscard]] Verdict judge_handshake(rtp::Time now, rtp::ConstBytes fragment);
   [[nodiscard]] Verdict judge_hello(rtp::Time now, rtp::ConstBytes fragment);
@@ -127,8 +131,6 @@ class Dtls {
   std::array<std::uint8_t, 32> hello_random_{};  // of the ClientHello of this attempt
   std::uint64_t dropped_ = 0;
   rtp::ConstBytes incoming_;  // what the BIO gives OpenSSL next; only during a call
-  std::array<std::uint8_t, kMaxDatagram> admitted_{};
-  std::size_t admitted_size_ = 0;
   std::vector<std::vector<std::uint8_t>> flight_;  // the last one, to be resent
   bool flight_open_ = false;                       // what OpenSSL writes belongs to it
   int flights_ = 0;                                // made in this attempt

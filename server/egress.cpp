@@ -81,8 +81,7 @@ void Egress::forget(Lane& lane) noexcept {
 }
 
 bool Egress::wants_flush() const noexcept {
-  return !flushed_ &&
-         (used_ > kArenaBytes / 2 || entries_.size() + plain_.size() > kMaxDatagrams / 2);
+  return !flushed_ && (used_ > kFlushBytes || entries_.size() + plain_.size() > kMaxDatagrams / 2);
 }
 
 // RFC 3550, section 5.1: zeros, and the last byte says how many bytes they are with it.

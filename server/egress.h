@@ -45,6 +45,8 @@ struct Lane {
 class Egress {
  public:
   static constexpr std::size_t kArenaBytes = 8 * 1024 * 1024;  // touched only as used
+  // What was written is sealed and sent while the processor's own cache still holds it.
+  static constexpr std::size_t kFlushBytes = 512 * 1024;
   static constexpr std::size_t kMaxDatagrams = 16'384;
   // The largest datagram written here, before padding and sealing.
   static constexpr std::size_t kMaxSize = 1'472;

@@ -143,7 +143,7 @@ class IceLite {
   std::optional<Path> selected_;
   std::optional<Path> wanted_;  // nominated, waiting for the answer to our own check
   std::optional<rtp::Time> last_consent_;
-  std::array<std::uint8_t, 1'200> out_{};
+  std::array<std::uint8_t, 640> out_{};  // the longest is a check with two long ufrags
 };
 
 }  // namespace parley::server

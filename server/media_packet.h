@@ -1,13 +1,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <optional>
+#include <span>
 
 #include "rtp/extension_reader.h"
 #include "rtp/extensions.h"
 #include "rtp/forwarder.h"
 #include "rtp/packet.h"
 #include "rtp/packet_info.h"
+#include "rtp/packet_pool.h"
 #include "rtp/types.h"
 #include "server/api.h"
 
@@ -21,6 +25,24 @@ struct MediaPacket {
   const rtp::ExtensionReader& extensions;
   const CodecParams& codec;  // the publisher's
   rtp::Source source;
+};
+
+// A packet that came and waits to be handed out to the subscribers of its track. The track's
+// history has the bytes, if it took them.
+struct WaitingPacket {
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+  rtp::Packet packet;
+  rtp::ExtensionReader extensions;
+  rtp::PacketInfo info;
+  const CodecParams* codec = nullptr;
+  rtp::Source source;
+  // Who waited for this one gets what was kept behind it, up to here, again.
+  std::optional<rtp::ExtSeq> replay_to;
+  rtp::Buffer held;            // what the history did not take, or gave up for it
+  std::uint32_t next = kNone;  // of the same track
+
+  [[nodiscard]] MediaPacket media() const { return {packet, info, extensions, *codec, source}; }
 };
 
 // Where a forwarded packet goes, in the words of its receiver.

@@ -87,6 +87,10 @@ constexpr WorkerNumber kWorkerNumbers[] = {
      MetricType::Counter, &WorkerCounters::events_lost},
     {"parley_worker_pool_in_use", "Packet buffers in use.", MetricType::Gauge,
      &WorkerCounters::pool_in_use},
+    {"parley_worker_peer_bytes", "Memory of all peers: connection, keys and slots, no handshakes.",
+     MetricType::Gauge, &WorkerCounters::peer_bytes},
+    {"parley_worker_stream_bytes", "Memory of all published tracks, stored packets included.",
+     MetricType::Gauge, &WorkerCounters::stream_bytes},
 };
 
 }  // namespace

@@ -20,12 +20,14 @@ Mirror::~Mirror() {
 }
 
 bool Mirror::drain(rtp::Time now) {
-  while (const auto record = relay_->front()) {
+  std::size_t taken = 0;
+  for (; taken < kMaxDrained; ++taken) {
+    const auto record = relay_->front();
+    if (!record) break;
     take(now, *record);
     relay_->pop();
-    if (context_.egress.wants_flush()) return true;
   }
-  return false;
+  return taken > 0;
 }
 
 void Mirror::take(rtp::Time now, const Relay::Record& record) {

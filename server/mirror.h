@@ -23,7 +23,9 @@ class Mirror {
   Mirror(const Mirror&) = delete;
   Mirror& operator=(const Mirror&) = delete;
 
-  // What has crossed since. True when the turn is full and there may be more.
+  static constexpr std::size_t kMaxDrained = 64;
+
+  // Takes what has crossed since, kMaxDrained at most. False when there was nothing.
   [[nodiscard]] bool drain(rtp::Time now);
   // Call when the alarm is due; sets it anew.
   void tick(rtp::Time now);

@@ -50,7 +50,6 @@ Peer::Peer(Context& context, Alarm& room_alarm, rtp::Time now, RoomId room, Peer
       connection_(context, alarm_, now, params),
       rtcp_ssrc_(context.random32()),
       ssrcs_(context.media.max_ssrcs_per_peer) {
-  blocks_.reserve(context.media.max_ssrcs_per_peer);
   context_.counters.peers.add();
   update(now, std::move(params));
 }
@@ -207,7 +206,7 @@ void Peer::on_rtp(rtp::Time now, rtp::Buffer datagram) {
   if (const auto number = extensions.transport_cc()) {
     if (!arrivals_) arrivals_ = std::make_unique<rtp::TwccRecorder>();
     arrivals_->on_packet(*number, now);
-    alarm_.set(last_feedback_ + milliseconds(context_.media.feedback_interval_ms));
+    alarm_.set(feedback_due());
   }
   last_media_ssrc_ = packet->ssrc();
   const auto stream = stream_of(*packet, extensions);
@@ -357,8 +356,16 @@ void Peer::tick(rtp::Time now) {
   for (const auto& track : tracks_) track->tick(now, rtt_, rtcp);
 }
 
+std::size_t Peer::bytes() const noexcept {
+  std::size_t total = sizeof *this + connection_.bytes() + ssrcs_.bytes() +
+                      (arrivals_ ? sizeof *arrivals_ : 0) +
+                      blocks_.capacity() * sizeof(rtp::ReportBlock);
+  for (const auto& slot : slots_) total += slot->bytes();
+  return total;
+}
+
 void Peer::send_reports(rtp::Time now, RtcpBatch& rtcp) {
-  if (!next_report_) return;
+  if (!next_report_ || tracks_.empty()) return;
   if (now >= *next_report_) {
     blocks_.clear();
     for (const auto& track : tracks_) track->collect_reports(now, blocks_);
@@ -371,7 +378,7 @@ void Peer::send_reports(rtp::Time now, RtcpBatch& rtcp) {
       rtcp.add([&](rtp::RtcpWriter& out) { return out.cname(rtcp_ssrc_, cname_); });
     }
     // Streams that begin at different times must each get their first report soon.
-    next_report_ = now + (blocks_.empty() ? kFirstReport : kReportInterval);
+    next_report_ = on_grid(now + (blocks_.empty() ? kFirstReport : kReportInterval));
   }
   alarm_.set(*next_report_);
 }
@@ -379,7 +386,7 @@ void Peer::send_reports(rtp::Time now, RtcpBatch& rtcp) {
 void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
   if (slots_.empty() || !next_slots_) return;
   if (now >= *next_slots_) {
-    next_slots_ = now + kSlotInterval;
+    next_slots_ = on_grid(now + kSlotInterval);
     for (const auto& slot : slots_) {
       slot->tick(now);
       const auto report = slot->take_sender_report(now);
@@ -391,9 +398,13 @@ void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
   alarm_.set(*next_slots_);
 }
 
+rtp::Time Peer::feedback_due() const noexcept {
+  return on_grid(last_feedback_ + milliseconds(context_.media.feedback_interval_ms));
+}
+
 void Peer::send_feedback(rtp::Time now, RtcpBatch& rtcp) {
   if (!arrivals_ || !arrivals_->pending()) return;
-  const rtp::Time due = last_feedback_ + milliseconds(context_.media.feedback_interval_ms);
+  const rtp::Time due = feedback_due();
   if (now < due) return alarm_.set(due);
   last_feedback_ = now;
   // More than one packet only after a long pause; the limit is against our own mistakes.

@@ -55,6 +55,8 @@ class Peer {
   [[nodiscard]] const std::vector<std::unique_ptr<Track>>& tracks() const noexcept {
     return tracks_;
   }
+  // Memory, its own and behind it: connection, keys and slots, but no tracks.
+  [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:
   void on_rtp(rtp::Time now, rtp::Buffer datagram);
@@ -84,6 +86,7 @@ class Peer {
   void on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks);
 
   void send_reports(rtp::Time now, RtcpBatch& rtcp);
+  [[nodiscard]] rtp::Time feedback_due() const noexcept;
   void send_feedback(rtp::Time now, RtcpBatch& rtcp);
   void tick_slots(rtp::Time now, RtcpBatch& rtcp);
 

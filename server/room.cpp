@@ -39,7 +39,7 @@ void Room::tick(rtp::Time now) {
   if (!peers_.empty()) {
     if (now >= next_speakers_) {
       tell_speakers(now);
-      next_speakers_ = now + kSpeakersInterval;
+      next_speakers_ = on_grid(now + kSpeakersInterval);
     }
     alarm_.set(next_speakers_);
   }

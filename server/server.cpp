@@ -42,6 +42,9 @@ tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Config&
     auto socket = UdpSocket::bind(*address, static_cast<int>(sockets.size()));
     if (socket) {
       socket->set_segments(config.egress.segmentation);
+      if (config.ingress.merging && !socket->merge_received()) {
+        log::warn("merging_skipped", {{"why", "the kernel has no UDP GRO"}});
+      }
       sockets.push_back(std::move(*socket));
     } else if (address->is_v4() || !address->is_unspecified()) {
       return tl::unexpected(socket.error());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "rtp/bytes.h"
+#include "rtp/prefetch.h"
 #include "server/srtp_index.h"
 #include "server/srtp_kdf.h"
 #include "server/srtp_layout.h"
@@ -18,6 +19,8 @@ using rtp::ConstBytes;
 using Salt = std::array<std::uint8_t, SrtpMasterKey::kMaxSaltSize>;
 
 constexpr std::uint32_t kMaxSrtcpIndex = 0x7fff'ffff;
+// So much of an expanded key is read for a packet of full size.
+constexpr std::size_t kKeyBytes = 1'024;
 
 // The keys of one direction, for one of SRTP and SRTCP.
 struct Keys {
@@ -145,6 +148,7 @@ struct SrtpSession::Impl {
            make(receive, keys.receive, SrtpKind::Rtp) &&
            make(receive, keys.receive, SrtpKind::Rtcp);
   }
+  void prefetch() const noexcept { rtp::prefetch(this, sizeof *this); }
   [[nodiscard]] const Keys& send_keys(SrtpKind kind) const noexcept {
     return send[static_cast<std::size_t>(kind)];
   }
@@ -211,8 +215,28 @@ void SrtpSession::forget_outbound(rtp::Ssrc ssrc) noexcept {
 
 std::size_t SrtpSession::inbound_streams() const noexcept { return impl_->inbound.size(); }
 
+std::size_t SrtpSession::bytes() const noexcept {
+  std::size_t total = sizeof(Impl) + impl_->outbound.bytes() + impl_->inbound.bytes();
+  for (const auto* direction : {&impl_->send, &impl_->receive}) {
+    for (const Keys& keys : *direction) total += keys.cipher ? keys.cipher->bytes() : 0;
+  }
+  return total;
+}
+
+// Fetches what the items a few places on will need of their sessions, in two steps, because the one
+// leads to the other.
+void Sealer::prefetch(std::span<const SealItem> rest) noexcept {
+  constexpr std::size_t kFar = 8;
+  constexpr std::size_t kNear = 4;
+  if (rest.size() > kFar) rtp::prefetch(rest[kFar].session, sizeof(SrtpSession));
+  if (rest.size() > kNear) rest[kNear].session->impl_->prefetch();
+}
+
 std::size_t Sealer::seal(std::span<SealItem> batch) noexcept {
-  for (SealItem& item : batch) add(item);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    prefetch(batch.subspan(i));
+    add(batch[i]);
+  }
   finish();
   return static_cast<std::size_t>(
       std::count_if(batch.begin(), batch.end(), [](const SealItem& item) { return item.sealed; }));
@@ -246,8 +270,10 @@ void Sealer::add(SealItem& item) noexcept {
     b.profile = session.profile;
   }
   const Place place{item.buffer, item.kind, session.profile, header, item.size};
-  lay_out(place, session.send_keys(item.kind), ssrc_of(plain, item.kind), *index,
-          b.headers[b.count], b.jobs[b.count]);
+  const Keys& keys = session.send_keys(item.kind);
+  const bool next_peer = b.count == 0 || b.jobs[b.count - 1].key != keys.cipher.get();
+  if (next_peer) rtp::prefetch(keys.cipher.get(), kKeyBytes);
+  lay_out(place, keys, ssrc_of(plain, item.kind), *index, b.headers[b.count], b.jobs[b.count]);
   b.items[b.count++] = &item;
 }
 

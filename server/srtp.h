@@ -55,6 +55,8 @@ class SrtpSession {
   void forget_outbound(rtp::Ssrc ssrc) noexcept;
   // SSRCs the peer has sent authenticated packets from (SRTP or SRTCP).
   [[nodiscard]] std::size_t inbound_streams() const noexcept;
+  // Memory behind it; what OpenSSL and libsrtp allocate for themselves is not in it.
+  [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:
   friend class Sealer;
@@ -98,6 +100,7 @@ class Sealer {
   std::size_t seal(std::span<SealItem> batch) noexcept;
 
  private:
+  static void prefetch(std::span<const SealItem> rest) noexcept;
   void add(SealItem& item) noexcept;
   void finish() noexcept;
   SrtpBatch<SealItem> batch_;

@@ -19,6 +19,8 @@ namespace parley::server {
 class SrtpCipherKey {
  public:
   virtual ~SrtpCipherKey() = default;
+  // Memory, as far as it is not hidden in the library.
+  [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
 };
 
 // One packet, in place.

@@ -40,12 +40,14 @@ IMB_MGR* manager() noexcept {
 }
 
 struct AeadKey final : SrtpCipherKey {
+  std::size_t bytes() const noexcept override { return sizeof *this; }
   ~AeadKey() override { OPENSSL_cleanse(&expanded, sizeof expanded); }
   // The library reads it as if it were so aligned, but its header says so only to its own build.
   alignas(64) gcm_key_data expanded{};
 };
 
 struct CmKey final : SrtpCipherKey {
+  std::size_t bytes() const noexcept override { return sizeof *this; }
   ~CmKey() override {
     OPENSSL_cleanse(expanded.data(), expanded.size());
     OPENSSL_cleanse(inner.data(), inner.size());

@@ -23,6 +23,7 @@ struct FreeMac {
 
 // Contexts that keep the expanded key from packet to packet.
 struct Key final : SrtpCipherKey {
+  std::size_t bytes() const noexcept override { return sizeof *this; }
   std::unique_ptr<EVP_CIPHER_CTX, FreeCipher> cipher{EVP_CIPHER_CTX_new()};
   std::unique_ptr<EVP_MAC_CTX, FreeMac> mac;  // AES_CM profiles only
 };

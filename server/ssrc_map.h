@@ -14,10 +14,6 @@ namespace parley::server {
 template <class Value>
 class SsrcMap {
  public:
-  void reserve(std::size_t count) {
-    ssrcs_.reserve(count);
-    values_.reserve(count);
-  }
   // Valid until the next change; nullptr when it is not there.
   [[nodiscard]] Value* find(rtp::Ssrc ssrc) noexcept {
     if (last_ < ssrcs_.size() && ssrcs_[last_] == ssrc) return &values_[last_];
@@ -51,6 +47,10 @@ class SsrcMap {
     values_.erase(values_.begin() + static_cast<std::ptrdiff_t>(kept), values_.end());
   }
   [[nodiscard]] std::size_t size() const noexcept { return ssrcs_.size(); }
+  // Memory behind it.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return ssrcs_.capacity() * sizeof(rtp::Ssrc) + values_.capacity() * sizeof(Value);
+  }
 
  private:
   std::vector<rtp::Ssrc> ssrcs_;

@@ -21,7 +21,7 @@ class SsrcTable {
     bool rtx = false;
   };
 
-  explicit SsrcTable(std::size_t limit) : limit_(limit) { streams_.reserve(limit); }
+  explicit SsrcTable(std::size_t limit) : limit_(limit) {}
 
   // Valid until the next change.
   [[nodiscard]] const Stream* find(rtp::Ssrc ssrc) noexcept { return streams_.find(ssrc); }
@@ -36,6 +36,7 @@ class SsrcTable {
     streams_.remove_if([&](rtp::Ssrc, const Stream& stream) { return stream.track == track; });
   }
   [[nodiscard]] std::size_t size() const noexcept { return streams_.size(); }
+  [[nodiscard]] std::size_t bytes() const noexcept { return streams_.bytes(); }
 
  private:
   std::size_t limit_;

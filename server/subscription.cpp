@@ -1,11 +1,11 @@
 #include "server/subscription.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "rtp/clock_map.h"
 #include "rtp/packet_pool.h"
+#include "rtp/prefetch.h"
 #include "rtp/sequence.h"
 #include "server/track.h"
 
@@ -33,9 +33,9 @@ Subscription::Subscription(Context& context, Connection& connection, PeerId peer
       connection_(connection),
       peer_(peer),
       section_(std::move(section)),
+      rtx_seq_(first_seq(context.random32())),
       forwarder_(section_.kind, clock_rate_of(section_), first_seq(context.random32()),
-                 rtp::RtpTimestamp{context.random32()}),
-      rtx_seq_(first_seq(context.random32())) {}
+                 rtp::RtpTimestamp{context.random32()}) {}
 
 Subscription::~Subscription() {
   if (track_ != nullptr) track_->remove(*this);
@@ -104,6 +104,12 @@ const CodecParams* Subscription::codec_for(const CodecParams& source) noexcept {
   return matched_;
 }
 
+void Subscription::prefetch() const noexcept {
+  constexpr std::size_t kHot = sizeof(Subscription) - sizeof(sent_log_) - sizeof(rtp::Renumberer);
+  rtp::prefetch(this, kHot + 64);
+  rtp::prefetch(&sent_log_, 128);
+}
+
 void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   if (!connection_.ready()) return;
   const CodecParams* codec = codec_for(media.codec);
@@ -117,7 +123,7 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   const std::size_t size = write_forwarded(media, *rewrite, header, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   if (!connection_.commit(Outgoing::Media, size)) return;
-  if (sent_log_) sent_log_->on_sent(*rewrite, media.source, media.info.seq, size);
+  if (sent_log_) sent_log_->on_sent(*rewrite, media.source, media.info, size);
   context_.counters.media_out.add();
   ++packets_sent_;
   octets_sent_ += media.info.payload_size;
@@ -136,9 +142,13 @@ void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,
                            std::optional<rtp::Duration> rtt) {
   if (!sent_log_) return;
   const rtp::SentLog::Counters before = sent_log_->counters();
-  std::array<rtp::SentLog::Resend, kMaxResends> resends;
-  const std::size_t count = sent_log_->on_nack(lost, now, rtt, resends);
-  for (const auto& resend : std::span(resends).first(count)) retransmit(resend);
+  std::size_t resends = 0;
+  for (const rtp::Seq seq : lost) {
+    const auto resend = sent_log_->on_nack(seq, now, rtt);
+    if (!resend) continue;
+    if (++resends > kMaxResends) break;  // it will ask again
+    retransmit(now, *resend);
+  }
   const rtp::SentLog::Counters& after = sent_log_->counters();
   context_.counters.drop(Drop::HistoryGone, after.unknown - before.unknown);
   context_.counters.drop(Drop::RtxLimit, after.too_soon - before.too_soon + after.too_often -
@@ -146,13 +156,13 @@ void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,
                                              before.over_budget);
 }
 
-void Subscription::retransmit(const rtp::SentLog::Resend& resend) {
+void Subscription::retransmit(rtp::Time now, const rtp::SentLog::Resend& resend) {
   const auto found = context_.tracks.find(TrackNo{resend.source.track});
   // Of a track that was muted since, or that is not in this slot any more, nothing leaves.
   if (found == context_.tracks.end() || found->second != track_ || track_->muted()) {
     return context_.counters.drop(Drop::HistoryGone);
   }
-  const auto kept = track_->stored(resend.source.encoding, resend.source_seq);
+  const auto kept = track_->stored(resend.source.encoding, resend.source_seq());
   if (!kept) return context_.counters.drop(Drop::HistoryGone);
   const CodecParams* codec = codec_for(kept->codec);
   if (codec == nullptr || !codec->rtx_pt) return context_.counters.drop(Drop::NoCodec);
@@ -160,11 +170,17 @@ void Subscription::retransmit(const rtp::SentLog::Resend& resend) {
   if (out.empty()) return;
   const SlotHeader header{section_.rtx_ssrc, *codec->rtx_pt, section_.mid, section_.extensions};
   const std::size_t size =
-      write_retransmission(kept->media(), resend.rewrite, header, rtx_seq_, out);
+      write_retransmission(kept->media(), resend.rewrite(kept->info), header, rtx_seq_, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   if (!connection_.commit(Outgoing::Retransmission, size)) return;
+  sent_log_->on_resent(resend.seq, now, size);
   rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};
   context_.counters.rtx_out.add();
+}
+
+std::size_t Subscription::bytes() const noexcept {
+  return sizeof *this + section_.codecs.capacity() * sizeof(CodecParams) +
+         (sent_log_ ? sent_log_->bytes() : 0);
 }
 
 void Subscription::on_key_frame_request() {

@@ -32,6 +32,9 @@ class Subscription {
   // nullptr empties it. The track must be of the slot's kind.
   void assign(rtp::Time now, Track* track, std::uint32_t max_height);
 
+  // It is the next but one, and the next, to be given packets.
+  void prefetch() const noexcept;
+  void prefetch_connection() const noexcept { connection_.prefetch(); }
   // From the track.
   void forward(rtp::Time now, const MediaPacket& media);
   void on_source_restarted(rtp::Source source) { forwarder_.on_source_restarted(source); }
@@ -51,14 +54,16 @@ class Subscription {
 
   [[nodiscard]] const SlotSection& section() const noexcept { return section_; }
   [[nodiscard]] const Track* track() const noexcept { return track_; }
+  // Memory, its own and behind it.
+  [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:
-  static constexpr std::size_t kMaxResends = 64;  // per NACK message
+  static constexpr std::size_t kMaxResends = 64;  // for one NACK message
   [[nodiscard]] const CodecParams* codec_for(const CodecParams& source) noexcept;
   void choose_layer(rtp::Time now);
   void pass_on_wishes() noexcept;
   void note_shown(const MediaPacket& media);
-  void retransmit(const rtp::SentLog::Resend& resend);
+  void retransmit(rtp::Time now, const rtp::SentLog::Resend& resend);
 
   Context& context_;
   Connection& connection_;
@@ -66,15 +71,16 @@ class Subscription {
   SlotSection section_;
   Track* track_ = nullptr;
   std::uint32_t max_height_ = 0;
-  rtp::Forwarder forwarder_;
-  std::optional<rtp::SentLog> sent_log_;  // from the first assignment on
-  rtp::Seq rtx_seq_;
-  std::optional<TrackNo> shown_;  // as told by SlotSwitched
   const CodecParams* matched_for_ = nullptr;
   const CodecParams* matched_ = nullptr;
+  std::optional<TrackNo> shown_;  // as told by SlotSwitched
   std::uint32_t packets_sent_ = 0;
   std::uint32_t octets_sent_ = 0;
   rtp::Time next_report_{};
+  rtp::Seq rtx_seq_;
+  // Each begins with what every packet needs.
+  rtp::Forwarder forwarder_;
+  std::optional<rtp::SentLog> sent_log_;  // from the first assignment on
 };
 
 }  // namespace parley::server

@@ -58,6 +58,7 @@ Track::~Track() {
   for (Subscription* subscription : subscriptions_) subscription->on_track_ended();
   for (auto& tap : taps_) tap->end();
   if (!relays_.empty()) std::erase(context_.relaying, this);
+  if (first_waiting_ != WaitingPacket::kNone) std::erase(context_.bursts, this);
   context_.tracks.erase(section_.track);
   context_.counters.tracks.sub();
 }
@@ -114,6 +115,7 @@ std::optional<rtp::Ssrc> Track::bind(rtp::Ssrc ssrc, std::size_t encoding, bool 
 }
 
 void Track::restart(std::size_t encoding, bool new_ssrc) {
+  forget_waiting(encoding);
   encodings_[encoding].restart(new_ssrc);
   for (Subscription* subscription : subscriptions_) {
     subscription->on_source_restarted(source(encoding));
@@ -198,19 +200,79 @@ void Track::on_relayed(rtp::Time now, const Relay::Record& record, rtp::Buffer d
           std::move(datagram));
 }
 
-// To everybody who is to have it, and into the history.
+// Into the history, and to everybody who is to have it.
 void Track::pass_on(rtp::Time now, const MediaPacket& media, bool rtx, rtp::Buffer datagram) {
   const std::size_t encoding = media.source.encoding;
   Encoding& e = encodings_[encoding];
   const rtp::PacketInfo& info = media.info;
   observe(now, e, info, rtx);
-  for (Subscription* subscription : subscriptions_) subscription->forward(now, media);
-  for (auto& tap : taps_) tap->forward(media);
-  for (RelayEnd& end : relays_) pass_to_relay(end, media);
+  // The first packet of a key frame came behind others of its frame (it was lost and sent again):
+  // who waits for a key frame gets all again from that one on, instead of waiting for the next.
+  std::optional<rtp::ExtSeq> replay_to;
   const bool late = e.highest && info.seq < *e.highest;
+  if (late && info.key_frame && e.video && e.highest->value - info.seq.value <= kMaxReplay) {
+    replay_to = e.highest;
+  }
   if (!late) e.highest = info.seq;
-  store(e, info, std::move(datagram));
-  if (info.key_frame && e.video && late) replay(now, encoding, info.seq);
+  rtp::Buffer held = store(e, info, std::move(datagram));
+  for (auto& tap : taps_) {
+    tap->forward(media);
+    if (!replay_to || !tap->rewind(media.source)) continue;
+    replay(encoding, info.seq, *replay_to, [&](const MediaPacket& kept) { tap->forward(kept); });
+  }
+  for (RelayEnd& end : relays_) pass_to_relay(end, media);
+  wait({media.packet, media.extensions, info, &media.codec, media.source, replay_to,
+        std::move(held)});
+}
+
+void Track::wait(WaitingPacket packet) {
+  const auto at = static_cast<std::uint32_t>(context_.waiting.size());
+  context_.waiting.push_back(std::move(packet));
+  if (first_waiting_ == WaitingPacket::kNone) {
+    context_.bursts.push_back(this);
+    first_waiting_ = at;
+  } else {
+    context_.waiting[last_waiting_].next = at;
+  }
+  last_waiting_ = at;
+}
+
+bool Track::hand_out(rtp::Time now) {
+  while (handed_ < subscriptions_.size()) {
+    Subscription& subscription = *subscriptions_[handed_++];
+    if (handed_ < subscriptions_.size()) subscriptions_[handed_]->prefetch_connection();
+    if (handed_ + 1 < subscriptions_.size()) subscriptions_[handed_ + 1]->prefetch();
+    for (std::uint32_t i = first_waiting_; i != WaitingPacket::kNone;) {
+      const WaitingPacket& one = context_.waiting[i];
+      i = one.next;
+      subscription.forward(now, one.media());
+      if (!one.replay_to || !subscription.rewind(one.source)) continue;
+      replay(one.source.encoding, one.info.seq, *one.replay_to,
+             [&](const MediaPacket& kept) { subscription.forward(now, kept); });
+    }
+    if (context_.egress.wants_flush()) return true;
+  }
+  handed_ = 0;
+  first_waiting_ = WaitingPacket::kNone;
+  return false;
+}
+
+// Its numbers begin anew, and its history goes.
+void Track::forget_waiting(std::size_t encoding) {
+  std::uint32_t* link = &first_waiting_;
+  if (*link == WaitingPacket::kNone) return;
+  last_waiting_ = WaitingPacket::kNone;
+  while (*link != WaitingPacket::kNone) {
+    WaitingPacket& one = context_.waiting[*link];
+    if (one.source.encoding == encoding) {
+      context_.counters.drop(Drop::HistoryGone);
+      *link = one.next;
+    } else {
+      last_waiting_ = *link;
+      link = &one.next;
+    }
+  }
+  if (first_waiting_ == WaitingPacket::kNone) std::erase(context_.bursts, this);
 }
 
 void Track::observe(rtp::Time now, Encoding& e, const rtp::PacketInfo& info, bool rtx) {
@@ -254,30 +316,19 @@ void Track::pass_to_relay(RelayEnd& end, const MediaPacket& media) {
   if (info.key_frame) end.waits &= static_cast<std::uint8_t>(~bit(encoding));
 }
 
-void Track::store(Encoding& e, const rtp::PacketInfo& info, rtp::Buffer datagram) {
-  if (info.padding_only || (!e.video && !e.nack_negotiated)) return;
-  if (context_.pool.available() < context_.pool.capacity() / kScarceDivisor) e.history.clear();
-  // What it pushes out may go at once: egress holds copies.
-  std::ignore = e.history.store(info, std::move(datagram));
+// Returns what has to be held until the burst is over: the packet itself if it is not kept, or one
+// that it pushed out, which the burst may still refer to.
+rtp::Buffer Track::store(Encoding& e, const rtp::PacketInfo& info, rtp::Buffer datagram) {
+  if (info.padding_only || (!e.video && !e.nack_negotiated)) return datagram;
+  const bool scarce = context_.pool.available() < context_.pool.capacity() / kScarceDivisor;
+  if (scarce && first_waiting_ == WaitingPacket::kNone) e.history.clear();
+  return e.history.store(info, std::move(datagram));
 }
 
-// The first packet of a key frame came behind others of its frame (it was lost and sent again): who
-// waits for a key frame gets this one, from what was kept, instead of waiting for the next.
-void Track::replay(rtp::Time now, std::size_t encoding, rtp::ExtSeq from) {
-  const std::int64_t end = encodings_[encoding].highest->value;
-  if (end - from.value > kMaxReplay) return;
-  const auto give_again = [&](const auto& forward) {
-    for (rtp::ExtSeq seq = from; seq.value <= end; ++seq.value) {
-      if (const auto kept = stored(encoding, seq)) forward(kept->media());
-    }
-  };
-  for (Subscription* subscription : subscriptions_) {
-    if (!subscription->rewind(source(encoding))) continue;
-    give_again([&](const MediaPacket& media) { subscription->forward(now, media); });
-  }
-  for (auto& tap : taps_) {
-    if (!tap->rewind(source(encoding))) continue;
-    give_again([&](const MediaPacket& media) { tap->forward(media); });
+template <class Forward>
+void Track::replay(std::size_t encoding, rtp::ExtSeq from, rtp::ExtSeq to, const Forward& forward) {
+  for (rtp::ExtSeq seq = from; seq <= to; ++seq.value) {
+    if (const auto kept = stored(encoding, seq)) forward(kept->media());
   }
 }
 
@@ -433,6 +484,14 @@ void Track::remove_tap(TapId tap) {
 std::span<const rtp::LayerActivity::Layer> Track::layers(rtp::Time now, Layers& into) noexcept {
   for (std::size_t i = 0; i < encodings_.size(); ++i) into[i] = encodings_[i].activity.at(now);
   return {into.data(), encodings_.size()};
+}
+
+std::size_t Track::bytes() const noexcept {
+  std::size_t total = sizeof *this;
+  for (const Encoding& encoding : encodings_) {
+    total += sizeof encoding + encoding.history.capacity() * sizeof(rtp::History::Stored);
+  }
+  return total;
 }
 
 std::optional<StoredPacket> Track::stored(std::size_t encoding, rtp::ExtSeq seq) noexcept {

@@ -69,13 +69,22 @@ class Track {
     std::size_t encoding = 0;
     bool rtx = false;
   };
-  // A packet of an encoding, decrypted, of the size of the Buffer, with its extensions.
+  // A packet of an encoding, decrypted, of the size of the Buffer, with its extensions. It goes to
+  // recorders and relays at once, to the subscribers with the next hand_out().
   void on_packet(rtp::Time now, Arrival arrival, rtp::Packet packet,
                  const rtp::ExtensionReader& extensions, rtp::Buffer datagram);
   void on_sender_report(rtp::Time now, rtp::Ssrc ssrc, rtp::NtpTime ntp,
                         rtp::RtpTimestamp timestamp);
   // What came over the relay; `datagram` holds the record's bytes.
   void on_relayed(rtp::Time now, const Relay::Record& record, rtp::Buffer datagram);
+  // Gives each subscriber what has come since the last time: all of it to one, then to the next,
+  // whose state is so fetched from memory once a burst, not once a packet, and whose packets leave
+  // in one run. True when the egress is to be flushed first; then call again. Between two calls of
+  // one burst nothing else may happen.
+  [[nodiscard]] bool hand_out(rtp::Time now);
+
+  // Memory, its own and behind it, without the stored packets' buffers: those are the pool's.
+  [[nodiscard]] std::size_t bytes() const noexcept;
 
   // The publisher stopped the encoding of this SSRC: slots that show it look for another at once.
   void on_bye(rtp::Time now, rtp::Ssrc ssrc);
@@ -136,8 +145,12 @@ class Track {
   void pass_on(rtp::Time now, const MediaPacket& media, bool rtx, rtp::Buffer datagram);
   void observe(rtp::Time now, Encoding& encoding, const rtp::PacketInfo& info, bool rtx);
   void pass_to_relay(RelayEnd& end, const MediaPacket& media);
-  void store(Encoding& encoding, const rtp::PacketInfo& info, rtp::Buffer datagram);
-  void replay(rtp::Time now, std::size_t encoding, rtp::ExtSeq from);
+  [[nodiscard]] rtp::Buffer store(Encoding& encoding, const rtp::PacketInfo& info,
+                                  rtp::Buffer datagram);
+  template <class Forward>
+  void replay(std::size_t encoding, rtp::ExtSeq from, rtp::ExtSeq to, const Forward& forward);
+  void wait(WaitingPacket packet);
+  void forget_waiting(std::size_t encoding);
   void ask_key_frames(rtp::Time now, RtcpBatch* rtcp);
   [[nodiscard]] bool reachable(const Encoding& encoding) const noexcept {
     return encoding.ssrc || origin_ != nullptr;
@@ -153,6 +166,10 @@ class Track {
   PublishSection section_;
   std::vector<Encoding> encodings_;
   std::vector<Subscription*> subscriptions_;
+  // A chain through what waits in the context, in the order of arrival.
+  std::uint32_t first_waiting_ = WaitingPacket::kNone;
+  std::uint32_t last_waiting_ = WaitingPacket::kNone;
+  std::size_t handed_ = 0;  // to so many of subscriptions_
   std::vector<std::unique_ptr<TapSubscription>> taps_;
   std::vector<RelayEnd> relays_;
   Relay* origin_;                    // of a mirror

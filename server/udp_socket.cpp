@@ -17,10 +17,10 @@
 namespace parley::server {
 namespace {
 
-// Room for one IP_PKTINFO or IPV6_PKTINFO and one UDP_SEGMENT, aligned as the kernel wants it.
+// Room for one IP_PKTINFO or IPV6_PKTINFO and one UDP_SEGMENT or UDP_GRO, aligned as the kernel
+// wants it.
 struct alignas(cmsghdr) Control {
-  std::array<std::uint8_t, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(std::uint16_t))>
-      bytes{};
+  std::array<std::uint8_t, CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(int))> bytes{};
 };
 
 std::string sentence(std::string_view what, const TransportAddress& address) {
@@ -30,6 +30,17 @@ std::string sentence(std::string_view what, const TransportAddress& address) {
 
 bool set(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+// Of which size the datagrams of a message are; all of it if the kernel merged none.
+std::size_t segment_size_of(msghdr& header, std::size_t message) {
+  for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+    if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO) continue;
+    int size = 0;
+    std::memcpy(&size, CMSG_DATA(c), sizeof size);
+    if (size > 0) return static_cast<std::size_t>(size);
+  }
+  return message;
 }
 
 // Where the datagram was sent to, if the kernel told.
@@ -110,6 +121,20 @@ struct UdpSocket::Batch {
   std::array<std::uint8_t, rtp::Buffer::kMaxDatagram> spill{};
 };
 
+struct UdpSocket::Merged {
+  static constexpr std::size_t kMessages = 8;
+  static constexpr std::size_t kMessageBytes = 65'536;
+  static constexpr std::size_t kMaxSegments = 64;
+
+  Merged() { arrived.reserve(kMessages * kMaxSegments); }
+  std::array<mmsghdr, kMessages> headers{};
+  std::array<iovec, kMessages> vectors{};
+  std::array<sockaddr_storage, kMessages> addresses{};
+  std::array<Control, kMessages> controls{};
+  std::array<std::array<std::uint8_t, kMessageBytes>, kMessages> bytes;
+  std::vector<Arrived> arrived;
+};
+
 UdpSocket::UdpSocket(int fd, const TransportAddress& local, int index)
     : fd_(fd), local_(local), index_(index), batch_(std::make_unique<Batch>()) {}
 
@@ -119,7 +144,8 @@ UdpSocket::UdpSocket(UdpSocket&& other) noexcept
       index_(other.index_),
       segments_(other.segments_),
       refused_in_a_row_(other.refused_in_a_row_),
-      batch_(std::move(other.batch_)) {}
+      batch_(std::move(other.batch_)),
+      merged_(std::move(other.merged_)) {}
 
 UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -128,6 +154,7 @@ UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
   std::swap(segments_, other.segments_);
   std::swap(refused_in_a_row_, other.refused_in_a_row_);
   std::swap(batch_, other.batch_);
+  std::swap(merged_, other.merged_);
   return *this;
 }
 
@@ -167,8 +194,8 @@ tl::expected<UdpSocket, std::string> UdpSocket::bind(const TransportAddress& add
   return socket;
 }
 
-std::span<Arrived> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& counters,
-                                      std::size_t& read) {
+std::span<Arrived> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& counters, bool& more) {
+  if (merged_) return receive_merged(pool, counters, more);
   Batch& b = *batch_;
   for (std::size_t i = 0; i < kBatch; ++i) {
     if (!b.buffers[i]) b.buffers[i] = pool.take();
@@ -186,7 +213,8 @@ std::span<Arrived> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& cou
   const int count = ::recvmmsg(fd_, b.headers.data(), kBatch, 0, nullptr);
   // EAGAIN: nothing there. Anything else (ECONNREFUSED by an ICMP message, ...) concerns one
   // datagram and was taken off the socket by being told.
-  read = count > 0 ? static_cast<std::size_t>(count) : 0;
+  const std::size_t read = count > 0 ? static_cast<std::size_t>(count) : 0;
+  more = read == kBatch;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < read; ++i) {
     counters.packets_in.add();
@@ -209,6 +237,56 @@ std::span<Arrived> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& cou
     received.datagram.resize(b.headers[i].msg_len);
   }
   return std::span(b.received).first(kept);
+}
+
+bool UdpSocket::merge_received() {
+  if (!set(fd_, IPPROTO_UDP, UDP_GRO, 1)) return false;
+  merged_ = std::make_unique<Merged>();
+  return true;
+}
+
+std::span<Arrived> UdpSocket::receive_merged(rtp::PacketPool& pool, WorkerCounters& counters,
+                                             bool& more) {
+  Merged& m = *merged_;
+  for (std::size_t i = 0; i < Merged::kMessages; ++i) {
+    m.vectors[i] = {m.bytes[i].data(), m.bytes[i].size()};
+    msghdr& header = m.headers[i].msg_hdr;
+    header = {};
+    header.msg_name = &m.addresses[i];
+    header.msg_namelen = sizeof m.addresses[i];
+    header.msg_iov = &m.vectors[i];
+    header.msg_iovlen = 1;
+    header.msg_control = m.controls[i].bytes.data();
+    header.msg_controllen = m.controls[i].bytes.size();
+  }
+  const int count = ::recvmmsg(fd_, m.headers.data(), Merged::kMessages, 0, nullptr);
+  more = count == static_cast<int>(Merged::kMessages);
+  m.arrived.clear();
+  for (std::size_t i = 0; count > 0 && i < static_cast<std::size_t>(count); ++i) {
+    msghdr& header = m.headers[i].msg_hdr;
+    rtp::ConstBytes message = rtp::ConstBytes(m.bytes[i]).first(m.headers[i].msg_len);
+    counters.bytes_in.add(message.size());
+    const std::size_t segment = segment_size_of(header, message.size());
+    const auto remote = TransportAddress::from(reinterpret_cast<sockaddr*>(&m.addresses[i]));
+    const Path path{destination_of(header, local_), remote.value_or(TransportAddress{}), index_};
+    while (!message.empty()) {
+      const rtp::ConstBytes one = message.first(std::min(segment, message.size()));
+      message = message.subspan(one.size());
+      counters.packets_in.add();
+      rtp::Buffer buffer = pool.take();
+      if (!buffer) {
+        counters.drop(Drop::PoolEmpty);
+      } else if (one.size() > rtp::Buffer::kMaxDatagram || !remote ||
+                 m.arrived.size() == m.arrived.capacity()) {
+        counters.drop(Drop::UnknownKind);
+      } else {
+        std::copy(one.begin(), one.end(), buffer.storage().begin());
+        buffer.resize(one.size());
+        m.arrived.push_back({path, std::move(buffer)});
+      }
+    }
+  }
+  return m.arrived;
 }
 
 void UdpSocket::send(std::span<const Datagram> datagrams, WorkerCounters& counters) {

@@ -34,27 +34,34 @@ class UdpSocket {
   UdpSocket& operator=(UdpSocket&&) noexcept;
   ~UdpSocket();
 
-  // At most kBatch datagrams that are there now; fewer means that there are no more. Valid until
-  // the next call; the caller may move the Buffers out. `read` says how many the kernel gave, even
-  // if the pool had no room for them.
+  // Datagrams that are there now, as many as one system call takes. Valid until the next call; the
+  // caller may move the Buffers out. `more`: there may be more than these, or than the pool had
+  // room for.
   [[nodiscard]] std::span<Arrived> receive(rtp::PacketPool& pool, WorkerCounters& counters,
-                                           std::size_t& read);
+                                           bool& more);
   // The path of each must be one of this socket. Runs go as one message where the kernel can.
   void send(std::span<const Datagram> datagrams, WorkerCounters& counters);
   // Whether runs go as one message: the kernel offers it, the configuration wants it, and the
   // network card has not refused it.
   [[nodiscard]] bool segments() const noexcept { return segments_; }
   void set_segments(bool wanted) noexcept { segments_ = segments_ && wanted; }
+  // From now on the kernel may hand over equal datagrams of one sender as one message (UDP GRO,
+  // Linux 5.0). They are cut up again here, at the price of a copy and of half a megabyte. False
+  // when the kernel does not know it.
+  bool merge_received();
 
   [[nodiscard]] int fd() const noexcept { return fd_; }
   // The address it is bound to, with the real port.
   [[nodiscard]] const TransportAddress& local() const noexcept { return local_; }
 
  private:
-  struct Batch;  // the kernel's structures
+  struct Batch;   // the kernel's structures
+  struct Merged;  // and those for messages of many datagrams
   UdpSocket(int fd, const TransportAddress& local, int index);
   [[nodiscard]] std::size_t send_batch(std::span<const Datagram> datagrams, bool in_runs,
                                        WorkerCounters& counters);
+  [[nodiscard]] std::span<Arrived> receive_merged(rtp::PacketPool& pool, WorkerCounters& counters,
+                                                  bool& more);
   void fill_message(std::size_t message, std::size_t vector, std::span<const Datagram> run);
   void on_run_refused(std::span<const Datagram> run, WorkerCounters& counters);
 
@@ -64,6 +71,7 @@ class UdpSocket {
   bool segments_ = false;
   int refused_in_a_row_ = 0;
   std::unique_ptr<Batch> batch_;
+  std::unique_ptr<Merged> merged_;
 };
 
 }  // namespace parley::server

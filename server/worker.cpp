@@ -10,6 +10,11 @@
 #include "server/track.h"
 
 namespace parley::server {
+namespace {
+
+constexpr rtp::Duration kMeasureInterval{1'000'000};
+
+}  // namespace
 
 Worker::Worker(const config::Config& config, const DtlsContext& dtls, RandomSource random,
                WorkerCounters& counters)
@@ -25,7 +30,7 @@ bool Worker::on_datagrams(rtp::Time now, std::span<Arrived> batch) {
 
 void Worker::on_datagram(rtp::Time now, const Path& path, rtp::Buffer datagram) {
   Arrived one{path, std::move(datagram)};
-  std::ignore = on_datagrams(now, {&one, 1});
+  for (bool more = on_datagrams(now, {&one, 1}); more;) more = go_on(now);
   batch_ = {};
 }
 
@@ -41,8 +46,19 @@ bool Worker::go_on(rtp::Time now) {
     }
     arrived.datagram.reset();  // unless it was taken
     ++next_;
-    if (wants_flush()) return next_ < batch_.size();
+    if (wants_flush()) return true;
   }
+  return hand_out(now);
+}
+
+// What the tracks have received goes to their subscribers. True as go_on().
+bool Worker::hand_out(rtp::Time now) {
+  for (; handed_ < context_.bursts.size(); ++handed_) {
+    if (context_.bursts[handed_]->hand_out(now)) return true;
+  }
+  handed_ = 0;
+  context_.bursts.clear();
+  context_.waiting.clear();
   return false;
 }
 
@@ -238,6 +254,7 @@ void Worker::remove_peer(PeerId id) {
   peers_.erase(id);
   rooms_.at(peer.room())->remove(id);
   forget_ended_taps();
+  alarm_.set(next_measure_);
 }
 
 void Worker::forget_ended_taps() {
@@ -252,9 +269,12 @@ void Worker::close_if_over(Peer& peer) {
 }
 
 bool Worker::on_relays(rtp::Time now) {
+  if (hand_out(now)) return true;
   for (Track* track : context_.relaying) track->take_relay_wishes();
   for (Mirror* mirror : context_.mirrors) {
-    if (mirror->drain(now)) return true;
+    while (mirror->drain(now)) {
+      if (hand_out(now)) return true;
+    }
   }
   return false;
 }
@@ -276,6 +296,19 @@ void Worker::tick(rtp::Time now) {
     for (const auto& [id, room] : rooms_) alarm_.set(room->alarm().at());
   }
   context_.counters.pool_in_use.set(context_.pool.capacity() - context_.pool.available());
+  if (now >= next_measure_) measure(now);
+}
+
+// Rooms tick several times a second; when there are none left, one more time.
+void Worker::measure(rtp::Time now) {
+  next_measure_ = now + kMeasureInterval;
+  std::size_t peers = 0;
+  for (const auto& [id, peer] : peers_) peers += peer->bytes();
+  std::size_t streams = context_.counters.pool_in_use.value() * rtp::Buffer::kCapacity;
+  for (const auto& [number, track] : context_.tracks) streams += track->bytes();
+  context_.counters.peer_bytes.set(peers);
+  context_.counters.stream_bytes.set(context_.tracks.empty() ? 0 : streams);
+  if (!peers_.empty()) alarm_.set(next_measure_);
 }
 
 void Worker::take_wakes(std::vector<std::size_t>& into) {

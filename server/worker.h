@@ -52,7 +52,7 @@ class Worker {
   void on_datagram(rtp::Time now, const Path& path, rtp::Buffer datagram);
   // A command that names something unknown changes nothing and is counted.
   void on_command(rtp::Time now, Command command);
-  // Another worker has put something into a relay. True as on_datagrams(): flush, then call again.
+  // Another worker has put something into a relay. True as on_datagrams(): flush, call again.
   [[nodiscard]] bool on_relays(rtp::Time now);
   void tick(rtp::Time now);
   // Time::max() when nobody wants anything.
@@ -77,6 +77,7 @@ class Worker {
   };
 
   void open_media();
+  [[nodiscard]] bool hand_out(rtp::Time now);
   void on_media(rtp::Time now, Arrived& arrived, std::size_t opened);
   void on_other(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
@@ -98,6 +99,7 @@ class Worker {
   void remove_peer(PeerId id);
   void close_if_over(Peer& peer);
   void forget_ended_taps();
+  void measure(rtp::Time now);
 
   Context context_;
   Alarm alarm_;
@@ -107,6 +109,7 @@ class Worker {
   std::unordered_map<std::string, Peer*, TextHash, std::equal_to<>> ufrags_;
   std::unordered_map<TapId, TrackNo> taps_;
   std::vector<PeerId> over_;  // scratch of tick()
+  rtp::Time next_measure_{};
   // The batch that is worked on: done up to next_, media that was opened from open_begin_ to
   // open_end_.
   std::span<Arrived> batch_;
@@ -115,6 +118,7 @@ class Worker {
   std::size_t open_end_ = 0;
   std::vector<OpenItem> opened_;
   std::vector<Peer*> opened_for_;  // whose each is
+  std::size_t handed_ = 0;         // so many of the context's bursts are done
 };
 
 }  // namespace parley::server

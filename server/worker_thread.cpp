@@ -66,13 +66,13 @@ struct WorkerThread::Impl {
   void on_readable(Watched& watched) {
     begin_turn();
     for (int batch = 0; batch < kMaxBatches; ++batch) {
-      std::size_t read = 0;
-      const auto received = watched.socket.receive(worker.pool(), counters, read);
+      bool more = false;
+      const auto received = watched.socket.receive(worker.pool(), counters, more);
       const rtp::Time now = Loop::now();  // once per batch
-      bool more = worker.on_datagrams(now, received);
-      for (; more; more = worker.go_on(now)) send();
+      bool full = worker.on_datagrams(now, received);
+      for (; full; full = worker.go_on(now)) send();
       if (worker.wants_flush()) send();
-      if (read < UdpSocket::kBatch) break;
+      if (!more) break;
     }
   }
 

@@ -241,8 +241,8 @@ class Floor {
       }
       bench::pin_to(options_.server_core);
       const Nanoseconds before = thread_cpu();
-      std::size_t read = 0;
-      const auto arrived = socket_->receive(pool, counters, read);
+      bool more = false;
+      const auto arrived = socket_->receive(pool, counters, more);
       items.clear();
       for (server::Arrived& one : arrived) {
         items.push_back({&near_[peers.at(one.path)], one.datagram.bytes()});
@@ -250,7 +250,7 @@ class Floor {
       opener.open(items);
       for (server::Arrived& one : arrived) one.datagram.reset();
       cpu += thread_cpu() - before;
-      packets += read;
+      packets += arrived.size();
       for (const auto& item : items) {
         if (!item.result) throw std::runtime_error("a packet did not open");
       }
@@ -298,13 +298,14 @@ int main(int argc, char** argv) {
     for (const std::size_t size : options.sizes) {
       for (const std::size_t run : options.runs) {
         Floor floor(options);
-        std::printf("{\"floor\":\"send\",\"bytes\":%zu,\"run\":%zu,\"us_per_packet\":%.3f}\n", size,
-                    run, floor.send(run, size));
+        std::printf(
+            "{\"floor\":\"send\",\"peers\":%zu,\"bytes\":%zu,\"run\":%zu,\"us_per_packet\":%.3f}\n",
+            options.peers, size, run, floor.send(run, size));
         std::fflush(stdout);
       }
       Floor floor(options);
-      std::printf("{\"floor\":\"receive\",\"bytes\":%zu,\"us_per_packet\":%.3f}\n", size,
-                  floor.receive(size));
+      std::printf("{\"floor\":\"receive\",\"peers\":%zu,\"bytes\":%zu,\"us_per_packet\":%.3f}\n",
+                  options.peers, size, floor.receive(size));
       std::fflush(stdout);
     }
   } catch (const std::exception& error) {

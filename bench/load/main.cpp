@@ -87,7 +87,7 @@ class Load {
     }
     auto capture = client::read_pcap(options.capture);
     if (!capture) throw std::runtime_error("cannot read " + options.capture);
-    capture_ = std::move(*capture);
+    load_capture(*capture);
   }
   ~Load() {
     peers_.clear();
@@ -139,6 +139,7 @@ class Load {
     run_until(all_there, seconds(60), "the storm's peers connected");
     const Snapshot end = snapshot();
 
+    const auto took_ns = static_cast<double>((end.at - begin.at).count()) * 1e3;
     std::vector<double> took_ms;
     for (std::size_t i = first; i < peers_.size(); ++i) {
       took_ms.push_back(static_cast<double>((*peers_[i]->connected_at() - begin.at).count()) / 1e3);
@@ -155,16 +156,20 @@ class Load {
     std::printf(
         "{\"shape\":\"storm\",\"count\":%zu,\"join_ms\":{\"p50\":%.0f,\"p99\":%.0f,\"max\":%.0f},"
         "\"server_cpu_ms_per_join\":%.2f,\"running_calls\":{\"packets\":%llu,\"lost\":%lld,"
-        "\"latency_us\":{\"p50\":%.0f,\"p99\":%.0f}}}\n",
+        "\"latency_us\":{\"p50\":%.0f,\"p99\":%.0f}},\"server_core_share\":%.2f,"
+        "\"generator_core_share\":%.2f}\n",
         took_ms.size(), quantile(0.5), quantile(0.99), took_ms.back(),
         joins_cpu / 1e6 / static_cast<double>(took_ms.size()),
         static_cast<unsigned long long>(received_.packets),
         static_cast<long long>(end.lost - begin.lost), received_.latency.quantile_us(0.5),
-        received_.latency.quantile_us(0.99));
+        received_.latency.quantile_us(0.99),
+        static_cast<double>(end.server_cpu - begin.server_cpu) / took_ns,
+        static_cast<double>(end.own_cpu - begin.own_cpu) / took_ns);
   }
 
  private:
   static constexpr std::size_t kRunningCalls = 5;
+  static constexpr std::size_t kSweeps = 5;  // until each peer was looked after once
   static std::string storm_room(std::size_t joiner) {
     return "storm-" + std::to_string(joiner / 2);
   }
@@ -261,7 +266,10 @@ class Load {
     event.data.ptr = peer.get();
     epoll_ctl(epoll_, EPOLL_CTL_ADD, peer->fd(), &event);
     peer->start(bench::steady_now());
-    if (peer->publishes()) publishers_.push_back(peer.get());
+    if (peer->publishes()) {
+      publishers_.push_back(peer.get());
+      publish_at_.push_back(peer->next_deadline());
+    }
     peers_.push_back(std::move(peer));
   }
 
@@ -273,13 +281,18 @@ class Load {
   }
 
   // The captured stream with the most packets: the top layer, about 2 Mbit/s, as it was paced.
-  client::RtpPlayer player(std::uint32_t ssrc) const {
-    client::RtpPlayer all(capture_, {});
+  void load_capture(const std::vector<client::CapturedDatagram>& capture) {
+    captured_ = client::RtpPlayer(capture, {}).captured_ssrcs().front();
     client::RtpPlayer::Options options;
-    options.streams[all.captured_ssrcs().front().value] = {
-        .ssrc = rtp::Ssrc{ssrc}, .pt = bench::kVp8Type, .clock_rate_hz = 90'000, .rtx_of = {}};
+    options.streams[captured_.value] = {
+        .ssrc = {}, .pt = bench::kVp8Type, .clock_rate_hz = 90'000, .rtx_of = {}};
     options.transport_cc = bench::kTransportCcId;
-    return client::RtpPlayer(capture_, options);
+    player_.emplace(capture, options);
+  }
+  [[nodiscard]] client::RtpPlayer player(std::uint32_t ssrc) const {
+    client::RtpPlayer player = *player_;
+    player.rename(captured_, rtp::Ssrc{ssrc});
+    return player;
   }
 
   [[nodiscard]] bool all_connected() const {
@@ -298,24 +311,30 @@ class Load {
       static_cast<bench::Peer*>(events[static_cast<std::size_t>(i)].data.ptr)
           ->on_readable(now, received_);
     }
-    for (bench::Peer* publisher : publishers_) {
-      if (publisher->next_deadline() <= now) publisher->tick(now);
+    for (std::size_t i = 0; i < publishers_.size(); ++i) {
+      if (publish_at_[i] > now) continue;
+      publishers_[i]->tick(now);
+      publish_at_[i] = publishers_[i]->next_deadline();
     }
     if (now < next_sweep_) return;
     next_sweep_ = now + milliseconds(joining_.empty() ? 20 : 2);
     advance_joins();
-    for (const auto& peer : peers_) {
-      if (peer->next_deadline() <= now) peer->tick(now);
+    // A few at a time: while this thread is busy with something else, what is to be published waits
+    // and goes out in a burst that no browser would send.
+    const std::size_t first = sweep_++ % kSweeps;
+    for (std::size_t i = first; i < peers_.size(); i += kSweeps) {
+      if (peers_[i]->next_deadline() <= now) peers_[i]->tick(now);
+      peers_[i]->drain_signalling();
     }
-    if (now < next_drain_) return;
-    next_drain_ = now + milliseconds(500);
-    for (const auto& peer : peers_) peer->drain_signalling();
+    for (std::size_t i = first; i < publishers_.size(); i += kSweeps) {
+      publish_at_[i] = publishers_[i]->next_deadline();
+    }
   }
 
   Nanoseconds until_next(rtp::Time end) const {
     const rtp::Time now = bench::steady_now();
     rtp::Time at = std::min(end, next_sweep_);
-    for (const bench::Peer* publisher : publishers_) at = std::min(at, publisher->next_deadline());
+    for (const rtp::Time due : publish_at_) at = std::min(at, due);
     return std::max<Nanoseconds>((at - now).count() * 1'000, 0);
   }
 
@@ -364,12 +383,18 @@ class Load {
     if (!begin.counters || !end.counters) return {};
     const double out = std::max(end.counters->packets_out - begin.counters->packets_out, 1.0);
     const double messages = end.counters->messages_out - begin.counters->messages_out;
-    std::array<char, 160> text{};
+    const auto kib = [](double bytes, double count) {
+      return bytes / 1'024 / std::max(count, 1.0);
+    };
+    std::array<char, 240> text{};
     std::snprintf(text.data(), text.size(),
-                  "\"packets_per_message\":%.2f,\"bytes_per_packet\":%.0f,\"in_per_out\":%.3f,",
+                  "\"packets_per_message\":%.2f,\"bytes_per_packet\":%.0f,\"in_per_out\":%.3f,"
+                  "\"state_kib_per_peer\":%.1f,\"kib_per_stream\":%.1f,",
                   out / std::max(messages, 1.0),
                   (end.counters->bytes_out - begin.counters->bytes_out) / out,
-                  (end.counters->packets_in - begin.counters->packets_in) / out);
+                  (end.counters->packets_in - begin.counters->packets_in) / out,
+                  kib(end.counters->peer_bytes, end.counters->peers),
+                  kib(end.counters->stream_bytes, end.counters->streams));
     return text.data();
   }
 
@@ -410,16 +435,18 @@ class Load {
   server::DtlsContext dtls_;
   std::string fingerprint_;
   int epoll_;
-  std::vector<client::CapturedDatagram> capture_;
+  std::optional<client::RtpPlayer> player_;  // of which each publisher gets a copy
+  rtp::Ssrc captured_;
   std::vector<std::unique_ptr<bench::Peer>> peers_;
   std::vector<bench::Peer*> publishers_;
+  std::vector<rtp::Time> publish_at_;                  // when each is due
   std::vector<std::unique_ptr<bench::Peer>> joining_;  // not started yet
   std::vector<Waiting> waiting_;
   std::size_t participants_ = 0;
   std::size_t next_index_ = 0;
   bench::Received received_;
   rtp::Time next_sweep_{};
-  rtp::Time next_drain_{};
+  std::size_t sweep_ = 0;
   std::uint64_t idle_rss_ = 0;
 };
 

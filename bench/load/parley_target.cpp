@@ -156,9 +156,14 @@ std::unique_ptr<Entry> ParleyTarget::enter(Endpoint endpoint) {
 
 std::optional<Target::Counters> ParleyTarget::counters() const {
   auto metrics = scrape();
-  return Counters{
-      metrics["parley_worker_packets_in_total"], metrics["parley_worker_packets_out_total"],
-      metrics["parley_worker_bytes_out_total"], metrics["parley_worker_send_messages_total"]};
+  return Counters{metrics["parley_worker_packets_in_total"],
+                  metrics["parley_worker_packets_out_total"],
+                  metrics["parley_worker_bytes_out_total"],
+                  metrics["parley_worker_send_messages_total"],
+                  metrics["parley_worker_peers"],
+                  metrics["parley_worker_peer_bytes"],
+                  metrics["parley_worker_tracks"],
+                  metrics["parley_worker_stream_bytes"]};
 }
 
 }  // namespace parley::bench

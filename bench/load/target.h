@@ -49,6 +49,10 @@ class Target {
     double packets_out = 0;
     double bytes_out = 0;
     double messages_out = 0;  // walks through the kernel
+    double peers = 0;
+    double peer_bytes = 0;  // of all peers
+    double streams = 0;
+    double stream_bytes = 0;  // of all published streams
   };
 
   virtual ~Target() = default;

@@ -45,6 +45,7 @@ std::optional<std::size_t> find_extension(rtp::ConstBytes packet, std::uint8_t i
 
 RtpPlayer::RtpPlayer(std::vector<CapturedDatagram> capture, Options options)
     : transport_cc_(options.transport_cc) {
+  std::vector<CapturedDatagram> packets;
   for (CapturedDatagram& datagram : capture) {
     if (!is_rtp(datagram.payload)) continue;
     const std::uint32_t ssrc = rtp::load32(datagram.payload, 8);
@@ -58,30 +59,30 @@ RtpPlayer::RtpPlayer(std::vector<CapturedDatagram> capture, Options options)
     }
     track.lowest = std::min(track.lowest, seq);
     track.highest = std::max(track.highest, seq);
-    packets_.push_back(std::move(datagram));
+    packets.push_back(std::move(datagram));
   }
-  std::stable_sort(packets_.begin(), packets_.end(),
+  std::stable_sort(packets.begin(), packets.end(),
                    [](const auto& a, const auto& b) { return a.at < b.at; });
-  if (packets_.empty()) return;
-  round_ = packets_.back().at - packets_.front().at + options.round_gap;
+  if (!packets.empty()) round_ = packets.back().at - packets.front().at + options.round_gap;
+  packets_ = std::make_shared<const std::vector<CapturedDatagram>>(std::move(packets));
 }
 
 void RtpPlayer::start(rtp::Time now) noexcept {
-  if (!packets_.empty()) started_ = now;
+  if (!packets_->empty()) started_ = now;
 }
 
 std::optional<rtp::Time> RtpPlayer::next_deadline() const noexcept {
   if (!started_) return std::nullopt;
   return *started_ + round_ * static_cast<std::int64_t>(rounds_) +
-         (packets_[next_].at - packets_.front().at);
+         ((*packets_)[next_].at - packets_->front().at);
 }
 
 std::optional<rtp::ConstBytes> RtpPlayer::poll(rtp::Time now) {
   const std::optional<rtp::Time> due = next_deadline();
   if (!due || *due > now) return std::nullopt;
-  out_ = packets_[next_].payload;
+  out_ = (*packets_)[next_].payload;
   renumber(out_, tracks_.at(rtp::load32(out_, 8)));
-  if (++next_ == packets_.size()) {
+  if (++next_ == packets_->size()) {
     next_ = 0;
     ++rounds_;
   }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace parley::client {
 
 // Plays the RTP of a capture, at its own pace and over and over, under other numbers: each stream
 // keeps its gaps and its timing, and on each round its sequence numbers and timestamps go on
-// where they stopped, so that a receiver sees one endless stream.
+// where they stopped, so that a receiver sees one endless stream. Copies share the capture.
 class RtpPlayer {
  public:
   // How a captured stream appears. What is not set stays as captured.
@@ -36,6 +37,8 @@ class RtpPlayer {
 
   RtpPlayer(std::vector<CapturedDatagram> capture, Options options);
 
+  // The captured stream appears under another SSRC.
+  void rename(rtp::Ssrc captured, rtp::Ssrc to) { tracks_[captured.value].to.ssrc = to; }
   // Starts the timeline at `now`.
   void start(rtp::Time now) noexcept;
   // The next packet whose time has come, or nothing; valid until the next call.
@@ -44,7 +47,7 @@ class RtpPlayer {
 
   // SSRCs in the capture, by number of packets, most first.
   [[nodiscard]] std::vector<rtp::Ssrc> captured_ssrcs() const;
-  [[nodiscard]] std::size_t packets_per_round() const noexcept { return packets_.size(); }
+  [[nodiscard]] std::size_t packets_per_round() const noexcept { return packets_->size(); }
 
  private:
   struct Track {
@@ -64,7 +67,7 @@ class RtpPlayer {
 
   std::uint8_t transport_cc_;
   std::uint16_t transport_seq_ = 1;
-  std::vector<CapturedDatagram> packets_;
+  std::shared_ptr<const std::vector<CapturedDatagram>> packets_;
   std::map<std::uint32_t, Track> tracks_;  // by captured SSRC
   rtp::Duration round_{};
   std::optional<rtp::Time> started_;

@@ -22,8 +22,11 @@ test('medians and the points between', () => {
 });
 
 test('the floor of a run is to send, and to receive what comes in for it', () => {
-  assert.equal(floorOf(run({}), FLOORS), 2.5 + 0.5 * 1);
+  assert.equal(floorOf(run({packets_per_message: 1.5}), FLOORS), 2.5 + 0.5 * 1, 'halfway from a message each to a third of one');
+  assert.equal(floorOf(run({packets_per_message: 9}), FLOORS), 2 + 0.5 * 1);
   assert.equal(floorOf(run({packets_per_message: undefined}), FLOORS), null);
+  const of = (peers, cost) => [{floor: 'send', peers, bytes: 1_100, run: 1, us_per_packet: cost}, {floor: 'receive', peers, bytes: 1_100, us_per_packet: 1}];
+  assert.equal(floorOf(run({participants: 400}), [...of(100, 3), ...of(1_000, 4)]), 4 + 0.5, 'with about as many receivers');
 });
 
 test('a load that is lost or late is not carried', () => {
@@ -39,9 +42,9 @@ test('runs of one kind become their median, and are compared with the best peer 
   const [parley, janus] = summary.loads[0];
   assert.equal(parley.server_cpu_us_per_packet, 5);
   assert.equal(parley.toBestPeer, 0.25, 'what was not carried does not count');
-  assert.equal(parley.toFloor, 5 / 3);
+  assert.equal(parley.toFloor, 5 / 2.75);
   assert.equal(janus.carried, false);
-  assert.match(table(summary), /fanout 10 \| parley .*\| 1\.67 .*\| 0\.25/);
+  assert.match(table(summary), /fanout 10 \| parley .*\| 1\.82 .*\| 0\.25/);
   const html = page(summary);
   assert.match(html, /<svg/);
   assert.doesNotMatch(html, /https?:/, 'needs nothing from elsewhere');

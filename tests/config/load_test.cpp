@@ -67,7 +67,8 @@ INSTANTIATE_TEST_SUITE_P(
     Load, Refused,
     testing::Values(
         Refusal{"lgo:\n  level: info\n",
-                "p.yaml:1:1: lgo: unknown key; known here: auth, control, egress, ice, log, media, "
+                "p.yaml:1:1: lgo: unknown key; known here: auth, control, egress, ice, ingress, "
+                "log, media, "
                 "recording, rooms, srtp, store, workers"},
         Refusal{"log:\n  levle: info\n",
                 "p.yaml:2:3: log.levle: unknown key; known here: format, level, queue_lines"},

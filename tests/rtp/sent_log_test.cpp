@@ -1,7 +1,9 @@
 #include "rtp/sent_log.h"
 
-#include <array>
 #include <chrono>
+#include <cstdint>
+#include <map>
+#include <random>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -13,20 +15,27 @@ using std::chrono::milliseconds;
 
 Time at(std::int64_t ms) { return Time{milliseconds(ms)}; }
 
-void send(SentLog& log, std::int64_t seq, std::size_t bytes = 1'000) {
+// As if the source counted from `shift` less.
+void send(SentLog& log, std::int64_t seq, std::size_t bytes = 1'000, Source source = {7, 2},
+          std::int64_t shift = -5'000) {
   Rewrite rewrite;
   rewrite.seq = ExtSeq{seq};
-  rewrite.timestamp = RtpTimestamp{static_cast<std::uint32_t>(seq)};
-  log.on_sent(rewrite, Source{7, 2}, ExtSeq{seq + 5'000}, bytes);
+  PacketInfo info;
+  info.seq = ExtSeq{seq - shift};
+  log.on_sent(rewrite, source, info, bytes);
 }
 
+// What is to be sent again, and is.
 std::vector<SentLog::Resend> nack(SentLog& log, std::initializer_list<std::uint16_t> lost,
                                   std::int64_t ms, std::int64_t rtt_ms = 50) {
-  std::vector<Seq> seqs;
-  for (const std::uint16_t seq : lost) seqs.emplace_back(seq);
-  std::array<SentLog::Resend, 16> out;
-  const std::size_t count = log.on_nack(seqs, at(ms), milliseconds(rtt_ms), out);
-  return {out.begin(), out.begin() + static_cast<std::ptrdiff_t>(count)};
+  std::vector<SentLog::Resend> resends;
+  for (const std::uint16_t seq : lost) {
+    const auto resend = log.on_nack(Seq{seq}, at(ms), milliseconds(rtt_ms));
+    if (!resend) continue;
+    log.on_resent(resend->seq, at(ms), 1'000);
+    resends.push_back(*resend);
+  }
+  return resends;
 }
 
 TEST(SentLog, TellsWhereASentPacketCameFrom) {
@@ -35,37 +44,141 @@ TEST(SentLog, TellsWhereASentPacketCameFrom) {
   const auto found = nack(log, {65'535, 3}, 100);
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].source, (Source{7, 2}));
-  EXPECT_EQ(found[0].source_seq, ExtSeq{65'535 + 5'000});
-  EXPECT_EQ(found[1].rewrite.seq, ExtSeq{65'539});
+  EXPECT_EQ(found[0].source_seq(), ExtSeq{65'535 + 5'000});
+  EXPECT_EQ(found[1].seq, ExtSeq{65'539});
   EXPECT_EQ(log.counters().resent, 2U);
 }
 
 TEST(SentLog, KnowsNothingOfWhatWasNeverSentOrLongAgo) {
-  SentLog log(16);
+  SentLog log(64);
   EXPECT_TRUE(nack(log, {1}, 0).empty());
-  for (std::int64_t seq = 0; seq < 40; ++seq) send(log, seq);
-  EXPECT_TRUE(nack(log, {40, 23, 60'000}, 10).empty());
-  EXPECT_EQ(nack(log, {24}, 10).size(), 1U);
+  for (std::int64_t seq = 0; seq < 100; ++seq) send(log, seq);
+  EXPECT_TRUE(nack(log, {100, 35, 60'000}, 10).empty());
+  EXPECT_EQ(nack(log, {36}, 10).size(), 1U);
   EXPECT_EQ(log.counters().unknown, 4U);
+}
+
+TEST(SentLog, KnowsNothingOfAHoleNorOfWhatLiesBeforeALongOne) {
+  SentLog log(64);
+  for (const std::int64_t seq : {1, 2, 3, 7, 8}) send(log, seq);
+  EXPECT_TRUE(nack(log, {4, 5, 6}, 10).empty());
+  EXPECT_EQ(nack(log, {3, 7}, 10).size(), 2U);
+  send(log, 71);  // overwrites 7's place, and clears the others'
+  EXPECT_EQ(nack(log, {8, 71}, 10).size(), 2U);
+  EXPECT_TRUE(nack(log, {7, 40}, 10).empty());
+  send(log, 1'000);
+  EXPECT_TRUE(nack(log, {8, 71, 950}, 10).empty());
 }
 
 // Two publishers count from anywhere; what was sent before a switch can still be asked for.
 TEST(SentLog, RemembersSourcesOnBothSidesOfASwitch) {
-  SentLog log(16);
-  Rewrite rewrite;
-  rewrite.seq = ExtSeq{10};
-  log.on_sent(rewrite, Source{1, 0}, ExtSeq{-3}, 100);
-  rewrite.seq = ExtSeq{11};
-  log.on_sent(rewrite, Source{2, 1}, ExtSeq{5'000'000}, 100);
+  SentLog log(64);
+  send(log, 10, 100, Source{1, 0}, 13);
+  send(log, 11, 100, Source{2, 1}, -4'999'989);
   const auto found = nack(log, {10, 11}, 0);
   ASSERT_EQ(found.size(), 2U);
-  EXPECT_EQ(found[0].source_seq, ExtSeq{-3});
-  EXPECT_EQ(found[1].source_seq, ExtSeq{5'000'000});
+  EXPECT_EQ(found[0].source_seq(), ExtSeq{-3});
+  EXPECT_EQ(found[1].source_seq(), ExtSeq{5'000'000});
   EXPECT_EQ(found[1].source, (Source{2, 1}));
 }
 
+TEST(SentLog, ForgetsTheOldestStretch) {
+  SentLog log(4'096);
+  for (std::int64_t i = 0; i < 100; ++i) send(log, i, 100, Source{1, 0}, i);
+  EXPECT_TRUE(nack(log, {35}, 0).empty());
+  const auto found = nack(log, {36, 99}, 0);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].source_seq(), ExtSeq{0});
+  EXPECT_EQ(found[1].source_seq(), ExtSeq{0});
+}
+
+// Whatever a publisher and a network do, a packet that is sent again carries the numbers that it
+// had the first time.
+TEST(SentLog, GivesBackTheNumbersOfTheFirstTime) {
+  constexpr std::size_t kPackets = 400;
+  for (std::uint32_t seed = 1; seed <= 200; ++seed) {
+    std::mt19937 random(seed);
+    const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
+    Forwarder forwarder(MediaKind::Video, 90'000, Seq{static_cast<std::uint16_t>(random())},
+                        RtpTimestamp{static_cast<std::uint32_t>(random())});
+    SentLog log(2'048);
+    struct Sent {
+      Rewrite rewrite;
+      Source source;
+      PacketInfo info;
+    };
+    std::map<std::uint16_t, Sent> sent;
+    const auto give = [&](const PacketInfo& info, Source source) {
+      const auto rewrite = forwarder.on_packet(info, source);
+      if (!rewrite) return;
+      log.on_sent(*rewrite, source, info, 15'000);  // so that the budget lasts
+      sent[static_cast<std::uint16_t>(rewrite->seq.value)] = {*rewrite, source, info};
+    };
+    Source source{1, 0};
+    forwarder.set_target(source);
+    PacketInfo info;
+    info.codec = Codec::Vp8;
+    info.seq = ExtSeq{static_cast<std::int64_t>(random() % 100'000)};
+    info.vp8.picture_id_at = info.vp8.tl0_picture_index_at = info.vp8.has_key_index = true;
+    info.vp8.picture_id_long = chance(50);
+    std::vector<std::pair<PacketInfo, Source>> late;
+    for (std::size_t i = 0; i < kPackets; ++i) {
+      ++info.seq.value;
+      info.arrival += milliseconds(10);
+      info.padding_only = chance(3);
+      info.marker = chance(30);
+      if (chance(50)) {
+        info.timestamp.value += 3'000;
+        info.vp8.picture_id =
+            (info.vp8.picture_id + 1) & (info.vp8.picture_id_long ? 0x7fff : 0x7f);
+        info.vp8.tl0_picture_index = static_cast<std::uint8_t>(info.vp8.tl0_picture_index + 1);
+        info.vp8.key_index = (info.vp8.key_index + 1) & 0x1f;
+        if (info.frame_number) ++*info.frame_number;
+      }
+      info.key_frame = i == 0;
+      if (chance(2)) {  // another source
+        source = {source.track + 1, static_cast<std::uint8_t>(random() % 3)};
+        forwarder.set_target(source);
+        info.seq.value += static_cast<std::int64_t>(random() % 10'000) - 5'000;
+        info.timestamp.value = static_cast<std::uint32_t>(random());
+        info.vp8.picture_id = static_cast<std::uint16_t>(random() & 0x7f);
+        info.frame_number = static_cast<std::uint16_t>(random());
+        info.key_frame = true;
+        late.clear();
+      }
+      PacketInfo one = info;
+      if (one.padding_only) one.vp8 = {};
+      if (chance(10) && !one.key_frame) {
+        late.emplace_back(one, source);  // or never
+      } else {
+        give(one, source);
+      }
+      if (!late.empty() && chance(20)) {
+        give(late.front().first, late.front().second);
+        late.erase(late.begin());
+      }
+    }
+    std::size_t found = 0;
+    for (const auto& [seq, was] : sent) {
+      const auto resend = log.on_nack(Seq{seq}, at(100), std::nullopt);
+      if (!resend) continue;
+      ++found;
+      EXPECT_EQ(resend->source, was.source) << seed;
+      EXPECT_EQ(resend->source_seq(), was.info.seq) << seed;
+      const Rewrite again = resend->rewrite(was.info);
+      EXPECT_EQ(again.seq, was.rewrite.seq) << seed;
+      EXPECT_EQ(again.timestamp, was.rewrite.timestamp) << seed;
+      EXPECT_EQ(again.marker, was.rewrite.marker) << seed;
+      if (was.info.padding_only) continue;
+      EXPECT_EQ(again.frame_number, was.rewrite.frame_number) << seed;
+      EXPECT_EQ(again.vp8, was.rewrite.vp8) << seed;
+    }
+    EXPECT_GE(found, sent.size() * 9 / 10) << seed;
+  }
+}
+
 TEST(SentLog, SendsAtMostOncePerRoundTrip) {
-  SentLog log(16);
+  SentLog log(64);
   send(log, 1);
   EXPECT_EQ(nack(log, {1}, 10).size(), 1U) << "the first one at once";
   EXPECT_EQ(nack(log, {1}, 59).size(), 0U);
@@ -74,7 +187,7 @@ TEST(SentLog, SendsAtMostOncePerRoundTrip) {
 }
 
 TEST(SentLog, SendsAtMostThreeTimes) {
-  SentLog log(16);
+  SentLog log(64);
   send(log, 1);
   int sent = 0;
   for (std::int64_t ms = 100; ms < 2'000; ms += 100) {
@@ -96,21 +209,23 @@ TEST(SentLog, ResendsNoMoreThanAFifthOfWhatItSends) {
   EXPECT_EQ(log.counters().over_budget, static_cast<std::uint64_t>(10'000 - resent));
 }
 
-TEST(SentLog, LeavesUncountedWhatDoesNotFit) {
-  SentLog log(16);
-  for (std::int64_t seq = 0; seq < 4; ++seq) send(log, seq);
-  const std::array<Seq, 3> lost{Seq{0}, Seq{1}, Seq{2}};
-  std::array<SentLog::Resend, 2> out;
-  EXPECT_EQ(log.on_nack(lost, at(10), std::nullopt, out), 2U);
-  EXPECT_EQ(nack(log, {2}, 10).size(), 1U);
+TEST(SentLog, CountsOnlyWhatWasReallySentAgain) {
+  SentLog log(64);
+  send(log, 1);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(log.on_nack(Seq{1}, at(10), std::nullopt));
+  EXPECT_EQ(nack(log, {1}, 10).size(), 1U);
+  EXPECT_TRUE(nack(log, {1}, 10).empty());
+  EXPECT_EQ(log.counters().resent, 1U);
 }
 
 TEST(SentLog, TakesALatePacketWithoutForgettingNewerOnes) {
-  SentLog log(16);
-  send(log, 20);
-  send(log, 4);
-  EXPECT_EQ(nack(log, {20}, 10).size(), 1U);
-  EXPECT_EQ(nack(log, {4}, 10).size(), 0U);
+  SentLog log(64);
+  send(log, 3);
+  send(log, 90);
+  send(log, 5);
+  send(log, 70);
+  EXPECT_EQ(nack(log, {90, 70}, 10).size(), 2U);
+  EXPECT_EQ(nack(log, {5}, 10).size(), 0U) << "too long ago";
 }
 
 }  // namespace

@@ -195,7 +195,8 @@ TEST_F(EgressTest, DropsAndCountsWhenTheTurnIsFullAndWantsAFlushLongBefore) {
     egress.send_plain(path(1), bytes);
     ++sent;
   }
-  EXPECT_GT(wanted_at, 1'000U);
+  EXPECT_GT(wanted_at * 1'300, Egress::kFlushBytes);
+  EXPECT_LT(wanted_at * 1'200, Egress::kFlushBytes * 2);
   EXPECT_LT(wanted_at, sent * 3 / 4);
   EXPECT_EQ(egress.flush().size(), sent - 1);
   egress.send_plain(path(1), bytes);

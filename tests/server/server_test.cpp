@@ -57,9 +57,9 @@ class LiveClient {
  private:
   // Reads what is there and ticks, every 2 ms.
   void step() {
-    std::size_t read = 0;
+    bool more = false;
     const rtp::Time now = Loop::now();
-    for (auto& received : socket_.receive(pool_, counters_, read)) {
+    for (auto& received : socket_.receive(pool_, counters_, more)) {
       std::ignore = client.on_datagram(now, received.datagram.bytes());
     }
     client.tick(now);

@@ -17,8 +17,8 @@ class UdpSocketTest : public ::testing::TestWithParam<const char*> {
     return std::move(*socket);
   }
   std::span<Arrived> receive(UdpSocket& socket) {
-    std::size_t read = 0;
-    return socket.receive(pool, counters, read);
+    bool more = false;
+    return socket.receive(pool, counters, more);
   }
   static void send(UdpSocket& from, const Path& path, std::string_view text, WorkerCounters& c) {
     const auto* data = reinterpret_cast<const std::uint8_t*>(text.data());
@@ -67,8 +67,8 @@ TEST_F(UdpSocketTest, SendsAndReadsMoreThanOneBatch) {
   EXPECT_EQ(counters.packets_out.value(), 150U);
   EXPECT_EQ(counters.bytes_out.value(), 150U * 1'200U);
   std::size_t total = 0;
-  for (std::size_t read = 1; read > 0;) {
-    for (const auto& received : b.receive(pool, counters, read)) {
+  for (bool more = true; more;) {
+    for (const auto& received : b.receive(pool, counters, more)) {
       EXPECT_EQ(received.datagram.size(), bytes.size());
       ++total;
     }
@@ -111,8 +111,8 @@ TEST_F(UdpSocketTest, SendsMoreRunsThanOneCallTakes) {
   a.send(out, counters);
   EXPECT_EQ(counters.packets_out.value() + counters.dropped(Drop::SendAgain), out.size());
   std::size_t total = 0;
-  for (std::size_t read = 1; read > 0;) {
-    for (const auto& received : b.receive(pool, counters, read)) {
+  for (bool more = true; more;) {
+    for (const auto& received : b.receive(pool, counters, more)) {
       EXPECT_EQ(received.datagram.size(), bytes.size());
       ++total;
     }
@@ -196,11 +196,63 @@ TEST_F(UdpSocketTest, ReadsAndCountsWhenThePoolIsEmpty) {
   UdpSocket b = bound("127.0.0.1", 1);
   send(a, Path{a.local(), b.local(), 0}, "lost", counters);
   rtp::PacketPool none(0);
-  std::size_t read = 0;
-  EXPECT_TRUE(b.receive(none, counters, read).empty());
-  EXPECT_EQ(read, 1U);
+  bool more = false;
+  EXPECT_TRUE(b.receive(none, counters, more).empty());
   EXPECT_EQ(counters.dropped(Drop::PoolEmpty), 1U);
   EXPECT_TRUE(receive(b).empty());  // it is off the socket
+}
+
+// On loopback what left as a run comes as one message.
+TEST_P(UdpSocketTest, CutsUpWhatTheKernelMerged) {
+  const auto loopback = *TransportAddress::parse_ip(GetParam(), 0);
+  UdpSocket a = bound(GetParam(), 0);
+  UdpSocket b = bound(loopback.is_v4() ? "0.0.0.0" : "::", 1);
+  if (!a.segments() || !b.merge_received()) GTEST_SKIP() << "the kernel has no UDP GRO";
+  const Path path{a.local(), loopback.with_port(b.local().port()), 0};
+  std::vector<std::vector<std::uint8_t>> packets;
+  for (std::uint8_t i = 0; i < 100; ++i) packets.emplace_back(i % 10 == 9 ? 90 : 1'100, i);
+  std::vector<Datagram> out;
+  for (std::size_t i = 0; i < packets.size(); ++i) out.push_back({&path, packets[i], i % 10 != 0});
+  a.send(out, counters);
+  send(a, path, "alone", counters);
+  std::size_t at = 0;
+  for (bool more = true; more;) {
+    for (const Arrived& one : b.receive(pool, counters, more)) {
+      EXPECT_EQ(one.path.remote, a.local());
+      EXPECT_TRUE(one.path.local.same_ip(loopback));
+      if (at == packets.size()) {
+        EXPECT_EQ(text(one.datagram), "alone");
+      } else {
+        EXPECT_TRUE(std::equal(packets[at].begin(), packets[at].end(), one.datagram.bytes().begin(),
+                               one.datagram.bytes().end()))
+            << at;
+      }
+      ++at;
+    }
+  }
+  EXPECT_EQ(at, packets.size() + 1);
+  EXPECT_EQ(counters.packets_in.value(), at);
+}
+
+TEST_F(UdpSocketTest, CountsMergedDatagramsForWhichThereIsNoRoom) {
+  UdpSocket a = bound("127.0.0.1", 0);
+  UdpSocket b = bound("127.0.0.1", 1);
+  if (!a.segments() || !b.merge_received()) GTEST_SKIP() << "the kernel has no UDP GRO";
+  const Path path{a.local(), b.local(), 0};
+  const std::vector<std::uint8_t> bytes(500, 1);
+  const std::vector<Datagram> out{
+      {&path, bytes, false}, {&path, bytes, true}, {&path, bytes, true}};
+  a.send(out, counters);
+  rtp::PacketPool small(2);
+  EXPECT_EQ(
+      [&] {
+        bool more = false;
+        return b.receive(small, counters, more).size();
+      }(),
+      2U);
+  EXPECT_EQ(counters.dropped(Drop::PoolEmpty), 1U);
+  bool more = false;
+  std::ignore = b.receive(small, counters, more);  // gives the buffers back before their pool goes
 }
 
 TEST_F(UdpSocketTest, SaysWhyItCannotBind) {

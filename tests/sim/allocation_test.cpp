@@ -25,6 +25,7 @@ namespace {
 
 TEST(Allocation, TheSteadyStateAllocatesNothing) {
   Sim sim(41);
+  sim.turn = milliseconds(5);  // so that several packets come at once
   PeerOptions options{.layers = 3, .audio_slots = 2, .video_slots = 2};
   // With loss, so that NACK, RTX and key frame requests are in it, too.
   options.up = options.down = {.loss = 0.02, .delay = milliseconds(15)};
@@ -32,6 +33,10 @@ TEST(Allocation, TheSteadyStateAllocatesNothing) {
   for (SimPeer*& peer : peers) peer = &sim.add_peer(options);
   for (SimPeer* peer : peers) sim.assign_all(*peer);
   ASSERT_TRUE(sim.connect_all());
+  // Who speaks is told when it changes.
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    peers[i]->audio.set_level(static_cast<std::uint8_t>(20 + 20 * i), true);
+  }
   sim.run_for(seconds(5));
   ASSERT_GT(allocations, 0U);  // the counter counts
 

@@ -91,10 +91,15 @@ TEST(Call, ReportsAndTransportFeedbackReachThePublisherSoon) {
   EXPECT_LE(a.feedbacks, 42U);
 }
 
-class LossyCall : public ::testing::TestWithParam<std::uint64_t> {};
+struct LossyRun {
+  std::uint64_t seed;
+  rtp::Duration turn;
+};
+class LossyCall : public ::testing::TestWithParam<LossyRun> {};
 
 TEST_P(LossyCall, FivePercentLossBothWaysIsRepaired) {
-  Sim sim(GetParam());
+  Sim sim(GetParam().seed);
+  sim.turn = GetParam().turn;
   const Link bad{.loss = 0.05,
                  .reorder = 0.02,
                  .delay = milliseconds(20),
@@ -127,7 +132,12 @@ TEST_P(LossyCall, FivePercentLossBothWaysIsRepaired) {
       << missing << " of " << expected;
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, LossyCall, ::testing::Values(11, 12, 13));
+INSTANTIATE_TEST_SUITE_P(Seeds, LossyCall,
+                         ::testing::Values(LossyRun{11, milliseconds(0)},
+                                           LossyRun{12, milliseconds(0)},
+                                           LossyRun{13, milliseconds(0)},
+                                           LossyRun{14, milliseconds(5)},
+                                           LossyRun{15, milliseconds(20)}));
 
 TEST(Call, ALeaversSlotsAreEmptied) {
   Sim sim(4);

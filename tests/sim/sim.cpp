@@ -96,14 +96,11 @@ void Sim::end_turn() {
   for (std::size_t i = 0; i <= others_.size(); ++i) end_turn(i);
 }
 
-void Sim::end_turn(std::size_t number) {
-  server::Worker& turning = worker_at(number);
+void Sim::send(std::size_t number) {
   std::span<const server::Datagram> datagrams;
   {
     const WorkerRuns runs;
-    if (turning.next_deadline() <= now) turning.tick(now);
-    turning.take_wakes(wakes_);
-    datagrams = turning.flush();
+    datagrams = worker_at(number).flush();
   }
   for (const server::Datagram& datagram : datagrams) {
     if (on_sent) on_sent(datagram);
@@ -116,11 +113,36 @@ void Sim::end_turn(std::size_t number) {
                     .bytes = {datagram.bytes.begin(), datagram.bytes.end()}});
     }
   }
+}
+
+void Sim::end_turn(std::size_t number) {
+  server::Worker& turning = worker_at(number);
+  {
+    const WorkerRuns runs;
+    if (turning.next_deadline() <= now) turning.tick(now);
+    turning.take_wakes(wakes_);
+  }
+  send(number);
   turning.take_events(taken_);
   events.insert(events.end(), taken_.begin(), taken_.end());
   for (const std::size_t woken : std::vector(wakes_)) {
-    EXPECT_FALSE(worker_at(woken).on_relays(now)) << "more than a turn holds, seed " << seed;
+    while (worker_at(woken).on_relays(now)) send(woken);
     end_turn(woken);
+  }
+}
+
+// As a worker's thread does.
+void Sim::read(std::size_t number) {
+  std::vector<server::Arrived> batch = std::exchange(arrived_[number], {});
+  const auto worker_does = [&](const auto& work) {
+    const WorkerRuns runs;
+    return work(worker_at(number));
+  };
+  bool full =
+      worker_does([&](server::Worker& reading) { return reading.on_datagrams(now, batch); });
+  while (full) {
+    send(number);
+    full = worker_does([&](server::Worker& reading) { return reading.go_on(now); });
   }
 }
 
@@ -149,8 +171,7 @@ void Sim::deliver(Network::InFlight datagram) {
   ASSERT_TRUE(buffer) << "the pool is empty, seed " << seed;
   std::copy(datagram.bytes.begin(), datagram.bytes.end(), buffer.storage().begin());
   buffer.resize(datagram.bytes.size());
-  const WorkerRuns runs;
-  receiving.on_datagram(now, {address_of(number), datagram.client, 0}, std::move(buffer));
+  arrived_[number].push_back({{address_of(number), datagram.client, 0}, std::move(buffer)});
 }
 
 void Sim::step(rtp::Time until) {
@@ -161,7 +182,9 @@ void Sim::step(rtp::Time until) {
   next = std::min(next, network.next().value_or(next));
   for (const auto& peer : peers_) next = std::min(next, peer->next_deadline());
   now = std::max(now, next);
+  if (turn.count() > 0) now += (turn - now.time_since_epoch() % turn) % turn;
   while (auto datagram = network.poll(now)) deliver(std::move(*datagram));
+  for (std::size_t i = 0; i <= others_.size(); ++i) read(i);
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     if (!peers_[i]->silent) peers_[i]->tick(now);
     drain_client(*peers_[i], i);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -84,6 +85,9 @@ class Sim {
   server::Worker worker;
   server::TransportAddress server_address;
   std::vector<server::Event> events;
+  // Workers and peers look at what there is once in so long, and take it all at once; 0: as it
+  // comes.
+  rtp::Duration turn{0};
   // Called for each datagram that leaves the worker, if set.
   std::function<void(const server::Datagram&)> on_sent;
 
@@ -91,6 +95,8 @@ class Sim {
   void step(rtp::Time until);
   void deliver(Network::InFlight datagram);
   void drain_client(SimPeer& peer, std::size_t index);
+  void read(std::size_t number);
+  void send(std::size_t number);
   void end_turn();
   void end_turn(std::size_t number);
   [[nodiscard]] server::Worker& worker_at(std::size_t number) {
@@ -107,6 +113,7 @@ class Sim {
   std::vector<std::unique_ptr<Other>> others_;
   std::vector<std::unique_ptr<SimPeer>> peers_;
   std::deque<client::TransportSequence> transports_;
+  std::map<std::size_t, std::vector<server::Arrived>> arrived_;  // by worker, to be read
   std::vector<server::Event> taken_;
   std::vector<std::size_t> wakes_;
   friend class SimPeer;
