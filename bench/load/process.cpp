@@ -7,12 +7,16 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 namespace parley::bench {
 namespace {
+
+// How long a server may say nothing and not end.
+constexpr int kPatienceMs = 5'000;
 
 cpu_set_t only(int core) {
   cpu_set_t set;
@@ -53,11 +57,12 @@ ServerProcess::ServerProcess(const std::vector<std::string>& arguments, int core
 
 ServerProcess::~ServerProcess() {
   kill(pid_, SIGTERM);
-  // It says goodbye to everybody in its log: a full pipe would keep it from ending.
-  fcntl(output_, F_SETFL, 0);
+  // It says goodbye to everybody in its log: a full pipe would keep it from ending. Some never end.
   char buffer[4'096];
-  while (read(output_, buffer, sizeof buffer) > 0) {
+  pollfd more{output_, POLLIN, 0};
+  while (poll(&more, 1, kPatienceMs) > 0 && read(output_, buffer, sizeof buffer) > 0) {
   }
+  kill(pid_, SIGKILL);  // without effect on one that has ended
   int status = 0;
   waitpid(pid_, &status, 0);
   close(output_);
