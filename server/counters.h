@@ -75,7 +75,7 @@ enum class Drop : std::uint8_t {
   NotRoutable,         // the peer has no usable address, or its 3x credit is used up
   SendAgain,           // the socket's buffer is full (EAGAIN, ENOBUFS)
   SendError,           // any other error of sendmmsg
-  HistoryGone,         // asked for again, but no longer kept
+  HistoryGone,         // to be sent, for the first time or again, but no longer kept
   RtxLimit,            // asked for again too soon or too often
   TapFull,             // the recorder's ring is full
   RelayFull,           // the ring to another worker is full

@@ -41,7 +41,7 @@ bool Worker::go_on(rtp::Time now) {
     if (next_ < open_end_) {
       on_media(now, arrived, next_ - open_begin_);
     } else {
-      on_other(now, arrived.path, arrived.datagram.bytes());
+      on_other(now, arrived);
       open_end_ = next_ + 1;
     }
     arrived.datagram.reset();  // unless it was taken
@@ -90,23 +90,38 @@ void Worker::on_media(rtp::Time now, Arrived& arrived, std::size_t opened) {
   peer->on_media(now, arrived, opened_[opened]);
 }
 
-void Worker::on_other(rtp::Time now, const Path& path, rtp::ConstBytes datagram) {
-  switch (rtp::classify(datagram)) {
+void Worker::on_other(rtp::Time now, Arrived& arrived) {
+  switch (rtp::classify(arrived.datagram.bytes())) {
     case rtp::DatagramKind::Stun:
-      return on_stun(now, path, datagram);
-    case rtp::DatagramKind::Dtls: {
-      const auto found = paths_.find(path);
-      if (found == paths_.end()) return context_.counters.drop(Drop::UnknownAddress);
-      Peer& peer = *found->second;
-      peer.on_dtls(now, path, datagram);
-      return close_if_over(peer);
-    }
+      return on_stun(now, arrived.path, arrived.datagram.bytes());
+    case rtp::DatagramKind::Dtls:
+      if (!paths_.contains(arrived.path)) return context_.counters.drop(Drop::UnknownAddress);
+      if (handshakes_.size() >= kMaxHandshakes) return context_.counters.drop(Drop::Dtls);
+      handshakes_.push_back(std::move(arrived));
+      return alarm_.set(now);
     case rtp::DatagramKind::Unknown:
     case rtp::DatagramKind::Rtp:  // media never comes here
     case rtp::DatagramKind::Rtcp:
       break;
   }
   context_.counters.drop(Drop::UnknownKind);
+}
+
+// What a client sends after its handshake it cannot send before our last flight, so no media comes
+// too early because of the wait.
+void Worker::do_handshakes(rtp::Time now) {
+  for (std::size_t i = 0; i < kHandshakesPerTurn && !handshakes_.empty(); ++i) {
+    const Arrived arrived = std::move(handshakes_.front());
+    handshakes_.pop_front();
+    const auto found = paths_.find(arrived.path);
+    if (found == paths_.end()) {
+      context_.counters.drop(Drop::UnknownAddress);
+      continue;
+    }
+    Peer& peer = *found->second;
+    peer.on_dtls(now, arrived.path, arrived.datagram.bytes());
+    close_if_over(peer);
+  }
 }
 
 // A request names its peer by the local ufrag, an answer to our own check by the path it comes on.
@@ -280,6 +295,7 @@ bool Worker::on_relays(rtp::Time now) {
 }
 
 void Worker::tick(rtp::Time now) {
+  do_handshakes(now);
   // A tick may wake a peer that was ticked before (a key frame is wanted from it): look again, but
   // not for ever, so that a wish that never ends cannot stall the turn.
   for (int round = 0; round < 3 && alarm_.due(now); ++round) {
@@ -295,6 +311,7 @@ void Worker::tick(rtp::Time now) {
     over_.clear();
     for (const auto& [id, room] : rooms_) alarm_.set(room->alarm().at());
   }
+  if (!handshakes_.empty()) alarm_.set(now);
   context_.counters.pool_in_use.set(context_.pool.capacity() - context_.pool.available());
   if (now >= next_measure_) measure(now);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -37,6 +38,11 @@ namespace parley::server {
 //   worker.take_events(events);
 class Worker {
  public:
+  // One step of a handshake costs as much as a hundred packets of media, which would all wait for
+  // it: so many are done in a turn, and so many may wait for the next one.
+  static constexpr std::size_t kHandshakesPerTurn = 4;
+  static constexpr std::size_t kMaxHandshakes = 1'024;
+
   // `dtls` and `counters` must outlive it.
   Worker(const config::Config& config, const DtlsContext& dtls, RandomSource random,
          WorkerCounters& counters);
@@ -79,7 +85,8 @@ class Worker {
   void open_media();
   [[nodiscard]] bool hand_out(rtp::Time now);
   void on_media(rtp::Time now, Arrived& arrived, std::size_t opened);
-  void on_other(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  void on_other(rtp::Time now, Arrived& arrived);
+  void do_handshakes(rtp::Time now);
   void on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void carry_out(rtp::Time now, OpenRoom& command);
   void carry_out(rtp::Time now, CloseRoom& command);
@@ -117,8 +124,9 @@ class Worker {
   std::size_t open_begin_ = 0;
   std::size_t open_end_ = 0;
   std::vector<OpenItem> opened_;
-  std::vector<Peer*> opened_for_;  // whose each is
-  std::size_t handed_ = 0;         // so many of the context's bursts are done
+  std::vector<Peer*> opened_for_;   // whose each is
+  std::size_t handed_ = 0;          // so many of the context's bursts are done
+  std::deque<Arrived> handshakes_;  // datagrams of DTLS that wait
 };
 
 }  // namespace parley::server

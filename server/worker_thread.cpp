@@ -1,5 +1,6 @@
 #include "server/worker_thread.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <chrono>
@@ -78,15 +79,28 @@ struct WorkerThread::Impl {
 
   void on_commands() {
     begin_turn();
+    if (!commands_left()) take_commands();
+  }
+
+  [[nodiscard]] bool commands_left() const { return next_command < commands.size(); }
+
+  void take_commands() {
     // Before the box is emptied: a command that comes in between wakes the loop again.
     woken.store(false);
+    commands.clear();
+    next_command = 0;
     mailbox.take(commands);
+  }
+
+  // So many that media does not wait for them; the rest in the next turn.
+  void carry_out_commands() {
     const rtp::Time now = Loop::now();
-    for (Command& command : commands) {
-      worker.on_command(now, std::move(command));
+    const std::size_t end = std::min(commands.size(), next_command + kCommandsPerTurn);
+    for (; next_command < end; ++next_command) {
+      worker.on_command(now, std::move(commands[next_command]));
       if (worker.wants_flush()) send();
     }
-    commands.clear();
+    if (!commands_left()) take_commands();  // what came meanwhile
   }
 
   void on_relays() {
@@ -98,6 +112,10 @@ struct WorkerThread::Impl {
   }
 
   void end_turn() {
+    if (commands_left()) {
+      begin_turn();
+      carry_out_commands();
+    }
     const rtp::Time now = Loop::now();
     if (worker.next_deadline() <= now) {
       begin_turn();
@@ -126,7 +144,7 @@ struct WorkerThread::Impl {
   }
 
   void arm(rtp::Time now) {
-    const rtp::Time at = worker.next_deadline();
+    const rtp::Time at = commands_left() ? now : worker.next_deadline();
     if (at == rtp::Time::max()) {
       uv_timer_stop(&timer);
       armed_for = at;
@@ -156,6 +174,8 @@ struct WorkerThread::Impl {
   void run() {
     start();
     loop.run();
+    if (!commands_left()) take_commands();
+    while (commands_left()) carry_out_commands();
     send();  // goodbyes of rooms closed last
     for (const auto& watched : sockets) {
       uv_close(reinterpret_cast<uv_handle_t*>(&watched->poll), nullptr);
@@ -181,6 +201,7 @@ struct WorkerThread::Impl {
   rtp::Time armed_for = rtp::Time::max();
   std::optional<rtp::Time> turn_began;
   std::vector<Command> commands;
+  std::size_t next_command = 0;
   std::vector<Event> events;
   std::vector<std::size_t> wakes;
   std::thread thread;

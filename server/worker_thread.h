@@ -19,6 +19,8 @@ namespace parley::server {
 class WorkerThread {
  public:
   static constexpr std::size_t kMaxCommands = 16'384;
+  // Carried out in one turn; what is left comes with the next, after the media that is there then.
+  static constexpr std::size_t kCommandsPerTurn = 32;
   // Batches read from a socket in one turn; what is left wakes the loop again.
   static constexpr int kMaxBatches = 8;
 

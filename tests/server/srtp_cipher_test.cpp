@@ -76,7 +76,8 @@ TEST_P(SrtpCipherVectors, HmacSha1OfRfc2202) {
   ASSERT_NE(key, nullptr);
   const std::string data = "Hi There";
   Octets text(16);
-  SrtpJob one = job(*key, Octets(16), {reinterpret_cast<const std::uint8_t*>(data.data()), 8}, text);
+  SrtpJob one =
+      job(*key, Octets(16), {reinterpret_cast<const std::uint8_t*>(data.data()), 8}, text);
   GetParam()->seal(kProfile, {&one, 1});
   ASSERT_TRUE(one.ok);
   EXPECT_EQ(Octets(one.tag.begin(), one.tag.begin() + 10), hex("b617318655057264e28b"));
@@ -92,24 +93,20 @@ struct GcmVector {
 };
 // RFC 7714, sections 16 and 17; the IVs stand there, too.
 constexpr GcmVector kGcm[] = {
-    {"16.1.1", SrtpProfile::AeadAes128Gcm, "51753c6580c2726f20718414",
-     "8040f17b 8041f8d3 5501a0b2",
+    {"16.1.1", SrtpProfile::AeadAes128Gcm, "51753c6580c2726f20718414", "8040f17b 8041f8d3 5501a0b2",
      "47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070 61727465 73207472 6573",
      "f24de3a3 fb34de6c acba861c 9d7e4bca be633bd5 0d294e6f 42a5f47a 51c7d19b 36de"
      "3adf8833 899d7f27 beb16a91 52cf765e e4390cce"},
-    {"16.2.1", SrtpProfile::AeadAes256Gcm, "51753c6580c2726f20718414",
-     "8040f17b 8041f8d3 5501a0b2",
+    {"16.2.1", SrtpProfile::AeadAes256Gcm, "51753c6580c2726f20718414", "8040f17b 8041f8d3 5501a0b2",
      "47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070 61727465 73207472 6573",
      "32b1de78 a822fe12 ef9f78fa 332e33aa b1801238 9a58e2f3 b50b2a02 76ffae0f 1ba6"
      "3799b87b 7aa3db36 dfffd6b0 f9bb7878 d7a76c13"},
-    {"17.1", SrtpProfile::AeadAes128Gcm, "517524055203726f207170bb",
-     "81c8000d 4d617273 800005d4",
+    {"17.1", SrtpProfile::AeadAes128Gcm, "517524055203726f207170bb", "81c8000d 4d617273 800005d4",
      "4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef deadbeef deadbeef "
      "deadbeef",
      "63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 730d6fda 4ce09b46 86303ded "
      "0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade"},
-    {"17.3", SrtpProfile::AeadAes256Gcm, "517524055203726f207170bb",
-     "81c8000d 4d617273 800005d4",
+    {"17.3", SrtpProfile::AeadAes256Gcm, "517524055203726f207170bb", "81c8000d 4d617273 800005d4",
      "4e545031 4e545032 52545020 0000042a 0000e930 4c756e61 deadbeef deadbeef deadbeef deadbeef "
      "deadbeef",
      "d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d bffe0a50 a2eaa5c1 110555be 8415f658 c61de047 "
@@ -151,8 +148,7 @@ TEST(SrtpKdf, DerivesTheKeysOfRfc3711) {
   ASSERT_TRUE(derive_srtp_keys(SrtpProfile::AesCm128HmacSha1_80, master, false, keys));
   EXPECT_EQ(Octets(keys.encryption.begin(), keys.encryption.begin() + 16),
             hex("C61E7A93744F39EE10734AFE3FF7A087"));
-  EXPECT_EQ(Octets(keys.salt.begin(), keys.salt.begin() + 14),
-            hex("30CBBC08863D8C85D49DB34A9AE1"));
+  EXPECT_EQ(Octets(keys.salt.begin(), keys.salt.begin() + 14), hex("30CBBC08863D8C85D49DB34A9AE1"));
   EXPECT_EQ(Octets(keys.authentication.begin(), keys.authentication.end()),
             hex("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4"));
 }

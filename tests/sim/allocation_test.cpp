@@ -49,5 +49,24 @@ TEST(Allocation, TheSteadyStateAllocatesNothing) {
   EXPECT_EQ(allocations, 0U);
 }
 
+TEST(Allocation, ATrackThatCrossesToAnotherWorkerAllocatesNothing) {
+  Sim sim(42, {}, 2);
+  SimPeer& publisher = sim.add_peer({});
+  sim.mirror(publisher, 1);
+  for (int i = 0; i < 3; ++i) {
+    SimPeer& viewer = sim.add_peer(
+        {.audio = false, .video = false, .audio_slots = 1, .video_slots = 1, .worker = 1});
+    sim.assign_all(viewer);
+  }
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(5));
+
+  allocations = 0;
+  const std::uint64_t crossed = sim.counters_of(1).relayed_in.value();
+  sim.run_for(seconds(5));
+  EXPECT_GT(sim.counters_of(1).relayed_in.value() - crossed, 500U);
+  EXPECT_EQ(allocations, 0U);
+}
+
 }  // namespace
 }  // namespace parley::sim

@@ -116,6 +116,27 @@ TEST_F(Publisher, ReportsAndRequestsForStrangersDoNothing) {
   expect_no_harm();
 }
 
+// Steps of a handshake wait for media, a bounded number of them.
+TEST_F(Publisher, AFloodOfHandshakeRecordsHoldsNothingBack) {
+  std::vector<std::uint8_t> record(60, 0);
+  record[0] = 22;
+  record[1] = 0xfe;
+  record[2] = 0xfd;
+  record[12] = 60 - 13;
+  const std::uint64_t media = sim.counters.media_out.value();
+  sim.turn = milliseconds(20);
+  for (int i = 0; i < 1'500; ++i) sim.inject(bad->address, record);
+  ASSERT_TRUE(sim.run_until([&] { return sim.counters.dropped(Drop::Dtls) > 0; }));
+  const std::uint64_t refused = sim.counters.dropped(Drop::Dtls);
+  EXPECT_GE(refused, 1'500 - server::Worker::kMaxHandshakes);
+  EXPECT_LE(refused, 1'500 - server::Worker::kMaxHandshakes + server::Worker::kHandshakesPerTurn);
+  sim.run_for(milliseconds(200));
+  EXPECT_GT(sim.counters.media_out.value(), media);
+  EXPECT_EQ(sim.counters.dropped(Drop::Dtls), 1'500U) << "its handshake is over";
+  sim.turn = milliseconds(0);
+  expect_no_harm();
+}
+
 TEST_F(Publisher, ANackFloodIsAnsweredWithinItsBudget) {
   // The watcher asks for everything again, all the time.
   const std::uint64_t sent = sim.counters.media_out.value();

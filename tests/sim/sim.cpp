@@ -126,7 +126,11 @@ void Sim::end_turn(std::size_t number) {
   turning.take_events(taken_);
   events.insert(events.end(), taken_.begin(), taken_.end());
   for (const std::size_t woken : std::vector(wakes_)) {
-    while (worker_at(woken).on_relays(now)) send(woken);
+    const auto relays = [&] {
+      const WorkerRuns runs;
+      return worker_at(woken).on_relays(now);
+    };
+    while (relays()) send(woken);
     end_turn(woken);
   }
 }
