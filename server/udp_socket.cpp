@@ -32,6 +32,17 @@ bool set(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
+// The kernel wrote into all of it at the last read.
+void prepare_read(msghdr& header, iovec& vector, sockaddr_storage& address, Control& control) {
+  header = {};
+  header.msg_name = &address;
+  header.msg_namelen = sizeof address;
+  header.msg_iov = &vector;
+  header.msg_iovlen = 1;
+  header.msg_control = control.bytes.data();
+  header.msg_controllen = control.bytes.size();
+}
+
 // Of which size the datagrams of a message are; all of it if the kernel merged none.
 std::size_t segment_size_of(msghdr& header, std::size_t message) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
@@ -201,14 +212,7 @@ std::span<Arrived> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& cou
     if (!b.buffers[i]) b.buffers[i] = pool.take();
     b.vectors[i].iov_base = b.buffers[i] ? b.buffers[i].storage().data() : b.spill.data();
     b.vectors[i].iov_len = rtp::Buffer::kMaxDatagram;
-    msghdr& header = b.headers[i].msg_hdr;
-    header = {};
-    header.msg_name = &b.addresses[i];
-    header.msg_namelen = sizeof b.addresses[i];
-    header.msg_iov = &b.vectors[i];
-    header.msg_iovlen = 1;
-    header.msg_control = b.controls[i].bytes.data();
-    header.msg_controllen = b.controls[i].bytes.size();
+    prepare_read(b.headers[i].msg_hdr, b.vectors[i], b.addresses[i], b.controls[i]);
   }
   const int count = ::recvmmsg(fd_, b.headers.data(), kBatch, 0, nullptr);
   // EAGAIN: nothing there. Anything else (ECONNREFUSED by an ICMP message, ...) concerns one
@@ -250,14 +254,7 @@ std::span<Arrived> UdpSocket::receive_merged(rtp::PacketPool& pool, WorkerCounte
   Merged& m = *merged_;
   for (std::size_t i = 0; i < Merged::kMessages; ++i) {
     m.vectors[i] = {m.bytes[i].data(), m.bytes[i].size()};
-    msghdr& header = m.headers[i].msg_hdr;
-    header = {};
-    header.msg_name = &m.addresses[i];
-    header.msg_namelen = sizeof m.addresses[i];
-    header.msg_iov = &m.vectors[i];
-    header.msg_iovlen = 1;
-    header.msg_control = m.controls[i].bytes.data();
-    header.msg_controllen = m.controls[i].bytes.size();
+    prepare_read(m.headers[i].msg_hdr, m.vectors[i], m.addresses[i], m.controls[i]);
   }
   const int count = ::recvmmsg(fd_, m.headers.data(), Merged::kMessages, 0, nullptr);
   more = count == static_cast<int>(Merged::kMessages);
