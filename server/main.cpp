@@ -1,7 +1,9 @@
 // parleyd: wires configuration, media server and control half together, and ends them in order.
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -10,6 +12,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -124,6 +127,16 @@ tl::expected<config::Config, std::string> read_config(const Options& options) {
     return tl::unexpected(keys.error());
   }
   return config;
+}
+
+// This thread answers whoever joins and the backend; on a machine whose cores are all busy, it
+// waits for media rather than media for it. It is the last to be started, so the others are not
+// meant.
+void yield_to_media() {
+  constexpr int kNice = 10;
+  if (setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice) != 0) {
+    server::log::warn("priority_unchanged", {{"error", std::strerror(errno)}});
+  }
 }
 
 // Calls back on the loop, for each of the given signals.
@@ -297,6 +310,7 @@ int run(const config::Config& config, bool demo_wanted, const char* program) {
       server::log::info("shutting_down");
       (*daemon)->shut_down([&loop] { loop.stop(); });
     });
+    yield_to_media();
     loop.run();
   }
   media_server.stop();

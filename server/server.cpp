@@ -59,7 +59,9 @@ tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Config&
 }  // namespace
 
 struct Server::Impl {
-  static constexpr rtp::Duration kTrimInterval{10'000'000};
+  static constexpr rtp::Duration kTrimInterval{1'000'000};
+  static constexpr int kQuietChecks = 2;
+  static constexpr std::uint64_t kWave = 64;
 
   Impl(Loop& control_loop, OnEvents on_events)
       : control(control_loop),
@@ -67,18 +69,20 @@ struct Server::Impl {
         fingerprint(certificate.fingerprint_text()),
         sink(std::make_shared<EventSink>(EventSink{std::move(on_events), false})) {}
 
-  // A handshake takes some 70 KiB and gives them back seconds later, but the allocator would keep
-  // them: after a wave of joins they go back to the system. Here, because it takes milliseconds.
-  void trim_from_time_to_time() {
+  // A handshake takes some 70 KiB and gives them back soon after. The next one takes the same
+  // memory, but after a wave of joins much of it lies idle, and goes back to the system. That takes
+  // tens of milliseconds, here and, because other threads' caches of page tables are flushed,
+  // there: so once a wave, when it is over.
+  void trim_after_waves() {
     std::uint64_t connected = 0;
     for (const auto& thread : threads) connected += thread->counters().connected.value();
-    if (connected != seen_connected) trims_due = 2;  // the latest have not given back yet
+    quiet_checks = connected == seen_connected ? quiet_checks + 1 : 0;
     seen_connected = connected;
-    if (trims_due > 0) {
-      --trims_due;
+    if (quiet_checks >= kQuietChecks && connected - trimmed_at >= kWave) {
+      trimmed_at = connected;
       malloc_trim(0);
     }
-    trim_timer = control.at(Loop::now() + kTrimInterval, [this] { trim_from_time_to_time(); });
+    trim_timer = control.at(Loop::now() + kTrimInterval, [this] { trim_after_waves(); });
   }
 
   Loop& control;
@@ -88,7 +92,8 @@ struct Server::Impl {
   std::vector<WorkerInfo> infos;
   std::vector<std::unique_ptr<WorkerThread>> threads;
   std::uint64_t seen_connected = 0;
-  int trims_due = 0;
+  std::uint64_t trimmed_at = 0;  // by the count of connections
+  int quiet_checks = 0;
   std::optional<Loop::TimerId> trim_timer;
 };
 
@@ -133,7 +138,7 @@ tl::expected<std::unique_ptr<Server>, std::string> Server::start(const config::C
                {"port", impl->infos[i].candidates.empty() ? 0 : impl->infos[i].candidates[0].port},
                {"candidates", impl->infos[i].candidates.size()}});
   }
-  impl->trim_from_time_to_time();
+  impl->trim_after_waves();
   return std::unique_ptr<Server>(new Server(std::move(impl)));  // a private constructor
 }
 
