@@ -39,7 +39,7 @@ struct Options {
   std::string shape = "fanout";
   std::size_t count = 50;
   int run_s = 10;
-  int warmup_s = 3;
+  int warmup_s = 5;
   int server_core = 0;
   int own_core = 1;
   std::string peer = "parley";
@@ -103,7 +103,7 @@ class Load {
     build(options_.shape, options_.count);
     run_until([this] { return all_connected(); }, seconds(60), "all peers connected");
     const Snapshot joined = snapshot();
-    for (const auto& peer : peers_) peer->release_media();
+    release_media();
     run_for(seconds(options_.warmup_s));
     received_ = {};
     const Snapshot begin = snapshot();
@@ -117,7 +117,7 @@ class Load {
     if (options_.peer != "parley") throw std::runtime_error("storm is for parley only");
     build("rooms", kRunningCalls);
     run_until([this] { return all_connected(); }, seconds(60), "all peers connected");
-    for (const auto& peer : peers_) peer->release_media();
+    release_media();
     run_for(seconds(options_.warmup_s));
     const Snapshot quiet = snapshot();
     run_for(seconds(options_.run_s));
@@ -168,6 +168,7 @@ class Load {
   }
 
  private:
+  static constexpr rtp::Duration kStartsWithin{1'000'000};
   static constexpr std::size_t kRunningCalls = 5;
   static constexpr std::size_t kSweeps = 5;  // until each peer was looked after once
   static std::string storm_room(std::size_t joiner) {
@@ -271,6 +272,17 @@ class Load {
       publish_at_.push_back(peer->next_deadline());
     }
     peers_.push_back(std::move(peer));
+  }
+
+  // Calls do not begin together: each has its own moments for a picture, a voice packet, a key
+  // frame.
+  void release_media() {
+    const rtp::Time now = bench::steady_now();
+    for (std::size_t i = 0; i < publishers_.size(); ++i) {
+      const rtp::Time at = now + kStartsWithin * i / publishers_.size();
+      publishers_[i]->publish_from(at);
+      publish_at_[i] = at;
+    }
   }
 
   void advance_joins() {

@@ -167,7 +167,7 @@ void Peer::send_media(rtp::ConstBytes packet) {
 void Peer::tick(rtp::Time now) {
   client_->tick(now);
   if (client_->connected()) {
-    if (released_ && !media_started_) {
+    if (!media_started_ && publish_from_ && now >= *publish_from_) {
       media_started_ = true;
       if (player_) player_->start(now);
       if (audio_) audio_->start(now);
@@ -213,7 +213,7 @@ rtp::Time Peer::next_deadline() const {
   rtp::Time at = client_->next_deadline().value_or(rtp::Time::max());
   if (!client_->connected()) return at;
   at = std::min(at, next_report_);
-  if (!media_started_) return released_ ? rtp::Time{} : at;
+  if (!media_started_) return std::min(at, publish_from_.value_or(at));
   if (player_) at = std::min(at, player_->next_deadline().value_or(at));
   if (audio_) at = std::min(at, audio_->next_deadline().value_or(at));
   return at;

@@ -47,9 +47,9 @@ class Peer {
   [[nodiscard]] bool advance();
   void wait() const { entry_->wait(); }
   void start(rtp::Time now);
-  // Nothing is published before: a played capture answers no request for a key frame, so whoever is
-  // to see it must be there when it begins.
-  void release_media() noexcept { released_ = true; }
+  // Nothing is published before `at`: a played capture answers no request for a key frame, so
+  // whoever is to see it must be there when it begins.
+  void publish_from(rtp::Time at) noexcept { publish_from_ = at; }
   void publish_video(client::RtpPlayer player) { player_.emplace(std::move(player)); }
   void publish_audio(client::SyntheticAudio::Options options);
 
@@ -86,7 +86,7 @@ class Peer {
   client::TransportSequence transport_;
   std::optional<client::SyntheticAudio> audio_;
   std::unordered_map<std::uint32_t, rtp::ReceiveStream> streams_;
-  bool released_ = false;
+  std::optional<rtp::Time> publish_from_;
   bool media_started_ = false;
   rtp::Time next_report_{};
   std::uint64_t counted_ = 0;
