@@ -16,6 +16,7 @@
 #include "control/rooms.h"
 #include "control/rpc.h"
 #include "control/sessions.h"
+#include "control/tenants.h"
 
 namespace parley::control {
 
@@ -36,7 +37,9 @@ class Api {
   struct Parts {
     Context& context;
     const Keyring& keyring;
+    Tenants& tenants;
     Rooms& rooms;
+    Metering& metering;
     Sessions& sessions;
     Actions& actions;
     Recordings& recordings;
@@ -86,6 +89,20 @@ class Api {
   RpcResult<Json> track_list(Call& call);
   RpcResult<Json> track_mute(Call& call);
   RpcResult<Json> room_mute_all(Call& call);
+  // api_tenants.cpp
+  RpcResult<std::string> tenant_of(Call& call);
+  RpcResult<Json> tenant_put(Call& call);
+  RpcResult<Json> tenant_get(Call& call);
+  RpcResult<Json> tenant_list(Call& call);
+  RpcResult<Json> tenant_delete(Call& call);
+  RpcResult<Json> quota_set(Call& call);
+  RpcResult<Json> quota_grant(Call& call);
+  RpcResult<Json> quota_get(Call& call);
+  RpcResult<Json> quota_reserve(Call& call);
+  RpcResult<Json> quota_commit(Call& call);
+  RpcResult<Json> quota_release(Call& call);
+  RpcResult<Json> usage_list(Call& call);
+  // api_calls.cpp (recordings)
   RpcResult<Json> recording_start(Call& call);
   RpcResult<Json> recording_stop(Call& call);
   RpcResult<Json> recording_get(Call& call);

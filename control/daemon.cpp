@@ -73,15 +73,17 @@ struct Daemon::Impl {
                 [this](ConnectionId to, std::uint16_t code, std::string_view why) {
                   listener->close(to, code, why);
                 }},
-        rooms(context),
-        sessions(context, rooms),
+        tenants(context),
+        rooms(context, tenants),
+        metering(context),
+        sessions(context, tenants, rooms, metering),
         recorder(parts.config.recording,
                  [this](recorder::RecorderEvent event) { from_recorder(std::move(event)); }),
         recordings(context, recorder, link_key_of(opened.state, outbox, server::Loop::wall_ms())),
         actions(context, rooms, sessions, recordings),
         idempotency(context),
-        api({context, keyring, rooms, sessions, actions, recordings, idempotency, *store,
-             facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
+        api({context, keyring, tenants, rooms, metering, sessions, actions, recordings, idempotency,
+             *store, facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
         control(context, keyring, api),
         rtc(context, keyring, sessions, actions, recordings) {
     outbox.on_event([this](const EventRow& event) { control.publish(event); });
@@ -92,7 +94,9 @@ struct Daemon::Impl {
          },
          [this](Session& session, std::string_view reason) { recordings.detach(session, reason); },
          [this](const Session& session) { return recordings.info(session); }});
+    tenants.load(opened.state.rows);
     rooms.load(opened.state.rows);
+    metering.load(opened.state.rows);
     sessions.load(opened.state.rows);
     recordings.load(opened.state.rows);
     idempotency.load(opened.state.rows);
@@ -138,7 +142,9 @@ struct Daemon::Impl {
   Timers timers;
   Outbox outbox;
   Context context;
+  Tenants tenants;
   Rooms rooms;
+  Metering metering;
   Sessions sessions;
   recorder::Recorder recorder;
   Recordings recordings;
@@ -321,6 +327,7 @@ Daemon::Stats Daemon::stats() const {
   stats.control_sockets = impl_->control.size();
   stats.rtc_sockets = impl_->rtc.size();
   stats.auth_failures = impl_->control.auth_failures();
+  stats.metering = impl_->metering.stats();
   stats.store_healthy = impl_->store->healthy();
   stats.listener = impl_->listener->stats();
   stats.recorder = impl_->recorder.stats();

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "control/json.h"
 #include "control/listener.h"
+#include "control/metering.h"
 #include "recorder/recorder.h"
 #include "server/api.h"
 #include "server/loop.h"
@@ -60,6 +61,7 @@ class Daemon {
     std::size_t control_sockets = 0;
     std::size_t rtc_sockets = 0;
     std::uint64_t auth_failures = 0;
+    Metering::Stats metering;
     bool store_healthy = true;
     ListenerStats listener;
     recorder::RecorderStats recorder;

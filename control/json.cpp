@@ -244,4 +244,18 @@ Json* Json::append_parsed(std::string&& name, Json value) {
   return &std::get<Object>(value_).emplace_back(std::move(name), std::move(value)).second;
 }
 
+std::string text_member(const Json& object, std::string_view name) {
+  const Json* value = object.find(name);
+  const std::string* text = value == nullptr ? nullptr : value->as_string();
+  return text == nullptr ? std::string() : *text;
+}
+std::int64_t integer_member(const Json& object, std::string_view name, std::int64_t fallback) {
+  const Json* value = object.find(name);
+  return value == nullptr ? fallback : value->as_int().value_or(fallback);
+}
+bool flag_member(const Json& object, std::string_view name) {
+  const Json* value = object.find(name);
+  return value != nullptr && value->as_bool().value_or(false);
+}
+
 }  // namespace parley::control

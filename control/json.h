@@ -88,4 +88,10 @@ class Json {
   std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, Array, Object> value_;
 };
 
+// Members of rows we wrote ourselves: absent or odd ones read as empty.
+[[nodiscard]] std::string text_member(const Json& object, std::string_view name);
+[[nodiscard]] std::int64_t integer_member(const Json& object, std::string_view name,
+                                          std::int64_t fallback = 0);
+[[nodiscard]] bool flag_member(const Json& object, std::string_view name);
+
 }  // namespace parley::control

@@ -10,6 +10,11 @@ const Json* Params::take(std::string_view name) {
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
+bool Params::is_null(std::string_view name) const {
+  const Json* value = params_.find(name);
+  return value != nullptr && value->is_null();
+}
+
 const Json* Params::require(std::string_view name) {
   const Json* value = take(name);
   if (value == nullptr) refuse(name, std::string(name) + " is missing");

@@ -35,10 +35,13 @@ class Params {
   // Null (the pointer) when it is absent.
   [[nodiscard]] const Json::Object* object(std::string_view name);
   [[nodiscard]] const Json::Array* array(std::string_view name, std::size_t max);
+  // It is there and says null: of a member that is to be cleared.
+  [[nodiscard]] bool is_null(std::string_view name) const;
   // One of `allowed`.
   [[nodiscard]] std::optional<std::string> choice(std::string_view name,
                                                   const std::vector<std::string_view>& allowed);
 
+  [[nodiscard]] const Json& all() const noexcept { return params_; }
   // For checks of meaning: remembers the mistake unless there was one before.
   void refuse(std::string_view name, std::string message);
   [[nodiscard]] RpcResult<void> finish();

@@ -59,11 +59,14 @@ struct Participant {
   std::size_t worker = 0;       // of the peer
   bool ever_connected = false;  // DTLS finished at least once
   bool media_away = false;
+  bool sends = false;  // media of his has come since it was connected
   std::vector<Track> tracks;
   std::vector<Slot> slots;
   Timers::Id reconnect_timer = 0;
   Timers::Id end_timer = 0;  // token expiry or maximum duration
 
+  // His media is connected.
+  [[nodiscard]] bool on_air() const noexcept { return peer && ever_connected && !media_away; }
   [[nodiscard]] bool hidden() const noexcept { return claims.hidden; }
   [[nodiscard]] bool may(Permission permission) const noexcept {
     return claims.permissions.has(permission);

@@ -41,9 +41,26 @@ void Recordings::load(const std::vector<Row>& rows) {
       continue;
     }
     if (record->state == State::Active) record->state = State::Processing;
-    by_age_[{record->started_ms, record->id}] = record->id;
+    index(*record);
     records_[record->id] = std::move(*record);
   }
+}
+
+void Recordings::index(const RecordingRecord& record) {
+  by_age_[{record.started_ms, record.id}] = record.id;
+  by_session_[record.session_id].push_back(record.id);
+}
+
+std::int64_t Recordings::recorded_ms(std::string_view session_id) const {
+  const auto ids = by_session_.find(session_id);
+  if (ids == by_session_.end()) return 0;
+  std::int64_t sum = 0;
+  for (const std::string& id : ids->second) {
+    const RecordingRecord& record = records_.find(id)->second;
+    sum +=
+        record.state == State::Active ? context_.wall_ms() - record.started_ms : record.duration_ms;
+  }
+  return sum;
 }
 
 void Recordings::expect_leftovers(const std::vector<std::string>& found) {
@@ -102,7 +119,7 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
   record.session_id = session.id();
   record.started_ms = context_.wall_ms();
   const std::string id = record.id;
-  by_age_[{record.started_ms, id}] = id;
+  index(record);
   const RecordingRecord& stored = records_.emplace(id, std::move(record)).first->second;
   active_[session.id()] = {id, &session, false, {}};
   store(stored);
@@ -201,7 +218,7 @@ void Recordings::finish(const recorder::Completed& done) {
     adopted.room_name = done.info.room_name;
     adopted.session_id = done.info.session_id;
     adopted.started_ms = done.info.started_ms;
-    by_age_[{adopted.started_ms, adopted.id}] = adopted.id;
+    index(adopted);
     record = &records_.emplace(adopted.id, std::move(adopted)).first->second;
   }
   if (record->is_over()) return recorder_.settle(record->id);  // killed before it was settled

@@ -73,6 +73,8 @@ class Recordings {
 
   [[nodiscard]] const RecordingRecord* find(std::string_view recording_id) const;
   [[nodiscard]] const RecordingRecord* running_in(std::string_view session_id) const;
+  // Of all recordings of the session; what still runs counts up to now.
+  [[nodiscard]] std::int64_t recorded_ms(std::string_view session_id) const;
   // Newest first.
   void for_each(const std::function<void(const RecordingRecord&)>& visit) const;
   // For the result of join: {recording_id, started_ms} or null.
@@ -96,6 +98,7 @@ class Recordings {
     bool begun = false;          // told to everybody, taps may open
     std::vector<Tap> taps;
   };
+  void index(const RecordingRecord& record);
   void begin(const std::string& session_id);
   void add_track(Active& active, const Participant& participant, const Track& track);
   void remove_track(Active& active, const Track& track);
@@ -112,6 +115,7 @@ class Recordings {
   std::string link_key_;
   std::map<std::string, RecordingRecord, std::less<>> records_;
   std::map<std::pair<std::int64_t, std::string>, std::string> by_age_;
+  std::map<std::string, std::vector<std::string>, std::less<>> by_session_;
   std::map<std::string, Active, std::less<>> active_;      // by session
   std::map<std::string, Session*, std::less<>> sessions_;  // attached
 };

@@ -4,20 +4,6 @@
 
 namespace parley::control {
 
-std::string text_member(const Json& object, std::string_view name) {
-  const Json* value = object.find(name);
-  const std::string* text = value == nullptr ? nullptr : value->as_string();
-  return text == nullptr ? std::string() : *text;
-}
-std::int64_t integer_member(const Json& object, std::string_view name, std::int64_t fallback) {
-  const Json* value = object.find(name);
-  return value == nullptr ? fallback : value->as_int().value_or(fallback);
-}
-bool flag_member(const Json& object, std::string_view name) {
-  const Json* value = object.find(name);
-  return value != nullptr && value->as_bool().value_or(false);
-}
-
 std::string_view name_of(RoomState state) noexcept {
   switch (state) {
     case RoomState::Scheduled:

@@ -57,10 +57,4 @@ struct Room {
 
 [[nodiscard]] Json config_json(const RoomConfig& config);
 
-// Members of rows we wrote ourselves: absent or odd ones read as empty.
-[[nodiscard]] std::string text_member(const Json& object, std::string_view name);
-[[nodiscard]] std::int64_t integer_member(const Json& object, std::string_view name,
-                                          std::int64_t fallback = 0);
-[[nodiscard]] bool flag_member(const Json& object, std::string_view name);
-
 }  // namespace parley::control

@@ -26,6 +26,7 @@ void Rooms::insert(Room room) {
   Entry& entry = rooms_.emplace(id, Entry{std::move(room), 0}).first->second;
   by_name_[{entry.room.config.tenant, entry.room.config.name}] = id;
   by_age_[{entry.room.created_ms, id}] = &entry.room;
+  ++by_tenant_[entry.room.config.tenant];
   arm(entry);
 }
 
@@ -67,6 +68,14 @@ RpcResult<Rooms::Created> Rooms::create(RoomConfig config) {
     error.details.emplace_back("differs", std::move(differing));
     return tl::unexpected(std::move(error));
   }
+  if (auto ok = tenants_.check_active(config.tenant); !ok) return tl::unexpected(ok.error());
+  const Tenant* tenant = tenants_.find(config.tenant);
+  const auto has = by_tenant_.find(config.tenant);
+  if (tenant != nullptr && tenant->max_rooms && has != by_tenant_.end() &&
+      has->second >= *tenant->max_rooms) {
+    return tl::unexpected(rpc_error(Status::ResourceExhausted, "too_many_rooms",
+                                    "this tenant's max_rooms is reached; delete some"));
+  }
   if (rooms_.size() >= context_.config.rooms.max_rooms) {
     return tl::unexpected(rpc_error(Status::ResourceExhausted, "too_many_rooms",
                                     "rooms.max_rooms is reached; delete some"));
@@ -103,6 +112,7 @@ void Rooms::remove(Room& room) {
                   Json::object({{"room_id", id}, {"name", room.config.name}})});
   by_name_.erase({room.config.tenant, room.config.name});
   by_age_.erase({room.created_ms, id});
+  if (--by_tenant_[room.config.tenant] == 0) by_tenant_.erase(room.config.tenant);
   rooms_.erase(it);
 }
 

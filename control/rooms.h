@@ -10,6 +10,7 @@
 #include "control/context.h"
 #include "control/room.h"
 #include "control/rpc.h"
+#include "control/tenants.h"
 
 namespace parley::control {
 
@@ -17,7 +18,7 @@ namespace parley::control {
 // a room's time is over.
 class Rooms {
  public:
-  explicit Rooms(Context& context) : context_(context) {}
+  Rooms(Context& context, const Tenants& tenants) : context_(context), tenants_(tenants) {}
   ~Rooms();
   Rooms(const Rooms&) = delete;
   Rooms& operator=(const Rooms&) = delete;
@@ -54,6 +55,8 @@ class Rooms {
   void arm(Entry& entry);
 
   Context& context_;
+  const Tenants& tenants_;
+  std::map<std::string, std::size_t, std::less<>> by_tenant_;  // how many
   std::map<std::string, Entry, std::less<>> rooms_;
   std::map<std::pair<std::string, std::string>, std::string> by_name_;  // tenant, name -> id
   std::map<std::pair<std::int64_t, std::string>, const Room*> by_age_;

@@ -104,6 +104,8 @@ class Session {
 
   // Set by the owner: what happens when somebody's time to come back is over.
   std::function<void(const std::string& participant_id, std::string_view reason)> on_timeout;
+  // Set by the owner: somebody's media has ended by an offer of his.
+  std::function<void()> on_offline;
   // Set by the owner: the worker with the least to do but for these, if there is another.
   std::function<std::optional<std::size_t>(const std::vector<std::size_t>& but_for)> other_worker;
 

@@ -60,6 +60,7 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
   const auto plan = negotiation.offer(*offer, intents, rules);
   if (!plan) return tl::unexpected(plan.error());
 
+  const bool was_on_air = participant.on_air();
   if (other_peer) drop_peer(participant);
   participant.negotiation = std::move(negotiation);
   const server::PeerParams params = peer_params(*offer, *plan);
@@ -72,6 +73,7 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
   } else {
     drop_peer(participant);
   }
+  if (was_on_air && !participant.on_air() && on_offline) on_offline();
   const bool changed = apply_tracks(participant, *offer, *plan, params.publishes);
   apply_slots(participant, *offer, *plan);
   if (changed || other_peer) {
@@ -201,6 +203,7 @@ void Session::drop_peer(Participant& participant) {
   if (participant.peer) context_.post(participant.worker, server::RemovePeer{*participant.peer});
   participant.peer.reset();
   participant.ever_connected = false;
+  participant.sends = false;
 }
 
 void Session::apply_slots(Participant& participant, const sdp::Offer& offer, const Plan& plan) {

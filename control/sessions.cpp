@@ -1,6 +1,8 @@
 #include "control/sessions.h"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 #include "server/log.h"
 
@@ -24,7 +26,11 @@ std::string_view left_reason(std::string_view session_reason) {
 
 }  // namespace
 
-Sessions::Sessions(Context& context, Rooms& rooms) : context_(context), rooms_(rooms) {
+Sessions::Sessions(Context& context, const Tenants& tenants, Rooms& rooms, Metering& metering)
+    : context_(context), tenants_(tenants), rooms_(rooms), metering_(metering) {
+  metering_.end_session = [this](std::string_view session_id, std::string_view reason) {
+    if (Session* session = find(session_id)) end(*session, reason);
+  };
   rooms_.on_expired = [this](Room& room) {
     if (Session* session = find_by_room(room.id)) end(*session, "room_expired");
   };
@@ -43,11 +49,14 @@ void Sessions::load(const std::vector<Row>& rows) {
       continue;
     }
     if (record->ended_ms == 0) {
-      record->ended_ms = context_.wall_ms();
+      record->ended_ms =
+          std::max(record->started_ms, metering_.last_known_wall_ms().value_or(context_.wall_ms()));
       record->end_reason = "server_restart";
       context_.outbox.put(record->to_row());
+      Json data = record->to_json();
+      metering_.add_usage(record->id, Metering::kMaxIntervalsTold, data);
       context_.event(
-          {"session.ended", record->tenant, record->room_id, record->id, record->to_json()});
+          {"session.ended", record->tenant, record->room_id, record->id, std::move(data)});
     }
     remember(std::move(*record));
   }
@@ -62,6 +71,7 @@ void Sessions::remember(SessionRecord record) {
       continue;
     }
     context_.outbox.remove("session", it->second);
+    metering_.forget(it->second);
     records_.erase(it->second);
     it = by_age_.erase(it);
   }
@@ -100,11 +110,37 @@ RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
       session->participants().size() >= room->config.max_participants) {
     return tl::unexpected(rejected(Status::ResourceExhausted, "room_full", "the room is full"));
   }
+  if (!known) {
+    if (auto ok = admit_for_tenant(claims, session); !ok) return tl::unexpected(ok.error());
+  }
   if (!context_.outbox.healthy() || context_.workers.empty()) {
     return tl::unexpected(
         rejected(Status::Unavailable, "server_busy", "the server cannot take a call now"));
   }
   return room;
+}
+
+RpcResult<void> Sessions::admit_for_tenant(const JoinClaims& claims, const Session* session) const {
+  if (auto ok = tenants_.check_active(claims.tenant); !ok) return ok;
+  const Tenant* tenant = tenants_.find(claims.tenant);
+  if (tenant != nullptr && (tenant->max_sessions || tenant->max_participants)) {
+    std::size_t sessions = 0;
+    std::size_t people = 0;
+    for (const auto& [id, entry] : sessions_) {
+      if (entry.session->tenant() != claims.tenant) continue;
+      ++sessions;
+      people += entry.session->participants().size();
+    }
+    if (session == nullptr && tenant->max_sessions && sessions >= *tenant->max_sessions) {
+      return tl::unexpected(rejected(Status::ResourceExhausted, "too_many_sessions",
+                                     "this tenant has as many sessions as it may"));
+    }
+    if (tenant->max_participants && people >= *tenant->max_participants) {
+      return tl::unexpected(rejected(Status::ResourceExhausted, "too_many_participants",
+                                     "this tenant has as many participants as it may"));
+    }
+  }
+  return metering_.admit(claims.tenant, session != nullptr);
 }
 
 RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId connection) {
@@ -122,6 +158,7 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
   Participant* participant = session->find_identity(claims.identity);
   if (participant != nullptr && participant->connection) {
     session->remove(participant->id, "duplicate_identity", true);  // the newer wins
+    metering_.changed(*session, "duplicate_identity");
     participant = nullptr;
   }
   if (participant != nullptr) {
@@ -142,6 +179,9 @@ Session& Sessions::start(const Room& room) {
   started.on_timeout = [this, id](const std::string& participant_id, std::string_view reason) {
     if (Session* s = find(id)) leave(*s, participant_id, reason, true);
   };
+  started.on_offline = [this, id] {
+    if (Session* s = find(id)) metering_.changed(*s, "client_left");
+  };
   started.other_worker = [this](const std::vector<std::size_t>& but_for) {
     return least_loaded_worker(but_for);
   };
@@ -159,6 +199,7 @@ Session& Sessions::start(const Room& room) {
   server::log::info("session_started",
                     {{"room", room.id}, {"session", id}, {"worker", started.workers().front()}});
   remember(std::move(record));
+  metering_.started(started);
   if (observer_.started) observer_.started(started);
   return started;
 }
@@ -214,6 +255,7 @@ void Sessions::socket_closed(std::string_view session_id, std::string_view parti
 void Sessions::leave(Session& session, const std::string& participant_id, std::string_view reason,
                      bool bye) {
   session.remove(participant_id, reason, bye);
+  metering_.changed(session, reason);
   if (session.participants().empty()) watch_emptiness(session);
 }
 
@@ -229,7 +271,10 @@ void Sessions::end(Session& session, std::string_view reason) {
   record.participants_total = session.total();
   session.broadcast("session.ended", Json::object({{"reason", reason}}));
   session.remove_all(left_reason(reason), reason);
-  session.event("session.ended", record.to_json());
+  metering_.ended(session, left_reason(reason));
+  Json data = record.to_json();
+  metering_.add_usage(id, Metering::kMaxIntervalsTold, data);
+  session.event("session.ended", std::move(data));
   context_.outbox.put(record.to_row());
   server::log::info("session_ended",
                     {{"room", session.room_id()}, {"session", id}, {"reason", reason}});
@@ -288,15 +333,27 @@ void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Ev
     Session* session = find(Session::worker_room_of(peer));
     Participant* participant = session == nullptr ? nullptr : session->find_peer(peer);
     if (participant == nullptr) continue;  // it has left meanwhile
+    using Silence = SessionMeter::Silence;
+    const auto silent_since = [&](rtp::Time last_heard) {
+      return Silence{participant->id, std::chrono::duration_cast<std::chrono::milliseconds>(
+                                          last_heard.time_since_epoch())
+                                          .count()};
+    };
     if (std::holds_alternative<server::PeerConnected>(event)) {
       session->peer_connected(*participant);
+      metering_.changed(*session, "");
       watch_emptiness(*session);
-    } else if (std::holds_alternative<server::PeerAway>(event)) {
+    } else if (const auto* away = std::get_if<server::PeerAway>(&event)) {
       session->peer_away(*participant, true);
+      metering_.changed(*session, "connection_timeout", silent_since(away->last_heard));
     } else if (std::holds_alternative<server::PeerBack>(event)) {
       session->peer_away(*participant, false);
+      metering_.changed(*session, "");
     } else if (const auto* closed = std::get_if<server::PeerClosed>(&event)) {
       session->peer_closed(*participant, closed->reason);
+      metering_.changed(*session, "media_failure", silent_since(closed->last_heard));
+    } else if (std::holds_alternative<server::TrackStarted>(event)) {
+      if (!std::exchange(participant->sends, true)) metering_.changed(*session, "");
     } else if (const auto* switched = std::get_if<server::SlotSwitched>(&event)) {
       session->slot_switched(*participant, *switched);
     }

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "control/metering.h"
 #include "control/rooms.h"
 #include "control/session.h"
 
@@ -45,7 +46,7 @@ class Sessions {
  public:
   static constexpr std::size_t kMaxRemembered = 10'000;  // ended ones
 
-  Sessions(Context& context, Rooms& rooms);
+  Sessions(Context& context, const Tenants& tenants, Rooms& rooms, Metering& metering);
   ~Sessions();
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
@@ -84,6 +85,8 @@ class Sessions {
     Timers::Id empty_timer = 0;
   };
   [[nodiscard]] RpcResult<Room*> admit(const JoinClaims& claims);
+  [[nodiscard]] RpcResult<void> admit_for_tenant(const JoinClaims& claims,
+                                                 const Session* session) const;
   Session& start(const Room& room);
   // Nothing when there is none but for these.
   [[nodiscard]] std::optional<std::size_t> least_loaded_worker(
@@ -94,7 +97,9 @@ class Sessions {
   [[nodiscard]] Session* find(server::RoomId worker_room);
 
   Context& context_;
+  const Tenants& tenants_;
   Rooms& rooms_;
+  Metering& metering_;
   SessionsObserver observer_;
   std::map<std::string, Entry, std::less<>> sessions_;
   std::map<std::string, std::string, std::less<>> by_room_;

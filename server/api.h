@@ -169,6 +169,7 @@ struct PeerConnected {  // DTLS finished, keys in place
 };
 struct PeerAway {  // silent for away_after; PeerBack or PeerClosed follows
   PeerId peer;
+  rtp::Time last_heard;  // the last packet that was proven to be his
 };
 struct PeerBack {
   PeerId peer;
@@ -176,6 +177,7 @@ struct PeerBack {
 struct PeerClosed {  // the worker has forgotten the peer
   PeerId peer;
   CloseReason reason = CloseReason::ConsentExpired;
+  rtp::Time last_heard{};
 };
 // The first authenticated media packet of a section has come, or the codec has changed.
 struct TrackStarted {

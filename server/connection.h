@@ -60,6 +60,8 @@ class Connection {
 
   [[nodiscard]] bool ready() const noexcept { return session_.has_value() && lane_ready_; }
   [[nodiscard]] State state() const noexcept { return state_; }
+  // The last packet that was proven to be the peer's.
+  [[nodiscard]] rtp::Time last_heard() const noexcept { return last_heard_; }
   // Of Closed.
   [[nodiscard]] CloseReason close_reason() const noexcept { return close_reason_; }
   [[nodiscard]] const IceLite& ice() const noexcept { return ice_; }

@@ -188,6 +188,12 @@ void register_metrics(server::Metrics& metrics, control::Daemon*& daemon) {
                 {{"door", "control"}});
   metrics.gauge("parley_sockets", "WebSockets that are open",
                 read([=](const Stats& s) { return number(s.rtc_sockets); }), {{"door", "rtc"}});
+  metrics.gauge("parley_metered_sessions", "Sessions whose minutes run",
+                read([=](const Stats& s) { return number(s.metering.metered_sessions); }));
+  metrics.gauge("parley_quota_accounts", "Tenants with an account of minutes",
+                read([=](const Stats& s) { return number(s.metering.accounts); }));
+  metrics.counter("parley_quota_exhausted_total", "Times that a tenant's minutes ran out",
+                  read([=](const Stats& s) { return number(s.metering.exhaustions); }));
   metrics.counter("parley_auth_failures_total", "API credentials refused",
                   read([=](const Stats& s) { return number(s.auth_failures); }));
   metrics.gauge("parley_store_healthy", "1 while changes can be kept",

@@ -180,7 +180,7 @@ void Peer::tell_state() {
       }
       break;
     case Connection::State::Away:
-      context_.emit(PeerAway{id_});
+      context_.emit(PeerAway{id_, connection_.last_heard()});
       break;
     case Connection::State::Closed:  // the worker tells it, and forgets the peer
       return;

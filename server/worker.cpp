@@ -279,7 +279,8 @@ void Worker::forget_ended_taps() {
 void Worker::close_if_over(Peer& peer) {
   if (peer.connection().state() != Connection::State::Closed) return;
   context_.counters.closed.add();
-  context_.emit(PeerClosed{peer.id(), peer.connection().close_reason()});
+  const Connection& connection = peer.connection();
+  context_.emit(PeerClosed{peer.id(), connection.close_reason(), connection.last_heard()});
   remove_peer(peer.id());
 }
 

@@ -250,11 +250,11 @@ class Load {
     if (one.shape.send_audio) {
       client::SyntheticAudio::Options audio;
       audio.ssrc = rtp::Ssrc{ssrc};
-      audio.pt = bench::kOpusType;
+      audio.pt = client::kOpusType;
       audio.extensions = {.mid = 0,
                           .rid = 0,
-                          .transport_cc = bench::kTransportCcId,
-                          .audio_level = bench::kAudioLevelId};
+                          .transport_cc = client::kTransportCcId,
+                          .audio_level = client::kAudioLevelId};
       peer->publish_audio(audio);
     }
     peer->enter(target_->enter(std::move(endpoint)));
@@ -297,8 +297,8 @@ class Load {
     captured_ = client::RtpPlayer(capture, {}).captured_ssrcs().front();
     client::RtpPlayer::Options options;
     options.streams[captured_.value] = {
-        .ssrc = {}, .pt = bench::kVp8Type, .clock_rate_hz = 90'000, .rtx_of = {}};
-    options.transport_cc = bench::kTransportCcId;
+        .ssrc = {}, .pt = client::kVp8Type, .clock_rate_hz = 90'000, .rtx_of = {}};
+    options.transport_cc = client::kTransportCcId;
     player_.emplace(capture, options);
   }
   [[nodiscard]] client::RtpPlayer player(std::uint32_t ssrc) const {

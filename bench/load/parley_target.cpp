@@ -35,7 +35,7 @@ class ParleyEntry : public Entry {
   explicit ParleyEntry(Target::Endpoint endpoint)
       : endpoint_(std::move(endpoint)), socket_(kPort, "/v1/rtc", "parley.rtc.v1") {}
 
-  std::optional<Remote> advance() override {
+  std::optional<client::Remote> advance() override {
     if (step_ == Step::Opening) {
       if (!socket_.open()) return std::nullopt;
       send_join();
@@ -43,7 +43,7 @@ class ParleyEntry : public Entry {
     }
     const auto result = take_result();
     if (!result) return std::nullopt;
-    if (step_ == Step::Offered) return read_remote(*result->find("sdp")->as_string());
+    if (step_ == Step::Offered) return client::read_remote(*result->find("sdp")->as_string());
     send_offer();
     step_ = Step::Offered;
     return std::nullopt;
@@ -69,13 +69,13 @@ class ParleyEntry : public Entry {
 
   void send_offer() {
     Json tracks = Json::array();
-    for (const Line& line : endpoint_.lines) {
+    for (const client::Line& line : endpoint_.lines) {
       if (line.ssrc.value == 0) continue;
       const bool video = line.kind == rtp::MediaKind::Video;
       tracks.push(Json::object({{"mid", line.mid}, {"source", video ? "camera" : "microphone"}}));
     }
     const std::string sdp =
-        make_offer(endpoint_.lines, endpoint_.credentials, endpoint_.fingerprint);
+        client::make_offer(endpoint_.lines, endpoint_.credentials, endpoint_.fingerprint);
     request("offer", Json::object({{"sdp", sdp}, {"tracks", tracks}}));
   }
 

@@ -9,8 +9,8 @@
 
 #include "bench/load/clock.h"
 #include "bench/load/latency.h"
-#include "bench/load/sdp.h"
 #include "bench/load/target.h"
+#include "control/client_sdp.h"
 #include "rtp/receive_stream.h"
 #include "server/client/client.h"
 #include "server/client/rtp_player.h"

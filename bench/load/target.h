@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/load/sdp.h"
+#include "control/client_sdp.h"
 
 namespace parley::bench {
 
@@ -25,7 +25,7 @@ class Entry {
  public:
   virtual ~Entry() = default;
   // Goes on as far as the server has answered; once it is in, where the media goes.
-  [[nodiscard]] virtual std::optional<Remote> advance() = 0;
+  [[nodiscard]] virtual std::optional<client::Remote> advance() = 0;
   // Waits for the server's next word.
   virtual void wait() const = 0;
   // Afterwards, from time to time: throws away what the server tells and answers its pings.
@@ -39,7 +39,7 @@ class Target {
     std::string room;
     std::size_t participant = 0;  // who has a number of their own in the whole run
     std::string role;             // "host", "participant" or "observer"
-    std::vector<Line> lines;
+    std::vector<client::Line> lines;
     server::IceCredentials credentials;
     std::string fingerprint;
   };

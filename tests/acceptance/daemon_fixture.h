@@ -138,7 +138,7 @@ class Daemon {
         {{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", std::move(params)}});
     return Json::parse(post(request.dump(), token).body).value_or(Json());
   }
-  [[nodiscard]] Json result(const std::string& method, Json params = Json(Json::Object{})) const {
+  Json result(const std::string& method, Json params = Json(Json::Object{})) const {
     const Json answer = call(method, std::move(params));
     const Json* found = answer.find("result");
     EXPECT_NE(found, nullptr) << answer.dump();
@@ -195,6 +195,26 @@ class Daemon {
   std::uint16_t port_ = 0;
   std::string unread_;
   std::string log_;
+};
+
+// A folder for one test, gone with it.
+class TestFolder {
+ public:
+  TestFolder()
+      : path_(testing::TempDir() + "parley-" + std::to_string(getpid()) + "-" +
+              testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    std::filesystem::remove_all(path_);
+  }
+  ~TestFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TestFolder(const TestFolder&) = delete;
+  TestFolder& operator=(const TestFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
 };
 
 // A WebSocket that speaks JSON-RPC.

@@ -97,8 +97,10 @@ class CallTest : public testing::Test {
         [this](ConnectionId to, std::uint16_t code, std::string_view) {
           closed[to.value] = code;
         }});
-    rooms.emplace(*context);
-    sessions.emplace(*context, *rooms);
+    tenants.emplace(*context);
+    rooms.emplace(*context, *tenants);
+    metering.emplace(*context);
+    sessions.emplace(*context, *tenants, *rooms, *metering);
     recorder.emplace(config.recording, [](const recorder::RecorderEvent&) {});
     recordings.emplace(*context, *recorder, std::string("a key for links, long enough to do"));
     actions.emplace(*context, *rooms, *sessions, *recordings);
@@ -222,11 +224,43 @@ class CallTest : public testing::Test {
     sessions->on_worker_events(worker, events);
     outbox->flush();
   }
+  // Time passes; what is due on the way happens when it is due.
   void wait(std::chrono::milliseconds time) {
-    now += time;
-    wall_ms += time.count();
-    timers.run(now);
+    const rtp::Time end = now + time;
+    for (auto next = timers.next(); next && *next <= end; next = timers.next()) {
+      move_to(std::max(*next, now));
+      timers.run(now);
+      outbox->flush();
+    }
+    move_to(end);
+  }
+  // kill -9 and a new process on the same file.
+  void crash() {
+    store.waiting.clear();
+    last_seq = store.events.empty() ? 0 : store.events.back().seq;
+    rtc.reset();
+    idempotency.reset();
+    actions.reset();
+    recordings.reset();
+    recorder.reset();
+    sessions.reset();
+    metering.reset();
+    rooms.reset();
+    tenants.reset();
+    timers = Timers();
+    make_parts();
+    const auto rows = store.all_rows();
+    tenants->load(rows);
+    rooms->load(rows);
+    metering->load(rows);
+    sessions->load(rows);
     outbox->flush();
+  }
+  void move_to(rtp::Time at) {
+    wall_ms +=
+        std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() -
+        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count();
+    now = at;
   }
   static std::string text(const Json& json, std::string_view name) {
     return text_member(json, name);
@@ -245,7 +279,9 @@ class CallTest : public testing::Test {
   std::map<std::uint64_t, std::vector<Json>> sent;
   std::map<std::uint64_t, std::uint16_t> closed;
   std::optional<Context> context;
+  std::optional<Tenants> tenants;
   std::optional<Rooms> rooms;
+  std::optional<Metering> metering;
   std::optional<Sessions> sessions;
   std::optional<recorder::Recorder> recorder;
   std::optional<Recordings> recordings;

@@ -136,8 +136,8 @@ TEST_F(RandomCalls, EveryClientsPictureOfTheRoomStaysTrue) {
         std::vector<server::Event> events;
         for (const auto& p : session().participants()) {
           if (p->peer && pick(2) == 0) events.push_back(server::PeerConnected{*p->peer});
-          if (p->peer && pick(3) == 0) events.push_back(server::PeerAway{*p->peer});
-          if (p->peer && pick(6) == 0) events.push_back(server::PeerClosed{*p->peer, {}});
+          if (p->peer && pick(3) == 0) events.push_back(server::PeerAway{*p->peer, now});
+          if (p->peer && pick(6) == 0) events.push_back(server::PeerClosed{*p->peer, {}, now});
         }
         worker_says(events);
       }

@@ -193,11 +193,11 @@ TEST_F(Calls, MediaThatStaysAwayEndsTheParticipation) {
   join(2, "bert");
   const server::PeerId peer = commands_of<server::SetPeer>()[0].peer;
   worker_says({server::PeerConnected{peer}});
-  worker_says({server::PeerAway{peer}});
+  worker_says({server::PeerAway{peer, now}});
   EXPECT_EQ(text(notified(2, "participant.updated").at(0), "state"), "reconnecting");
   worker_says({server::PeerBack{peer}});
   EXPECT_EQ(text(notified(2, "participant.updated").at(1), "state"), "active");
-  worker_says({server::PeerAway{peer}});
+  worker_says({server::PeerAway{peer, now}});
   wait(16s);
   EXPECT_EQ(text(notified(1, "bye").at(0), "reason"), "connection_timeout");
   EXPECT_THAT(notified(2, "track.unpublished"), SizeIs(2));
@@ -207,8 +207,8 @@ TEST_F(Calls, AfterTheWorkerLetGoOnlyANewConnectionHelps) {
   join(1, "anna");
   publish(1);
   const server::PeerId peer = commands_of<server::SetPeer>()[0].peer;
-  worker_says(
-      {server::PeerConnected{peer}, server::PeerClosed{peer, server::CloseReason::ConsentExpired}});
+  worker_says({server::PeerConnected{peer},
+               server::PeerClosed{peer, server::CloseReason::ConsentExpired, now}});
   EXPECT_EQ(text(publish(1), "reason"), "peer_gone");
   EXPECT_EQ(text(*last_event("participant.failed").find("data"), "reason"), "consent_expired");
   Json tracks = Json::array();

@@ -105,7 +105,7 @@ class JanusTarget::JanusEntry : public Entry {
         room_(room),
         sends_(endpoint_.lines.front().ssrc.value != 0) {}
 
-  std::optional<Remote> advance() override {
+  std::optional<client::Remote> advance() override {
     if (step_ == Step::Attaching) {
       if (!handle_.attached()) return std::nullopt;
       sends_ ? publish() : subscribe();
@@ -116,11 +116,11 @@ class JanusTarget::JanusEntry : public Entry {
     if (step_ == Step::Started) return remote_;
     const Json* sdp = find(answer->find("jsep"), "sdp");
     if (sdp == nullptr) throw std::runtime_error("Janus: no SDP: " + answer->dump());
-    remote_ = read_remote(*sdp->as_string());
+    remote_ = client::read_remote(*sdp->as_string());
     if (sends_) return remote_;
-    handle_.message(
-        Json::object({{"request", "start"}}), "answer",
-        make_receiving_answer(*sdp->as_string(), endpoint_.credentials, endpoint_.fingerprint));
+    handle_.message(Json::object({{"request", "start"}}), "answer",
+                    client::make_receiving_answer(*sdp->as_string(), endpoint_.credentials,
+                                                  endpoint_.fingerprint));
     step_ = Step::Started;
     return std::nullopt;
   }
@@ -131,13 +131,13 @@ class JanusTarget::JanusEntry : public Entry {
   enum class Step : std::uint8_t { Attaching, Asked, Started };
 
   void publish() {
-    handle_.message(
-        Json::object({{"request", "joinandconfigure"},
-                      {"ptype", "publisher"},
-                      {"room", room_.number},
-                      {"id", static_cast<std::int64_t>(endpoint_.participant + 1)}}),
-        "offer",
-        make_offer(endpoint_.lines, endpoint_.credentials, endpoint_.fingerprint, "active"));
+    handle_.message(Json::object({{"request", "joinandconfigure"},
+                                  {"ptype", "publisher"},
+                                  {"room", room_.number},
+                                  {"id", static_cast<std::int64_t>(endpoint_.participant + 1)}}),
+                    "offer",
+                    client::make_offer(endpoint_.lines, endpoint_.credentials,
+                                       endpoint_.fingerprint, "active"));
   }
 
   // As many of the others as there are lines, audio and video together.
@@ -158,7 +158,7 @@ class JanusTarget::JanusEntry : public Entry {
   bool sends_;
   Handle handle_;
   Step step_ = Step::Attaching;
-  Remote remote_;
+  client::Remote remote_;
 };
 
 JanusTarget::JanusTarget(std::size_t event_loops) : event_loops_(event_loops) {}

@@ -1,11 +1,11 @@
-#include "bench/load/sdp.h"
+#include "control/client_sdp.h"
 
 #include <sstream>
 #include <stdexcept>
 
 #include "control/sdp.h"
 
-namespace parley::bench {
+namespace parley::client {
 namespace {
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
@@ -108,4 +108,4 @@ std::string make_receiving_answer(const std::string& offer, const server::IceCre
   return answer;
 }
 
-}  // namespace parley::bench
+}  // namespace parley::client

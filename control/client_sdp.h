@@ -8,7 +8,8 @@
 #include "server/address.h"
 #include "server/api.h"
 
-namespace parley::bench {
+// A client's side of SDP, for whoever is none of the browsers: load generator, probe and tests.
+namespace parley::client {
 
 // What a client sends or wants, one m-line each.
 struct Line {
@@ -46,4 +47,4 @@ struct Remote {
                                                 const server::IceCredentials& local,
                                                 const std::string& fingerprint);
 
-}  // namespace parley::bench
+}  // namespace parley::client

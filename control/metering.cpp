@@ -1,0 +1,518 @@
+#include "control/metering.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+
+#include "server/log.h"
+
+namespace parley::control {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view kAccountRow = "account";
+constexpr std::string_view kMeterRow = "meter";
+constexpr std::string_view kIntervalRow = "interval";
+constexpr std::string_view kCheckpointRow = "checkpoint";
+
+std::string interval_id(std::string_view session_id, std::size_t index) {
+  std::array<char, 16> number{};
+  std::snprintf(number.data(), number.size(), "/%08zu", index);
+  return std::string(session_id) + number.data();
+}
+
+Moment earlier(Moment now, std::int64_t steady_ms) {
+  return {steady_ms, now.wall_ms - (now.steady_ms - steady_ms)};
+}
+
+RpcError exhausted_error(std::int64_t available_ms) {
+  RpcError error = rpc_error(Status::ResourceExhausted, "quota_exhausted",
+                             "the minutes of this tenant are used up");
+  error.details.emplace_back("available_ms", available_ms);
+  return error;
+}
+
+RpcError refused(Account::Refused why) {
+  switch (why) {
+    case Account::Refused::Exhausted:
+      return exhausted_error(0);
+    case Account::Refused::TooMany:
+      return rpc_error(Status::ResourceExhausted, "too_many_reservations",
+                       "release some reservations first");
+    case Account::Refused::Unknown:
+      return rpc_error(Status::NotFound, "reservation_not_found",
+                       "there is no such reservation; it may have come back by itself",
+                       "reservation_id");
+    case Account::Refused::TooMuch:
+      return rpc_error(Status::InvalidArgument, "more_than_reserved",
+                       "used_ms is more than was reserved", "used_ms");
+  }
+  return rpc_error(Status::Internal, "internal", "");
+}
+
+Json reserved_json(const std::string& id, const Account::Reserved& reserved) {
+  return Json::object({{"reservation_id", id},
+                       {"reserved_ms", reserved.reserved_ms},
+                       {"used_ms", reserved.used_ms},
+                       {"final", reserved.last}});
+}
+
+}  // namespace
+
+std::vector<MeteredPerson> metered_people(const Session& session) {
+  std::vector<MeteredPerson> people;
+  for (const auto& p : session.participants()) {
+    if (p->hidden() || !p->on_air()) continue;
+    const bool host = p->claims.role == Role::Host || p->claims.role == Role::CoHost;
+    people.push_back({p->id, p->claims.identity, host, p->sends});
+  }
+  return people;
+}
+
+Metering::~Metering() {
+  for (auto& [tenant, one] : accounts_) context_.timers.cancel(one.timer);
+  context_.timers.cancel(end_timer_);
+  context_.timers.cancel(checkpoint_timer_);
+}
+
+Moment Metering::moment() const {
+  return {std::chrono::duration_cast<milliseconds>(context_.now().time_since_epoch()).count(),
+          context_.wall_ms()};
+}
+
+void Metering::load(const std::vector<Row>& rows) {
+  std::map<std::string, const Row*> intervals;  // in the order of their numbers
+  std::optional<Moment> known;
+  for (const Row& row : rows) {
+    if (row.kind == kIntervalRow) intervals[row.id] = &row;
+    const auto body = Json::parse(row.body);
+    if (!body) continue;
+    if (row.kind == kAccountRow) {
+      accounts_[row.id].account = Account::from_row_json(*body);
+    } else if (row.kind == kMeterRow) {
+      meters_.emplace(row.id, Metered{SessionMeter::from_row_json(*body), row.tenant,
+                                      row.created_ms, false});
+    } else if (row.kind == kCheckpointRow) {
+      known = Moment{integer_member(*body, "steady_ms"), integer_member(*body, "wall_ms")};
+    }
+  }
+  if (known) last_known_wall_ms_ = known->wall_ms;
+  for (const auto& [id, row] : intervals) {
+    const auto meter = meters_.find(id.substr(0, id.find('/')));
+    const auto body = Json::parse(row->body);
+    if (meter != meters_.end() && body) meter->second.meter.load_interval(*body);
+  }
+  const Moment now = moment();
+  for (auto& [id, metered] : meters_) {
+    // What is known of the account is known of all its sessions.
+    const auto account = accounts_.find(metered.tenant);
+    Moment end = known.value_or(now);
+    if (account != accounts_.end() && account->second.account.as_of() > end.steady_ms) {
+      end = earlier(end, account->second.account.as_of());
+    }
+    const auto& list = metered.meter.intervals();
+    std::vector<std::size_t> open;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (list[i].left_ms == 0) open.push_back(i);
+    }
+    const bool ran = metered.meter.running() || !open.empty();
+    metered.meter.close(end.steady_ms, end.wall_ms, "server_restart");
+    if (ran) store(id, metered, open);
+  }
+  for (auto& [tenant, one] : accounts_) {
+    const bool ran = one.account.rate() != Rate{};
+    if (known && ran) one.account.settle({std::max(known->steady_ms, one.account.as_of()),
+                                          known->wall_ms});
+    one.account.restart(now.steady_ms);
+    static_cast<void>(one.alarms.crossed(one.account, now.wall_ms));
+    one.exhausted = one.account.limited() && one.account.available_ms(now.wall_ms) == 0;
+    if (ran) store(tenant, one);
+    arm(tenant, one);
+  }
+}
+
+Metering::TenantAccount& Metering::account_of(std::string_view tenant) {
+  const auto it = accounts_.find(tenant);
+  if (it != accounts_.end()) return it->second;
+  TenantAccount& one = accounts_[std::string(tenant)];
+  one.account.restart(moment().steady_ms);
+  return one;
+}
+
+const Metering::TenantAccount* Metering::find(std::string_view tenant) const {
+  const auto it = accounts_.find(tenant);
+  return it == accounts_.end() ? nullptr : &it->second;
+}
+
+QuotaPolicy Metering::policy(std::string_view tenant) const {
+  const TenantAccount* one = find(tenant);
+  return one == nullptr ? QuotaPolicy() : one->account.policy();
+}
+
+RpcResult<void> Metering::admit(std::string_view tenant, bool session_runs) const {
+  const TenantAccount* one = find(tenant);
+  if (one == nullptr || !one->account.limited()) return {};
+  const QuotaPolicy& policy = one->account.policy();
+  const std::int64_t available = one->account.available_at(moment());
+  switch (policy.on_exhausted) {
+    case OnExhausted::NotifyOnly:
+      return {};
+    case OnExhausted::Restrict:
+      if (available > 0 || !policy.restrict.no_new_joins) return {};
+      break;
+    case OnExhausted::Terminate:
+      if (available > 0 && (session_runs || available >= policy.min_start_ms)) return {};
+      if (one->grace_until && session_runs) return {};
+      break;
+  }
+  return tl::unexpected(exhausted_error(available));
+}
+
+void Metering::started(Session& session) {
+  TenantAccount& one = account_of(session.tenant());
+  one.sessions[session.id()] = &session;
+  Metered metered{SessionMeter(one.account.policy().start_condition), session.tenant(),
+                  session.started_ms(), false};
+  store(session.id(), meters_.insert_or_assign(session.id(), std::move(metered)).first->second, {});
+  if (one.exhausted && one.account.policy().on_exhausted == OnExhausted::Restrict &&
+      restrict_session) {
+    restrict_session(session, one.account.policy().restrict);
+  }
+}
+
+void Metering::changed(Session& session, std::string_view why,
+                       std::optional<SessionMeter::Silence> silence) {
+  const auto metered = meters_.find(session.id());
+  if (metered == meters_.end() || metered->second.ending) return;
+  TenantAccount& one = account_of(session.tenant());
+  advance(session.tenant(), one);
+  if (!metered->second.ending) {
+    apply(one, session, metered->second, moment(), metered_people(session), why, silence);
+    advance(session.tenant(), one);  // with nothing left, what has just begun ends at once
+  }
+  tell_thresholds(session.tenant(), one, moment());
+  store(session.tenant(), one);
+  arm(session.tenant(), one);
+  arm_checkpoint();
+}
+
+void Metering::ended(Session& session, std::string_view why) {
+  const auto metered = meters_.find(session.id());
+  if (metered == meters_.end()) return;
+  TenantAccount& one = account_of(session.tenant());
+  advance(session.tenant(), one);
+  if (!metered->second.ending) {
+    apply(one, session, metered->second, moment(), {}, why, std::nullopt);
+  }
+  one.sessions.erase(session.id());
+  store(session.tenant(), one);
+  arm(session.tenant(), one);
+}
+
+void Metering::forget(std::string_view session_id) {
+  const auto it = meters_.find(session_id);
+  if (it == meters_.end()) return;
+  for (std::size_t i = 0; i < it->second.meter.intervals().size(); ++i) {
+    context_.outbox.remove(kIntervalRow, interval_id(session_id, i));
+  }
+  context_.outbox.remove(kMeterRow, session_id);
+  meters_.erase(it);
+}
+
+void Metering::apply(TenantAccount& one, Session& session, Metered& metered, Moment at,
+                     const std::vector<MeteredPerson>& present, std::string_view why,
+                     std::optional<SessionMeter::Silence> silence) {
+  const Rate before = metered.meter.rate();
+  const auto change = metered.meter.set_present(at, present, why, silence);
+  one.account.give_back(change.back_room_ms, change.back_participant_ms);
+  const Rate after = metered.meter.rate();
+  const Rate all = one.account.rate();
+  one.account.set_rate({all.rooms - before.rooms + after.rooms,
+                        all.participants - before.participants + after.participants});
+  running_ += after.rooms - before.rooms;
+  store(session.id(), metered, change.intervals);
+}
+
+void Metering::advance(const std::string& tenant, TenantAccount& one) {
+  const Moment now = moment();
+  for (;;) {
+    const auto empty_at = one.account.exhausted_at(now.wall_ms);
+    const bool acts = !one.exhausted ||
+                      (one.account.policy().on_exhausted == OnExhausted::Terminate &&
+                       !one.grace_until);
+    if (acts && empty_at && *empty_at <= now.steady_ms) {
+      const Moment then = earlier(now, *empty_at);
+      one.account.settle(then);
+      exhaust(tenant, one, then);
+    } else if (one.grace_until && *one.grace_until <= now.steady_ms) {
+      const Moment then = earlier(now, *one.grace_until);
+      one.account.settle(then);
+      one.grace_until.reset();
+      terminate(one, then);
+    } else {
+      break;
+    }
+  }
+  one.account.settle(now);
+}
+
+void Metering::exhaust(const std::string& tenant, TenantAccount& one, Moment at) {
+  const QuotaPolicy& policy = one.account.policy();
+  if (!one.exhausted) {
+    tell_thresholds(tenant, one, at);
+    one.exhausted = true;
+    ++exhaustions_;
+    context_.event({"quota.exhausted", tenant, "", "",
+                    Json::object({{"granted_ms", one.account.granted_ms(at.wall_ms)},
+                                  {"used_ms", one.account.used_ms(at.wall_ms)},
+                                  {"policy", policy.to_json()}})});
+    server::log::info("quota_exhausted",
+                      {{"tenant", tenant}, {"used_ms", one.account.used_ms(at.wall_ms)}});
+    if (policy.on_exhausted == OnExhausted::Restrict && restrict_session) {
+      for (const auto& [id, session] : one.sessions) restrict_session(*session, policy.restrict);
+    }
+    if (policy.on_exhausted == OnExhausted::Terminate && policy.grace_ms > 0) {
+      one.grace_until = at.steady_ms + policy.grace_ms;
+      warn(one, policy.grace_ms);
+      return;
+    }
+  }
+  if (policy.on_exhausted == OnExhausted::Terminate && !one.grace_until) terminate(one, at);
+}
+
+void Metering::terminate(TenantAccount& one, Moment at) {
+  for (const auto& [id, session] : one.sessions) {
+    Metered& metered = meters_.find(id)->second;
+    if (metered.ending || metered.meter.rate().rooms == 0) continue;
+    apply(one, *session, metered, at, {}, "quota_exhausted", std::nullopt);
+    metered.ending = true;
+    to_end_.push_back(id);
+  }
+  if (end_timer_ == 0 && !to_end_.empty()) {
+    end_timer_ = context_.timers.at(context_.now(), [this] { end_due(); });
+  }
+}
+
+void Metering::end_due() {
+  end_timer_ = 0;
+  for (const std::string& id : std::exchange(to_end_, {})) {
+    if (end_session) end_session(id, "quota_exhausted");
+  }
+}
+
+void Metering::tell_thresholds(const std::string& tenant, TenantAccount& one, Moment now) {
+  const auto crossed = one.alarms.crossed(one.account, now.wall_ms);
+  if (crossed.empty()) return;
+  const auto lasts = one.account.lasts_ms(now.wall_ms);
+  for (const QuotaAlarms::Threshold threshold : crossed) {
+    const bool percent = threshold.kind == QuotaAlarms::Threshold::Kind::UsedPercent;
+    Json data = Json::object({{percent ? "percent" : "remaining_ms", threshold.value},
+                              {"granted_ms", one.account.granted_ms(now.wall_ms)},
+                              {"used_ms", one.account.used_ms(now.wall_ms)},
+                              {"available_ms", one.account.available_ms(now.wall_ms)}});
+    data.set("lasts_ms", lasts ? Json(*lasts) : Json());
+    context_.event({"quota.threshold", tenant, "", "", std::move(data)});
+  }
+  if (lasts) warn(one, *lasts);
+}
+
+void Metering::warn(const TenantAccount& one, std::int64_t remaining_ms) {
+  const WhomToWarn whom = one.account.policy().warn;
+  if (whom == WhomToWarn::Nobody) return;
+  for (const auto& [id, session] : one.sessions) {
+    for (const auto& p : session->participants()) {
+      const bool host = p->claims.role == Role::Host || p->claims.role == Role::CoHost;
+      if (!host && whom == WhomToWarn::Hosts) continue;
+      session->notify(*p, "quota.warning", Json::object({{"remaining_ms", remaining_ms}}));
+    }
+  }
+}
+
+void Metering::replenished(const std::string& tenant, TenantAccount& one,
+                           std::string_view grant_id, std::int64_t ms) {
+  const Moment now = moment();
+  const std::int64_t available = one.account.available_ms(now.wall_ms);
+  context_.event(
+      {"quota.replenished", tenant, "", "",
+       Json::object({{"grant_id", grant_id}, {"ms", ms}, {"available_ms", available}})});
+  if (available == 0) return;
+  one.grace_until.reset();
+  if (!std::exchange(one.exhausted, false)) return;
+  if (one.account.policy().on_exhausted == OnExhausted::Restrict && restrict_session) {
+    for (const auto& [id, session] : one.sessions) restrict_session(*session, {});
+  }
+}
+
+RpcResult<Json> Metering::set_policy(const std::string& tenant, const QuotaPolicy& policy) {
+  TenantAccount& one = account_of(tenant);
+  advance(tenant, one);
+  const std::int64_t before = one.account.granted_ms(moment().wall_ms);
+  one.account.set_policy(policy, moment());
+  const std::int64_t more = one.account.granted_ms(moment().wall_ms) - before;
+  if (more > 0) replenished(tenant, one, "limit", more);
+  on_timer(tenant);
+  return get(tenant);
+}
+
+RpcResult<Json> Metering::grant(const std::string& tenant, Grant grant) {
+  TenantAccount& one = account_of(tenant);
+  advance(tenant, one);
+  const std::string id = grant.id;
+  const std::int64_t ms = grant.ms;
+  const Account::Added added = one.account.add(std::move(grant));
+  switch (added) {
+    case Account::Added::Different:
+      return tl::unexpected(rpc_error(Status::AlreadyExists, "already_exists",
+                                      "a grant of this id gave something else", "grant_id"));
+    case Account::Added::TooMany:
+      return tl::unexpected(rpc_error(Status::ResourceExhausted, "too_many_grants",
+                                      "this tenant has too many grants that still run"));
+    case Account::Added::Yes:
+      replenished(tenant, one, id, ms);
+      on_timer(tenant);
+      break;
+    case Account::Added::Already:
+      break;
+  }
+  Json result = Json::object({{"grant_id", id}, {"already", added == Account::Added::Already}});
+  result.set("available_ms", one.account.available_ms(moment().wall_ms));
+  return result;
+}
+
+Json Metering::get(const std::string& tenant) {
+  Json json = Json::object({{"tenant", tenant}});
+  Account none;
+  const Account* account = &none;
+  if (const auto it = accounts_.find(tenant); it != accounts_.end()) {
+    advance(tenant, it->second);
+    arm(tenant, it->second);
+    account = &it->second.account;
+  }
+  const Json members = account->to_json(moment().wall_ms);
+  for (const auto& [name, value] : *members.as_object()) json.set(name, value);
+  return json;
+}
+
+RpcResult<Json> Metering::reserve(const ReserveRequest& request) {
+  TenantAccount& one = account_of(request.tenant);
+  advance(request.tenant, one);
+  const auto reserved =
+      one.account.reserve(request.id, request.n, request.ms, request.valid_for_ms, moment());
+  if (!reserved) return tl::unexpected(refused(reserved.error()));
+  on_timer(request.tenant);
+  return reserved_json(request.id, *reserved);
+}
+
+RpcResult<Json> Metering::commit(const ReserveRequest& request) {
+  TenantAccount& one = account_of(request.tenant);
+  advance(request.tenant, one);
+  const auto reserved =
+      one.account.commit(request.id, request.n, request.used_ms, request.ms, moment());
+  if (!reserved) return tl::unexpected(refused(reserved.error()));
+  on_timer(request.tenant);
+  return reserved_json(request.id, *reserved);
+}
+
+RpcResult<Json> Metering::release(const std::string& tenant, const std::string& id) {
+  TenantAccount& one = account_of(tenant);
+  advance(tenant, one);
+  const bool released = one.account.release(id);
+  if (released) on_timer(tenant);
+  return Json::object({{"reservation_id", id}, {"already", !released}});
+}
+
+void Metering::add_usage(std::string_view session_id, std::size_t max_intervals,
+                         Json& record) const {
+  const auto it = meters_.find(session_id);
+  if (it == meters_.end()) return;
+  const SessionMeter& meter = it->second.meter;
+  const std::int64_t now = moment().steady_ms;
+  record.set("room_ms", meter.room_ms(now));
+  record.set("participant_ms", meter.participant_ms(now));
+  Json list = Json::array();
+  const auto& intervals = meter.intervals();
+  for (std::size_t i = 0; i < std::min(intervals.size(), max_intervals); ++i) {
+    list.push(intervals[i].to_json(meter.room_ms(now)));
+  }
+  record.set("intervals", std::move(list));
+  if (intervals.size() > max_intervals) record.set("intervals_truncated", true);
+}
+
+// Everything that is due by itself, and after each change.
+void Metering::on_timer(const std::string& tenant) {
+  TenantAccount& one = account_of(tenant);
+  advance(tenant, one);
+  const Moment now = moment();
+  one.account.expire_reservations(now.steady_ms);
+  const std::int64_t before = one.account.granted_ms(now.wall_ms);
+  if (one.account.begin_period(now)) {
+    replenished(tenant, one, "limit", one.account.granted_ms(now.wall_ms) - before);
+  } else if (one.exhausted && one.account.available_ms(now.wall_ms) > 0) {
+    replenished(tenant, one, "", 0);  // a reservation came back, or a grant has begun
+  }
+  tell_thresholds(tenant, one, now);
+  store(tenant, one);
+  arm(tenant, one);
+}
+
+void Metering::arm(const std::string& tenant, TenantAccount& one) {
+  context_.timers.cancel(one.timer);
+  const Moment now = moment();
+  std::optional<std::int64_t> at = one.account.next_boundary(now);
+  const auto sooner = [&](std::optional<std::int64_t> steady_ms) {
+    if (steady_ms) at = std::min(at.value_or(*steady_ms), *steady_ms);
+  };
+  if (!one.exhausted) sooner(one.account.exhausted_at(now.wall_ms));
+  sooner(one.grace_until);
+  if (const auto in = one.alarms.next_in_ms(one.account, now.wall_ms)) {
+    sooner(one.account.as_of() + *in);
+  }
+  if (!at) return;
+  // Wall clocks are set, and none is waited for longer than a day.
+  constexpr std::int64_t kDayMs = 86'400'000;
+  const std::int64_t due = std::min(*at, now.steady_ms + kDayMs);
+  one.timer = context_.timers.at(rtp::Time(milliseconds(due)), [this, tenant] {
+    account_of(tenant).timer = 0;
+    on_timer(tenant);
+  });
+}
+
+void Metering::store(const std::string& tenant, const TenantAccount& one) {
+  context_.outbox.put(
+      {std::string(kAccountRow), tenant, tenant, one.account.to_row_json().dump(), 0});
+}
+
+void Metering::store(const std::string& session_id, const Metered& metered,
+                     const std::vector<std::size_t>& intervals) {
+  context_.outbox.put({std::string(kMeterRow), session_id, metered.tenant,
+                       metered.meter.to_row_json().dump(), metered.created_ms});
+  for (const std::size_t index : intervals) {
+    const UsageInterval& interval = metered.meter.intervals()[index];
+    context_.outbox.put({std::string(kIntervalRow), interval_id(session_id, index), metered.tenant,
+                         SessionMeter::interval_row_json(interval).dump(), metered.created_ms});
+  }
+}
+
+void Metering::arm_checkpoint() {
+  if (checkpoint_timer_ != 0 || running_ == 0) return;
+  checkpoint();
+}
+
+void Metering::checkpoint() {
+  checkpoint_timer_ = 0;
+  const Moment now = moment();
+  context_.outbox.put(
+      {std::string(kCheckpointRow), "meter", "",
+       Json::object({{"steady_ms", now.steady_ms}, {"wall_ms", now.wall_ms}}).dump(), 0});
+  if (running_ == 0) return;
+  checkpoint_timer_ = context_.timers.at(context_.now() + milliseconds(kCheckpointMs),
+                                         [this] { checkpoint(); });
+}
+
+Metering::Stats Metering::stats() const {
+  return {accounts_.size(), static_cast<std::size_t>(running_), exhaustions_};
+}
+
+}  // namespace parley::control

@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/account.h"
+#include "control/context.h"
+#include "control/quota_alarms.h"
+#include "control/rpc.h"
+#include "control/session.h"
+#include "control/session_meter.h"
+
+namespace parley::control {
+
+// Minutes: ties the sessions' meters to the tenants' accounts and acts when one is empty. Every
+// change of who is there is booked in the account and in the session at the same moment, and both
+// go to the store in one batch with the events that tell of it. One timer per account, at the next
+// moment something happens by itself: nothing is counted in between.
+//
+// After a crash, what ran is closed at the last moment that is known to the store, which is noted
+// once a second while anything runs: never later than it did end, so never to the tenant's loss.
+class Metering {
+ public:
+  static constexpr std::int64_t kCheckpointMs = 1'000;
+  static constexpr std::size_t kMaxIntervalsTold = 40;  // in one event
+  static constexpr std::size_t kMaxIntervalsListed = 2'000;
+
+  explicit Metering(Context& context) : context_(context) {}
+  ~Metering();
+  Metering(const Metering&) = delete;
+  Metering& operator=(const Metering&) = delete;
+
+  // At start, before the sessions are loaded: those that ran are closed.
+  void load(const std::vector<Row>& rows);
+
+  // ---- what happens in sessions
+  // Whether another session of the tenant may begin, or somebody join one that runs.
+  [[nodiscard]] RpcResult<void> admit(std::string_view tenant, bool session_runs) const;
+  void started(Session& session);
+  // Somebody's media came or went. `why`: the reason of those who went.
+  void changed(Session& session, std::string_view why,
+               std::optional<SessionMeter::Silence> silence = std::nullopt);
+  // Nobody is there any more: add_usage() is complete.
+  void ended(Session& session, std::string_view why);
+  // It is not remembered any more.
+  void forget(std::string_view session_id);
+
+  // ---- the API
+  RpcResult<Json> set_policy(const std::string& tenant, const QuotaPolicy& policy);
+  RpcResult<Json> grant(const std::string& tenant, Grant grant);
+  [[nodiscard]] Json get(const std::string& tenant);
+  [[nodiscard]] QuotaPolicy policy(std::string_view tenant) const;
+  struct ReserveRequest {
+    std::string tenant;
+    std::string id;
+    std::int64_t n = 0;
+    std::int64_t used_ms = 0;
+    std::int64_t ms = 0;
+    std::int64_t valid_for_ms = 0;
+  };
+  RpcResult<Json> reserve(const ReserveRequest& request);
+  RpcResult<Json> commit(const ReserveRequest& request);
+  RpcResult<Json> release(const std::string& tenant, const std::string& id);
+  // Members that a session's record gets: room_ms, participant_ms, intervals (the first
+  // `max_intervals`).
+  void add_usage(std::string_view session_id, std::size_t max_intervals, Json& record) const;
+
+  // When the process before this one was last known to live.
+  [[nodiscard]] std::optional<std::int64_t> last_known_wall_ms() const noexcept {
+    return last_known_wall_ms_;
+  }
+
+  struct Stats {
+    std::size_t accounts = 0;
+    std::size_t metered_sessions = 0;
+    std::uint64_t exhaustions = 0;
+  };
+  [[nodiscard]] Stats stats() const;
+
+  // Set by the owner. Does nothing for one that is over.
+  std::function<void(std::string_view session_id, std::string_view reason)> end_session;
+  // Set by the owner: the tenant's restrictions begin, or end.
+  std::function<void(Session&, const Restrictions&)> restrict_session;
+
+ private:
+  struct TenantAccount {
+    Account account;
+    QuotaAlarms alarms;
+    bool exhausted = false;  // told, and nothing was added since
+    std::optional<std::int64_t> grace_until;  // steady
+    Timers::Id timer = 0;
+    std::map<std::string, Session*, std::less<>> sessions;  // those that go on
+  };
+  struct Metered {
+    SessionMeter meter;
+    std::string tenant;
+    std::int64_t created_ms = 0;
+    bool ending = false;  // stopped, and its session will end at once
+  };
+
+  [[nodiscard]] Moment moment() const;
+  TenantAccount& account_of(std::string_view tenant);
+  [[nodiscard]] const TenantAccount* find(std::string_view tenant) const;
+  // Books up to now, acts on all that happened meanwhile at the moment it did.
+  void advance(const std::string& tenant, TenantAccount& one);
+  void exhaust(const std::string& tenant, TenantAccount& one, Moment at);
+  // Stops the meters at that moment and ends their sessions when this turn is over: whoever called
+  // may hold one of them.
+  void terminate(TenantAccount& one, Moment at);
+  void end_due();
+  void replenished(const std::string& tenant, TenantAccount& one, std::string_view grant_id,
+                   std::int64_t ms);
+  void apply(TenantAccount& one, Session& session, Metered& metered, Moment at,
+             const std::vector<MeteredPerson>& present, std::string_view why,
+             std::optional<SessionMeter::Silence> silence);
+  void tell_thresholds(const std::string& tenant, TenantAccount& one, Moment now);
+  void warn(const TenantAccount& one, std::int64_t remaining_ms);
+  void arm(const std::string& tenant, TenantAccount& one);
+  void store(const std::string& tenant, const TenantAccount& one);
+  void store(const std::string& session_id, const Metered& metered,
+             const std::vector<std::size_t>& intervals);
+  void on_timer(const std::string& tenant);
+  void arm_checkpoint();
+  void checkpoint();
+
+  Context& context_;
+  std::map<std::string, TenantAccount, std::less<>> accounts_;
+  std::map<std::string, Metered, std::less<>> meters_;  // of all remembered sessions
+  std::vector<std::string> to_end_;  // sessions
+  Timers::Id end_timer_ = 0;
+  Timers::Id checkpoint_timer_ = 0;
+  std::int64_t running_ = 0;  // metered sessions
+  std::optional<std::int64_t> last_known_wall_ms_;
+  std::uint64_t exhaustions_ = 0;
+};
+
+// Who counts, of a session's participants.
+[[nodiscard]] std::vector<MeteredPerson> metered_people(const Session& session);
+
+}  // namespace parley::control

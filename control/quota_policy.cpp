@@ -1,0 +1,218 @@
+#include "control/quota_policy.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <utility>
+
+namespace parley::control {
+namespace {
+
+constexpr std::int64_t kMaxMs = 1'000'000'000'000'000;  // some thirty thousand years
+constexpr std::int64_t kDayMs = 86'400'000;
+constexpr std::int64_t kMinuteMs = 60'000;
+
+constexpr std::array kUnits = {
+    std::pair<MeterUnit, std::string_view>{MeterUnit::None, "none"},
+    std::pair<MeterUnit, std::string_view>{MeterUnit::RoomMs, "room_ms"},
+    std::pair<MeterUnit, std::string_view>{MeterUnit::ParticipantMs, "participant_ms"},
+};
+constexpr std::array kConditions = {
+    std::pair<StartCondition, std::string_view>{StartCondition::FirstParticipant,
+                                                "first_participant"},
+    std::pair<StartCondition, std::string_view>{StartCondition::TwoParticipants,
+                                                "two_participants"},
+    std::pair<StartCondition, std::string_view>{StartCondition::HostAndParticipant,
+                                                "host_and_participant"},
+    std::pair<StartCondition, std::string_view>{StartCondition::FirstMedia, "first_media"},
+};
+constexpr std::array kExhaustions = {
+    std::pair<OnExhausted, std::string_view>{OnExhausted::Terminate, "terminate"},
+    std::pair<OnExhausted, std::string_view>{OnExhausted::Restrict, "restrict"},
+    std::pair<OnExhausted, std::string_view>{OnExhausted::NotifyOnly, "notify_only"},
+};
+constexpr std::array kWarned = {
+    std::pair<WhomToWarn, std::string_view>{WhomToWarn::Nobody, "nobody"},
+    std::pair<WhomToWarn, std::string_view>{WhomToWarn::Hosts, "hosts"},
+    std::pair<WhomToWarn, std::string_view>{WhomToWarn::Everybody, "everybody"},
+};
+constexpr std::array kPeriods = {
+    std::pair<QuotaPeriod, std::string_view>{QuotaPeriod::None, "none"},
+    std::pair<QuotaPeriod, std::string_view>{QuotaPeriod::Day, "day"},
+    std::pair<QuotaPeriod, std::string_view>{QuotaPeriod::Month, "month"},
+};
+
+template <class Value, std::size_t N>
+std::string_view name_in(const std::array<std::pair<Value, std::string_view>, N>& names,
+                         Value value) noexcept {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
+  }
+  return {};
+}
+
+template <class Value, std::size_t N>
+void take_name(const std::array<std::pair<Value, std::string_view>, N>& names,
+               const std::optional<std::string>& text, Value& into) {
+  for (const auto& [value, name] : names) {
+    if (text && *text == name) into = value;
+  }
+}
+
+template <class Value, std::size_t N>
+std::vector<std::string_view> all_names(
+    const std::array<std::pair<Value, std::string_view>, N>& names) {
+  std::vector<std::string_view> list;
+  for (const auto& [value, name] : names) list.push_back(name);
+  return list;
+}
+
+// "UTC", "+02:00", "-05:30": a place's own rules would need its history of changes.
+std::optional<std::int32_t> offset_of(std::string_view text) {
+  if (text == "UTC" || text == "Z") return 0;
+  const auto digit = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '9'; };
+  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':' || !digit(1) ||
+      !digit(2) || !digit(4) || !digit(5)) {
+    return std::nullopt;
+  }
+  const int hours = (text[1] - '0') * 10 + (text[2] - '0');
+  const int minutes = (text[4] - '0') * 10 + (text[5] - '0');
+  if (hours > 14 || minutes > 59) return std::nullopt;
+  const int offset = hours * 60 + minutes;
+  return text[0] == '-' ? -offset : offset;
+}
+
+std::string offset_text(std::int32_t offset_min) {
+  if (offset_min == 0) return "UTC";
+  const int size = offset_min < 0 ? -offset_min : offset_min;
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%c%02d:%02d", offset_min < 0 ? '-' : '+', size / 60,
+                size % 60);
+  return text.data();
+}
+
+void take_list(Params& params, std::string_view name, std::int64_t max,
+               std::vector<std::int64_t>& into) {
+  const Json::Array* list = params.array(name, QuotaPolicy::kMaxThresholds);
+  if (list == nullptr) return;
+  std::vector<std::int64_t> values;
+  for (const Json& item : *list) {
+    const auto value = item.as_int();
+    if (!value || *value < 1 || *value > max) {
+      return params.refuse(name, std::string(name) + " must hold numbers from 1 to " +
+                                     std::to_string(max));
+    }
+    values.push_back(*value);
+  }
+  into = std::move(values);
+}
+
+Json list_json(const std::vector<std::int64_t>& values) {
+  Json list = Json::array();
+  for (const std::int64_t value : values) list.push(value);
+  return list;
+}
+
+std::string padded(unsigned value, int width) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%0*u", width, value);
+  return text.data();
+}
+
+std::int64_t ms_of(std::chrono::sys_days day) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(day.time_since_epoch()).count();
+}
+
+}  // namespace
+
+std::string_view name_of(MeterUnit unit) noexcept { return name_in(kUnits, unit); }
+std::string_view name_of(StartCondition condition) noexcept {
+  return name_in(kConditions, condition);
+}
+
+void QuotaPolicy::read(Params& params) {
+  take_name(kUnits, params.choice("enforce", all_names(kUnits)), enforce);
+  if (params.is_null("limit_ms")) limit_ms.reset();
+  if (const auto ms = params.optional_integer("limit_ms", 0, kMaxMs)) limit_ms = ms;
+  take_name(kPeriods, params.choice("period", all_names(kPeriods)), period);
+  if (const auto zone = params.optional_text("timezone", {1, 32})) {
+    if (const auto offset = offset_of(*zone)) {
+      utc_offset_min = *offset;
+    } else {
+      params.refuse("timezone", "timezone must be \"UTC\" or an offset as \"+02:00\"");
+    }
+  }
+  take_name(kConditions, params.choice("start_condition", all_names(kConditions)),
+            start_condition);
+  take_name(kExhaustions, params.choice("on_exhausted", all_names(kExhaustions)), on_exhausted);
+  if (const Json::Array* list = params.array("restrict", 3)) {
+    restrict = {};
+    for (const Json& item : *list) {
+      const std::string* name = item.as_string();
+      if (name != nullptr && *name == "audio_only") {
+        restrict.audio_only = true;
+      } else if (name != nullptr && *name == "no_recording") {
+        restrict.no_recording = true;
+      } else if (name != nullptr && *name == "no_new_joins") {
+        restrict.no_new_joins = true;
+      } else {
+        params.refuse("restrict", "restrict takes audio_only, no_recording and no_new_joins");
+      }
+    }
+  }
+  grace_ms = params.optional_integer("grace_ms", 0, kDayMs).value_or(grace_ms);
+  min_start_ms = params.optional_integer("min_start_ms", 0, kDayMs).value_or(min_start_ms);
+  take_name(kWarned, params.choice("warn", all_names(kWarned)), warn);
+  take_list(params, "warn_percent", 100, warn_percent);
+  take_list(params, "warn_remaining_ms", kMaxMs, warn_remaining_ms);
+}
+
+Json QuotaPolicy::to_json() const {
+  Json json = Json::object({{"enforce", name_of(enforce)}});
+  json.set("limit_ms", limit_ms ? Json(*limit_ms) : Json());
+  json.set("period", name_in(kPeriods, period));
+  json.set("timezone", offset_text(utc_offset_min));
+  json.set("start_condition", name_of(start_condition));
+  json.set("on_exhausted", name_in(kExhaustions, on_exhausted));
+  Json list = Json::array();
+  if (restrict.audio_only) list.push("audio_only");
+  if (restrict.no_recording) list.push("no_recording");
+  if (restrict.no_new_joins) list.push("no_new_joins");
+  json.set("restrict", std::move(list));
+  json.set("grace_ms", grace_ms);
+  json.set("min_start_ms", min_start_ms);
+  json.set("warn", name_in(kWarned, warn));
+  json.set("warn_percent", list_json(warn_percent));
+  json.set("warn_remaining_ms", list_json(warn_remaining_ms));
+  return json;
+}
+
+QuotaPolicy QuotaPolicy::from_json(const Json& json) {
+  QuotaPolicy policy;
+  Params params(json);
+  policy.read(params);
+  return policy;
+}
+
+std::optional<PeriodBounds> period_at(const QuotaPolicy& policy, std::int64_t wall_ms) {
+  using namespace std::chrono;
+  if (policy.period == QuotaPeriod::None) return std::nullopt;
+  const std::int64_t shift = policy.utc_offset_min * kMinuteMs;
+  const sys_days today = floor<days>(sys_time<milliseconds>(milliseconds(wall_ms + shift)));
+  const year_month_day date(today);
+  sys_days from = today;
+  sys_days to = today + days(1);
+  std::string id = padded(static_cast<unsigned>(static_cast<int>(date.year())), 4) + "-" +
+                   padded(static_cast<unsigned>(date.month()), 2);
+  if (policy.period == QuotaPeriod::Month) {
+    const year_month month = date.year() / date.month();
+    from = sys_days(month / day(1));
+    to = sys_days((month + months(1)) / day(1));
+  } else {
+    id += "-" + padded(static_cast<unsigned>(date.day()), 2);
+  }
+  return PeriodBounds{std::move(id), ms_of(from) - shift, ms_of(to) - shift};
+}
+
+}  // namespace parley::control

@@ -1,0 +1,377 @@
+#include <cstdlib>
+#include <random>
+
+#include "control/metering.h"
+#include "tests/control/call_fixture.h"
+
+namespace parley::control {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::Contains;
+using testing::Each;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+class MeteringTest : public CallTest {
+ protected:
+  MeteringTest() { room(); }
+
+  // Joins with media, connected at once. Sockets are numbered as the test likes.
+  void call(std::uint64_t connection, const std::string& identity,
+            const std::string& role = "participant", const std::string& room_name = "main") {
+    const Json joined = ask(connection, "join",
+                            Json::object({{"token", token(identity, role,
+                                                          [&](Json&, Json& grants) {
+                                                            grants.set("room", room_name);
+                                                          })}}));
+    ASSERT_NE(joined.find("participant_id"), nullptr) << joined.dump();
+    publish(connection);
+    connect(peer_of(identity, room_name));
+  }
+  void connect(server::PeerId peer) { worker_says({server::PeerConnected{peer}}); }
+  server::PeerId peer_of(const std::string& identity, const std::string& room_name = "main") {
+    Session* found = sessions->find_by_room(rooms->find("seller-1", room_name)->id);
+    return *found->find_identity(identity)->peer;
+  }
+
+  void set_limit(std::int64_t ms, const std::function<void(QuotaPolicy&)>& change = {}) {
+    QuotaPolicy policy;
+    policy.limit_ms = ms;
+    policy.min_start_ms = 0;
+    if (change) change(policy);
+    ASSERT_TRUE(metering->set_policy("seller-1", policy));
+    outbox->flush();
+  }
+  std::int64_t quota(std::string_view name) {
+    return integer_member(metering->get("seller-1"), name);
+  }
+  std::vector<Json> events(std::string_view type) const {
+    std::vector<Json> found;
+    for (const EventRow& event : store.events) {
+      if (event.type == type) found.push_back(*Json::parse(event.body)->find("data"));
+    }
+    return found;
+  }
+  Json usage(const std::string& session_id) {
+    Json json = Json(Json::Object{});
+    metering->add_usage(session_id, 1'000, json);
+    return json;
+  }
+  std::string session_id() { return session().id(); }
+};
+
+TEST_F(MeteringTest, EndsTheCallAtTheLastGrantedMillisecond) {
+  set_limit(600'000);
+  call(1, "seller", "host");
+  call(2, "buyer");
+  wait(milliseconds(599'999));
+  EXPECT_EQ(quota("used_ms"), 599'999);
+  EXPECT_EQ(sessions->running(), 1U);
+  wait(milliseconds(1));
+  wait(milliseconds(1));
+  EXPECT_EQ(sessions->running(), 0U);
+  EXPECT_EQ(quota("used_ms"), 600'000);
+  EXPECT_EQ(quota("over_ms"), 0);
+  const auto ended = events("session.ended");
+  ASSERT_THAT(ended, SizeIs(1));
+  EXPECT_EQ(text(ended[0], "end_reason"), "quota_exhausted");
+  EXPECT_EQ(integer_member(ended[0], "room_ms"), 600'000);
+  EXPECT_EQ(integer_member(ended[0], "participant_ms"), 1'200'000);
+  EXPECT_THAT(events("quota.exhausted"), SizeIs(1));
+  EXPECT_THAT(notified(2, "session.ended"), SizeIs(1));
+}
+
+TEST_F(MeteringTest, ALateLoopGivesTheTimeAway) {
+  set_limit(1'000);
+  call(1, "seller", "host");
+  call(2, "buyer");
+  // The thread was busy with something else for a while.
+  move_to(now + seconds(3));
+  timers.run(now);
+  timers.run(now);
+  outbox->flush();
+  EXPECT_EQ(quota("used_ms"), 1'000);
+  EXPECT_EQ(quota("room_ms"), 1'000);
+  EXPECT_EQ(integer_member(events("session.ended").at(0), "room_ms"), 1'000);
+}
+
+TEST_F(MeteringTest, WarnsTheBackendAndTheHostBeforehand) {
+  set_limit(600'000);
+  call(1, "seller", "host");
+  call(2, "buyer");
+  wait(milliseconds(600'001));
+  const auto told = events("quota.threshold");
+  std::vector<std::string> order;
+  for (const Json& one : told) {
+    order.push_back(one.find("percent") != nullptr
+                        ? std::to_string(integer_member(one, "percent")) + "%"
+                        : std::to_string(integer_member(one, "remaining_ms")));
+  }
+  EXPECT_THAT(order, testing::ElementsAre("50%", "300000", "80%", "60000", "95%", "10000"));
+  EXPECT_EQ(integer_member(told[2], "used_ms"), 480'000);
+  EXPECT_EQ(integer_member(told[3], "lasts_ms"), 60'000);
+  EXPECT_THAT(notified(1, "quota.warning"), SizeIs(5));  // 50 % and 300 s are one moment
+  EXPECT_THAT(notified(2, "quota.warning"), IsEmpty());
+}
+
+TEST_F(MeteringTest, ConcurrentRoomsCannotOverspend) {
+  set_limit(600'000);
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = "room-" + std::to_string(i);
+    room(name);
+    const auto first = static_cast<std::uint64_t>(10 * i + 10);
+    call(first, "seller", "host", name);
+    call(first + 1, "buyer", "participant", name);
+  }
+  wait(milliseconds(200'001));
+  EXPECT_EQ(sessions->running(), 0U);
+  EXPECT_EQ(quota("used_ms"), 600'000);
+  const auto ended = events("session.ended");
+  ASSERT_THAT(ended, SizeIs(3));
+  for (const Json& one : ended) EXPECT_EQ(integer_member(one, "room_ms"), 200'000);
+}
+
+TEST_F(MeteringTest, ATopUpMovesTheEndOnce) {
+  set_limit(30'000);
+  call(1, "seller", "host");
+  call(2, "buyer");
+  wait(seconds(10));
+  for (int i = 0; i < 2; ++i) {
+    const auto granted =
+        metering->grant("seller-1", {"topup", 300'000, 0, 0, std::nullopt});
+    ASSERT_TRUE(granted);
+    EXPECT_EQ(flag_member(*granted, "already"), i == 1);
+  }
+  outbox->flush();
+  EXPECT_THAT(events("quota.replenished"), SizeIs(2));  // the limit itself, and the top-up
+  wait(milliseconds(319'999));
+  EXPECT_EQ(sessions->running(), 1U);
+  wait(milliseconds(2));
+  EXPECT_EQ(sessions->running(), 0U);
+  EXPECT_EQ(quota("used_ms"), 330'000);
+}
+
+TEST_F(MeteringTest, NobodyJoinsWithoutMinutes) {
+  set_limit(0);
+  EXPECT_EQ(text(join(1, "buyer"), "reason"), "quota_exhausted");
+  ASSERT_THAT(events("participant.rejected"), SizeIs(1));
+  EXPECT_EQ(text(events("participant.rejected")[0], "reason"), "quota_exhausted");
+  EXPECT_THAT(commands_of<server::SetPeer>(), IsEmpty());
+}
+
+TEST_F(MeteringTest, NothingBeginsWithLessThanTheLeastToBeginWith) {
+  set_limit(59'999, [](QuotaPolicy& policy) { policy.min_start_ms = 60'000; });
+  EXPECT_EQ(text(join(1, "buyer"), "reason"), "quota_exhausted");
+  ASSERT_TRUE(metering->grant("seller-1", {"g", 1, 0, 0, std::nullopt}));
+  EXPECT_EQ(text(join(1, "buyer"), "reason"), "");
+}
+
+TEST_F(MeteringTest, WaitingAloneIsFree) {
+  set_limit(600'000);
+  call(2, "buyer");
+  wait(minutes(5));
+  EXPECT_EQ(quota("used_ms"), 0);
+  EXPECT_EQ(quota("room_ms"), 0);
+  call(1, "seller", "host");
+  wait(seconds(7));
+  EXPECT_EQ(quota("used_ms"), 7'000);
+  EXPECT_EQ(quota("participant_ms"), 14'000);
+}
+
+TEST_F(MeteringTest, EachTenantSaysWhenTheMeterStarts) {
+  set_limit(600'000,
+            [](QuotaPolicy& policy) { policy.start_condition = StartCondition::FirstParticipant; });
+  call(2, "buyer");
+  wait(seconds(3));
+  EXPECT_EQ(quota("used_ms"), 3'000);
+  set_limit(600'000,
+            [](QuotaPolicy& policy) { policy.start_condition = StartCondition::FirstMedia; });
+  room("other");
+  call(10, "seller", "host", "other");
+  wait(seconds(3));
+  EXPECT_EQ(quota("used_ms"), 6'000);
+  worker_says({server::TrackStarted{peer_of("seller", "other"), {}, rtp::Codec::Opus}});
+  wait(seconds(1));
+  EXPECT_EQ(quota("used_ms"), 8'000);
+}
+
+TEST_F(MeteringTest, AHiddenObserverIsNotMetered) {
+  set_limit(600'000,
+            [](QuotaPolicy& policy) { policy.start_condition = StartCondition::TwoParticipants; });
+  call(1, "seller", "host");
+  ask(2, "join",
+      Json::object({{"token", token("watcher", "observer",
+                                    [](Json&, Json& grants) { grants.set("hidden", true); })}}));
+  subscribe(2);
+  connect(peer_of("watcher"));
+  wait(seconds(3));
+  EXPECT_EQ(quota("used_ms"), 0);
+}
+
+TEST_F(MeteringTest, SilenceIsPaidBackUpToTheLastPacket) {
+  set_limit(600'000);
+  call(1, "seller", "host");
+  call(2, "buyer");
+  const auto peer = peer_of("buyer");
+  wait(seconds(20));
+  const rtp::Time last_heard = now - seconds(8);
+  worker_says({server::PeerAway{peer, last_heard}});
+  EXPECT_EQ(quota("used_ms"), 12'000);
+  EXPECT_EQ(quota("participant_ms"), 24'000);
+  wait(seconds(3));
+  EXPECT_EQ(quota("used_ms"), 12'000);
+  worker_says({server::PeerBack{peer}});
+  wait(seconds(5));
+  EXPECT_EQ(quota("used_ms"), 17'000);
+  const Json used = usage(session_id());
+  const auto& list = *used.find("intervals")->as_array();
+  ASSERT_THAT(list, SizeIs(3));
+  EXPECT_EQ(text(list[1], "end_reason"), "connection_timeout");
+  EXPECT_EQ(integer_member(list[1], "ms"), 12'000);
+  EXPECT_EQ(integer_member(list[2], "ms"), 5'000);
+  EXPECT_LE(integer_member(list[1], "left_ms"), integer_member(list[2], "joined_ms"));
+}
+
+TEST_F(MeteringTest, WithOthersThereOnlyTheSilentOneIsPaidBack) {
+  set_limit(600'000, [](QuotaPolicy& policy) { policy.enforce = MeterUnit::ParticipantMs; });
+  call(1, "seller", "host");
+  call(2, "buyer");
+  call(3, "friend");
+  wait(seconds(20));
+  worker_says({server::PeerAway{peer_of("friend"), now - seconds(8)}});
+  EXPECT_EQ(quota("room_ms"), 20'000);
+  EXPECT_EQ(quota("participant_ms"), 52'000);
+  EXPECT_EQ(quota("used_ms"), 52'000);
+}
+
+TEST_F(MeteringTest, AGracePeriodIsCountedApart) {
+  set_limit(10'000, [](QuotaPolicy& policy) { policy.grace_ms = 2'000; });
+  call(1, "seller", "host");
+  call(2, "buyer");
+  wait(milliseconds(11'999));
+  EXPECT_EQ(sessions->running(), 1U);
+  EXPECT_EQ(quota("used_ms"), 10'000);
+  wait(milliseconds(2));
+  EXPECT_EQ(sessions->running(), 0U);
+  EXPECT_EQ(quota("used_ms"), 10'000);
+  EXPECT_EQ(quota("over_ms"), 2'000);
+  EXPECT_EQ(quota("room_ms"), 12'000);
+}
+
+TEST_F(MeteringTest, NotifyOnlyLetsTheCallGoOn) {
+  set_limit(10'000, [](QuotaPolicy& policy) { policy.on_exhausted = OnExhausted::NotifyOnly; });
+  call(1, "seller", "host");
+  call(2, "buyer");
+  wait(seconds(30));
+  EXPECT_EQ(sessions->running(), 1U);
+  EXPECT_THAT(events("quota.exhausted"), SizeIs(1));
+  EXPECT_EQ(quota("used_ms"), 10'000);
+  EXPECT_EQ(quota("over_ms"), 20'000);
+}
+
+// Random calls, grants and crashes, each with its seed. What the store has when the process dies is
+// what the next one begins with.
+class MeteringRandom : public MeteringTest, public testing::WithParamInterface<unsigned> {};
+
+TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {
+  std::mt19937 random(GetParam());
+  const auto pick = [&](std::uint32_t to) { return static_cast<std::uint32_t>(random() % to); };
+  const auto unit = pick(2) == 0 ? MeterUnit::RoomMs : MeterUnit::ParticipantMs;
+  const auto condition = static_cast<StartCondition>(pick(3));
+  set_limit(pick(200'000), [&](QuotaPolicy& policy) {
+    policy.enforce = unit;
+    policy.start_condition = condition;
+  });
+  room("room-0");
+  room("room-1");
+  std::uint64_t connection = 100;
+  std::int64_t truth_room_ms = 0;  // cannot be known better than the meter, but bounds it
+  int grants = 0;
+  for (int step = 0; step < 120; ++step) {
+    const std::int64_t before = quota("room_ms");
+    wait(milliseconds(pick(4'000)));
+    truth_room_ms += quota("room_ms") - before;
+    const std::string name = "room-" + std::to_string(pick(2));
+    Session* found = sessions->find_by_room(rooms->find("seller-1", name)->id);
+    switch (pick(9)) {
+      case 0:
+      case 1:
+      case 2: {
+        const std::string identity = "p" + std::to_string(pick(4));
+        const std::uint64_t socket = ++connection;
+        const Json joined = ask(
+            socket, "join",
+            Json::object({{"token", token(identity, identity == "p0" ? "host" : "participant",
+                                          [&](Json&, Json& g) { g.set("room", name); })}}));
+        if (joined.find("participant_id") == nullptr) break;
+        publish(socket);
+        connect(peer_of(identity, name));
+        break;
+      }
+      case 3:
+        if (found != nullptr && !found->participants().empty()) {
+          sessions->leave(*found, found->participants().front()->id, "client_left", true);
+        }
+        break;
+      case 4:
+      case 5:
+        if (found != nullptr && !found->participants().empty()) {
+          const auto& p = found->participants()[pick(
+              static_cast<unsigned>(found->participants().size()))];
+          if (!p->peer) break;
+          if (p->on_air()) {
+            worker_says({server::PeerAway{*p->peer, now - milliseconds(pick(9'000))}});
+          } else {
+            worker_says({server::PeerBack{*p->peer}});
+          }
+        }
+        break;
+      case 6:
+        ASSERT_TRUE(metering->grant("seller-1", {"g" + std::to_string(++grants),
+                                                 1 + pick(20'000), 0, 0, std::nullopt}));
+        break;
+      case 7:
+        if (found != nullptr && pick(3) == 0) sessions->end(*found, "ended_by_api");
+        break;
+      case 8: {
+        // kill -9: what waits for the disk is lost, what ran is closed at the last checkpoint.
+        outbox->flush();
+        const std::int64_t metered = quota("room_ms");
+        const std::int64_t rate = quota("running_sessions");
+        crash();
+        EXPECT_LE(quota("room_ms"), metered);
+        EXPECT_GE(quota("room_ms"), metered - rate * (Metering::kCheckpointMs + 1));
+        break;
+      }
+    }
+    outbox->flush();
+    std::int64_t room_ms = 0;
+    std::int64_t participant_ms = 0;
+    sessions->for_each_record([&](const SessionRecord& record) {
+      const Json used = usage(record.id);
+      room_ms += integer_member(used, "room_ms");
+      participant_ms += integer_member(used, "participant_ms");
+      for (const Json& interval : *used.find("intervals")->as_array()) {
+        ASSERT_GE(integer_member(interval, "ms"), 0);
+      }
+    });
+    ASSERT_EQ(quota("room_ms"), room_ms) << "step " << step;
+    ASSERT_EQ(quota("participant_ms"), participant_ms) << "step " << step;
+    ASSERT_LE(quota("used_ms"), quota("granted_ms")) << "step " << step;
+    ASSERT_EQ(quota("used_ms") + quota("over_ms"),
+              unit == MeterUnit::RoomMs ? room_ms : participant_ms)
+        << "step " << step;
+    ASSERT_EQ(quota("over_ms"), 0) << "step " << step;
+  }
+  EXPECT_GE(truth_room_ms, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, MeteringRandom,
+                         testing::Range(1U, std::getenv("PARLEY_LONG") != nullptr ? 401U : 9U));
+
+}  // namespace
+}  // namespace parley::control
