@@ -42,6 +42,8 @@ struct Control {
   std::uint32_t handshake_timeout_ms = 5'000;      // TLS and HTTP header
   std::uint32_t ping_interval_ms = 15'000;
   std::uint32_t idle_timeout_ms = 45'000;
+  std::uint32_t heartbeat_interval_ms = 15'000;  // server.heartbeat to whoever listens to events
+  std::uint32_t consumer_lag_ms = 30'000;        // consumer.lagging, when an event waits so long
   bool demo_page = true;
   friend bool operator==(const Control&, const Control&) = default;
 };

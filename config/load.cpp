@@ -234,6 +234,8 @@ void read_control(Section& s, Control& control) {
       .number("max_send_queue_bytes", control.max_send_queue_bytes, 65'536, 1'073'741'824)
       .number("handshake_timeout_ms", control.handshake_timeout_ms, 10, kMaxMs)
       .number("ping_interval_ms", control.ping_interval_ms, 10, kMaxMs)
+      .number("heartbeat_interval_ms", control.heartbeat_interval_ms, 10, kMaxMs)
+      .number("consumer_lag_ms", control.consumer_lag_ms, 10, kMaxMs)
       .number("idle_timeout_ms", control.idle_timeout_ms, 20, kMaxMs)
       .flag("demo_page", control.demo_page);
   if (control.listen.empty()) {
@@ -383,7 +385,7 @@ void read_store(Section& s, Store& store) {
   s.text("file", store.file)
       .number("event_retention_bytes", store.event_retention_bytes, 1'048'576,
               std::uint64_t{1} << 50)
-      .number("event_retention_s", store.event_retention_s, 60, kMaxU32);
+      .number("event_retention_s", store.event_retention_s, 1, kMaxU32);
 }
 
 Config read_config(const YAML::Node& root) {

@@ -176,11 +176,8 @@ tl::expected<Account::Reserved, Account::Refused> Account::reserve(const std::st
   return result;
 }
 
-tl::expected<Account::Reserved, Account::Refused> Account::commit(const std::string& id,
-                                                                  std::int64_t n,
-                                                                  std::int64_t used_ms,
-                                                                  std::int64_t more_ms,
-                                                                  Moment now) {
+tl::expected<Account::Reserved, Account::Refused> Account::commit(
+    const std::string& id, std::int64_t n, std::int64_t used_ms, std::int64_t more_ms, Moment now) {
   const auto found = reservations_.find(id);
   if (found == reservations_.end()) return tl::unexpected(Refused::Unknown);
   Reservation& one = found->second;

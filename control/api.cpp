@@ -6,7 +6,6 @@ namespace parley::control {
 namespace {
 
 constexpr std::string_view kProtocol = "parley.control/1.0";
-constexpr std::int64_t kMaxEvents = 1'000;
 constexpr std::int64_t kDefaultTokenTtlS = 3'600;
 
 }  // namespace
@@ -21,6 +20,11 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"server.info", {&Api::server_info, false}},
       {"token.create", {&Api::token_create, false}},
       {"events.list", {nullptr, false}},
+      {"events.subscribe", {&Api::events_subscribe, true}},
+      {"events.ack", {&Api::events_ack, true}},
+      {"consumer.list", {&Api::consumer_list, false}},
+      {"consumer.delete", {&Api::consumer_delete, true}},
+      {"state.snapshot", {&Api::state_snapshot, false}},
       {"tenant.put", {&Api::tenant_put, true}},
       {"tenant.get", {&Api::tenant_get, false}},
       {"tenant.list", {&Api::tenant_list, false}},
@@ -58,7 +62,8 @@ bool Api::is_mutating(std::string_view method) {
   return it != methods().end() && it->second.mutating;
 }
 
-void Api::call(const Principal& principal, const RpcRequest& request, Reply reply) {
+void Api::call(const Principal& principal, const RpcRequest& request, Reply reply,
+               std::optional<ConnectionId> connection) {
   const auto method = methods().find(request.method);
   if (method == methods().end()) {
     return reply(tl::unexpected(rpc_error(Status::MethodNotFound, "unknown_method",
@@ -74,7 +79,7 @@ void Api::call(const Principal& principal, const RpcRequest& request, Reply repl
   }
   if (request.method == "events.list") return events_list(principal, request, std::move(reply));
   Params params(request.params);
-  Call call{principal, params};
+  Call call{principal, params, connection};
   if (!method->second.mutating) return reply((this->*method->second.handler)(call));
 
   const auto key = params.optional_text("idempotency_key", {1, Idempotency::kMaxKeyBytes});
@@ -100,7 +105,7 @@ Json Api::hello() const {
                        {"boot_id", parts_.facts.boot_id},
                        {"epoch", parts_.facts.epoch},
                        {"last_seq", context.outbox.durable_seq()},
-                       {"earliest_seq", parts_.facts.earliest_seq},
+                       {"earliest_seq", parts_.store.earliest_seq()},
                        {"capabilities", Json::array()},
                        {"limits", Json::object({{"max_frame", control.max_message_bytes},
                                                 {"inflight", control.max_inflight}})},
@@ -183,36 +188,6 @@ RpcResult<Json> Api::token_create(Call& call) {
                        {"room_id", (*room)->id},
                        {"identity", identity},
                        {"expires_at_ms", exp_s * 1'000}});
-}
-
-// Reads the durable log; the store answers on its own time.
-void Api::events_list(const Principal& principal, const RpcRequest& request, Reply reply) {
-  Params p(request.params);
-  const std::int64_t after_seq = p.optional_integer("after_seq", 0).value_or(0);
-  const std::int64_t limit = p.optional_integer("limit", 1, kMaxEvents).value_or(100);
-  if (auto ok = p.finish(); !ok) return reply(tl::unexpected(ok.error()));
-  const auto done = [principal, after_seq, reply = std::move(reply), epoch = parts_.facts.epoch,
-                     last = parts_.context.outbox.durable_seq()](std::vector<EventRow> rows) {
-    Json list = Json::array();
-    std::uint64_t previous = static_cast<std::uint64_t>(after_seq);
-    std::uint64_t scanned = previous;
-    for (const EventRow& row : rows) {
-      scanned = row.seq;
-      if (!principal.may_see(row.tenant)) continue;
-      auto event = Json::parse(row.body);
-      if (!event) continue;
-      event->set("prev_seq", previous);
-      previous = row.seq;
-      list.push(std::move(*event));
-    }
-    // `next_after_seq` moves on over events of other tenants, too.
-    reply(Json::object({{"events", std::move(list)},
-                        {"next_after_seq", scanned},
-                        {"last_seq", last},
-                        {"epoch", epoch}}));
-  };
-  parts_.store.events_after(static_cast<std::uint64_t>(after_seq), static_cast<std::size_t>(limit),
-                            done);
 }
 
 }  // namespace parley::control

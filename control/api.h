@@ -9,6 +9,7 @@
 
 #include "control/actions.h"
 #include "control/auth.h"
+#include "control/consumers.h"
 #include "control/context.h"
 #include "control/idempotency.h"
 #include "control/params.h"
@@ -25,7 +26,6 @@ struct ServerFacts {
   std::string version;
   std::string boot_id;
   std::string epoch;  // of the event log
-  std::uint64_t earliest_seq = 1;
   std::int64_t started_ms = 0;
 };
 
@@ -44,14 +44,16 @@ class Api {
     Actions& actions;
     Recordings& recordings;
     Idempotency& idempotency;
+    Consumers& consumers;
     Store& store;
     ServerFacts facts;
   };
   explicit Api(Parts parts);
 
   using Reply = std::function<void(RpcResult<Json>)>;
-  // Calls `reply` once, at once or later.
-  void call(const Principal& principal, const RpcRequest& request, Reply reply);
+  // Calls `reply` once, at once or later. `connection`: the control socket that asks, if it is one.
+  void call(const Principal& principal, const RpcRequest& request, Reply reply,
+            std::optional<ConnectionId> connection = std::nullopt);
   // Whether an answer must not be given when the store cannot keep what it tells.
   [[nodiscard]] static bool is_mutating(std::string_view method);
   [[nodiscard]] Json hello() const;
@@ -60,6 +62,7 @@ class Api {
   struct Call {
     const Principal& principal;
     Params& params;
+    std::optional<ConnectionId> connection;
   };
   using Handler = RpcResult<Json> (Api::*)(Call&);
   struct Method {
@@ -74,6 +77,13 @@ class Api {
   RpcResult<Json> discover(Call& call);
   RpcResult<Json> server_info(Call& call);
   RpcResult<Json> token_create(Call& call);
+  // api_events.cpp
+  RpcResult<Json> events_subscribe(Call& call);
+  RpcResult<Json> events_ack(Call& call);
+  RpcResult<Json> consumer_list(Call& call);
+  RpcResult<Json> consumer_delete(Call& call);
+  RpcResult<Json> state_snapshot(Call& call);
+  [[nodiscard]] Json snapshot_of(const Room& room);
   void events_list(const Principal& principal, const RpcRequest& request, Reply reply);
   // api_rooms.cpp
   RpcResult<Json> room_create(Call& call);
@@ -119,21 +129,31 @@ class Api {
   Parts parts_;
 };
 
-// One page of a list: rows come in the order of (time, id), the token names the last one given.
+// One page of a list: rows come in the order of (time, id), the token names the last one given, so
+// that it holds even when that row is gone by the time of the next page.
 class Page {
  public:
   static constexpr std::int64_t kMaxLimit = 1'000;
+  enum class Order : std::uint8_t { OldestFirst, NewestFirst };
   // Reads `limit` and `page_token`.
-  explicit Page(Params& params);
+  explicit Page(Params& params, Order order = Order::OldestFirst);
   // True while the row belongs to this page.
   [[nodiscard]] bool takes(std::int64_t time_ms, std::string_view id);
   void add(Json row, std::int64_t time_ms, std::string_view id);
-  [[nodiscard]] Json result(std::string_view name);
+  // `value` is given back by the next page's first_value().
+  [[nodiscard]] Json result(std::string_view name, std::uint64_t value = 0);
+  // Of the page before; nothing on the first one.
+  [[nodiscard]] std::optional<std::uint64_t> first_value() const {
+    return after_ ? std::optional(value_) : std::nullopt;
+  }
 
  private:
+  using Key = std::pair<std::int64_t, std::string>;
   std::size_t limit_;
-  std::string after_;
-  std::string last_;
+  Order order_;
+  std::optional<Key> after_;
+  std::uint64_t value_ = 0;
+  Key last_;
   bool more_ = false;
   Json rows_ = Json::array();
 };

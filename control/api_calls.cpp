@@ -109,7 +109,7 @@ RpcResult<Json> Api::recording_list(Call& call) {
   const auto room_id = call.params.optional_text("room_id");
   const auto session_id = call.params.optional_text("session_id");
   const auto state = call.params.choice("state", {"active", "processing", "completed", "failed"});
-  Page page(call.params);
+  Page page(call.params, Page::Order::NewestFirst);
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
   parts_.recordings.for_each([&](const RecordingRecord& record) {
     if (!call.principal.may_see(record.tenant)) return;

@@ -124,7 +124,7 @@ bool is_read_method(std::string_view method, bool mutating) {
 }
 
 // Who sells minutes does not let the buyer give himself some.
-bool is_admin_method(std::string_view method) {
+bool is_sellers_method(std::string_view method) {
   return method == "tenant.put" || method == "tenant.delete" || method == "quota.set" ||
          method == "quota.grant";
 }
@@ -165,7 +165,8 @@ bool Principal::sees_all() const {
 
 bool Principal::may_call(std::string_view method, bool mutating) const {
   if (role == config::KeyRole::Observer && !is_read_method(method, mutating)) return false;
-  if (role != config::KeyRole::Admin && is_admin_method(method)) return false;
+  const bool sells = role == config::KeyRole::Admin || role == config::KeyRole::Operator;
+  if (!sells && is_sellers_method(method)) return false;
   if (methods.empty()) return true;
   return std::any_of(methods.begin(), methods.end(),
                      [&](const std::string& pattern) { return matches_pattern(pattern, method); });

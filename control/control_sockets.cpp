@@ -15,8 +15,9 @@ HttpResponse json_response(int status, std::string body) {
 
 }  // namespace
 
-ControlSockets::ControlSockets(Context& context, const Keyring& keyring, Api& api)
-    : context_(context), keyring_(keyring), api_(api) {}
+ControlSockets::ControlSockets(Context& context, const Keyring& keyring, Api& api,
+                               Consumers& consumers)
+    : context_(context), keyring_(keyring), api_(api), consumers_(consumers) {}
 
 RpcResult<Principal> ControlSockets::authenticate(const HttpRequest& request) const {
   std::string token;
@@ -77,27 +78,58 @@ void ControlSockets::message(ConnectionId connection, std::string_view text) {
                                          "a request with this id is under way", "id"));
   }
   const Principal principal = socket.principal;  // the call may close the socket
-  api_.call(principal, *request,
-            [this, connection, key, request = *request](RpcResult<Json> result) {
-              const auto caller = sockets_.find(connection);
-              if (caller != sockets_.end() && result && request.method == "hello") {
-                caller->second.wants_events = true;
-                caller->second.last_seq = context_.outbox.durable_seq();
-              }
-              context_.outbox.after(
-                  [this, connection, key, request, result = std::move(result)](bool ok) {
-                    const auto asker = sockets_.find(connection);
-                    if (asker == sockets_.end()) return;
-                    asker->second.unanswered.erase(key);
-                    context_.send(connection, answer_text(request, result, ok));
-                  });
-              context_.outbox.flush();
+  api_.call(
+      principal, *request,
+      [this, connection, key, request = *request](RpcResult<Json> result) {
+        const auto caller = sockets_.find(connection);
+        if (caller != sockets_.end() && result) {
+          if (request.method == "hello") {
+            caller->second.wants_events = true;
+            caller->second.last_seq = context_.outbox.durable_seq();
+          } else if (request.method == "events.subscribe") {
+            caller->second.wants_events = false;
+          }
+        }
+        context_.outbox.after(
+            [this, connection, key, request, result = std::move(result)](bool ok) {
+              const auto asker = sockets_.find(connection);
+              if (asker == sockets_.end()) return;
+              asker->second.unanswered.erase(key);
+              context_.send(connection, answer_text(request, result, ok));
+              consumers_.start(connection);
             });
+        context_.outbox.flush();
+      },
+      connection);
+}
+
+void ControlSockets::closed(ConnectionId connection) {
+  if (sockets_.erase(connection) != 0) consumers_.closed(connection);
+}
+
+void ControlSockets::beat() {
+  heartbeat_ = context_.timers.at(
+      context_.now() + std::chrono::milliseconds(context_.config.control.heartbeat_interval_ms),
+      [this] { beat(); });
+  const Json params =
+      Json::object({{"type", "server.heartbeat"},
+                    {"v", 1},
+                    {"time_ms", context_.wall_ms()},
+                    {"data", Json::object({{"last_seq", context_.outbox.durable_seq()}})}});
+  const std::string text = rpc_notification("event", params);
+  for (const auto& [connection, socket] : sockets_) {
+    if (socket.wants_events || consumers_.owns(connection)) context_.send(connection, text);
+  }
 }
 
 void ControlSockets::publish(const EventRow& event) {
+  consumers_.publish(event);
   for (auto& [connection, socket] : sockets_) {
-    if (!socket.wants_events || !socket.principal.may_see(event.tenant)) continue;
+    if (!socket.wants_events) continue;
+    EventFilter filter;
+    filter.scope = socket.principal.tenants;
+    filter.key_id = socket.principal.key_id;
+    if (!filter.may_see(event)) continue;
     // The body is an object of ours: its first member is put behind prev_seq.
     const std::string params =
         "{\"prev_seq\":" + std::to_string(socket.last_seq) + "," + event.body.substr(1);

@@ -8,6 +8,7 @@
 
 #include "control/api.h"
 #include "control/auth.h"
+#include "control/consumers.h"
 #include "control/context.h"
 #include "control/listener.h"
 #include "control/rpc.h"
@@ -22,7 +23,10 @@ class ControlSockets {
  public:
   static constexpr std::string_view kSubprotocol = "parley.control.v1";
 
-  ControlSockets(Context& context, const Keyring& keyring, Api& api);
+  ControlSockets(Context& context, const Keyring& keyring, Api& api, Consumers& consumers);
+  ~ControlSockets() { context_.timers.cancel(heartbeat_); }
+  ControlSockets(const ControlSockets&) = delete;
+  ControlSockets& operator=(const ControlSockets&) = delete;
 
   // The principal of an upgrade or POST: `Authorization: Bearer`, or `access_token` in the query
   // for browsers, which cannot set headers on a WebSocket.
@@ -30,12 +34,15 @@ class ControlSockets {
 
   void opened(ConnectionId connection, Principal principal);
   void message(ConnectionId connection, std::string_view text);
-  void closed(ConnectionId connection) { sockets_.erase(connection); }
+  void closed(ConnectionId connection);
   [[nodiscard]] bool knows(ConnectionId connection) const {
     return sockets_.count(connection) != 0;
   }
-  // Sends a durable event to every socket that said hello and may see its tenant.
+  // Sends a durable event to every consumer, and to every other socket that said hello and may see
+  // it.
   void publish(const EventRow& event);
+  // Says that we are alive to whoever listens to events; begins with the first call.
+  void beat();
 
   // POST /v1/rpc; `respond` is called once.
   void post(const HttpRequest& request, std::function<void(HttpResponse)> respond);
@@ -46,7 +53,7 @@ class ControlSockets {
  private:
   struct Socket {
     Principal principal;
-    bool wants_events = false;
+    bool wants_events = false;   // all of them, without a consumer
     std::uint64_t last_seq = 0;  // of the last event sent, or of hello
     std::set<std::string> unanswered;
   };
@@ -57,6 +64,8 @@ class ControlSockets {
   Context& context_;
   const Keyring& keyring_;
   Api& api_;
+  Consumers& consumers_;
+  Timers::Id heartbeat_ = 0;
   std::map<ConnectionId, Socket> sockets_;
   mutable std::uint64_t auth_failures_ = 0;
 };

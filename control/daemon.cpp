@@ -47,7 +47,6 @@ ServerFacts facts_of(const StoreState& state, std::string version, std::int64_t 
   facts.version = std::move(version);
   facts.boot_id = random_id("boot");
   facts.epoch = state.epoch;
-  facts.earliest_seq = state.earliest_seq;
   facts.started_ms = now_ms;
   return facts;
 }
@@ -82,9 +81,10 @@ struct Daemon::Impl {
         recordings(context, recorder, link_key_of(opened.state, outbox, server::Loop::wall_ms())),
         actions(context, rooms, sessions, recordings),
         idempotency(context),
+        consumers(context, *store, opened.state.epoch),
         api({context, keyring, tenants, rooms, metering, sessions, actions, recordings, idempotency,
-             *store, facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
-        control(context, keyring, api),
+             consumers, *store, facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
+        control(context, keyring, api, consumers),
         rtc(context, keyring, sessions, actions, recordings) {
     outbox.on_event([this](const EventRow& event) { control.publish(event); });
     sessions.observe(
@@ -100,6 +100,8 @@ struct Daemon::Impl {
     sessions.load(opened.state.rows);
     recordings.load(opened.state.rows);
     idempotency.load(opened.state.rows);
+    consumers.load(opened.state.rows);
+    control.beat();
   }
   ~Impl() {
     if (armed != 0) parts.loop.cancel(armed);
@@ -150,6 +152,7 @@ struct Daemon::Impl {
   Recordings recordings;
   Actions actions;
   Idempotency idempotency;
+  Consumers consumers;
   Api api;
   ControlSockets control;
   RtcSockets rtc;
@@ -327,6 +330,7 @@ Daemon::Stats Daemon::stats() const {
   stats.control_sockets = impl_->control.size();
   stats.rtc_sockets = impl_->rtc.size();
   stats.auth_failures = impl_->control.auth_failures();
+  stats.consumers = impl_->consumers.lags();
   stats.metering = impl_->metering.stats();
   stats.store_healthy = impl_->store->healthy();
   stats.listener = impl_->listener->stats();

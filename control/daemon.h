@@ -9,6 +9,7 @@
 #include <tl/expected.hpp>
 
 #include "config/config.h"
+#include "control/consumers.h"
 #include "control/json.h"
 #include "control/listener.h"
 #include "control/metering.h"
@@ -62,6 +63,7 @@ class Daemon {
     std::size_t rtc_sockets = 0;
     std::uint64_t auth_failures = 0;
     Metering::Stats metering;
+    std::vector<Consumers::Lag> consumers;
     bool store_healthy = true;
     ListenerStats listener;
     recorder::RecorderStats recorder;

@@ -92,8 +92,8 @@ void Metering::load(const std::vector<Row>& rows) {
     if (row.kind == kAccountRow) {
       accounts_[row.id].account = Account::from_row_json(*body);
     } else if (row.kind == kMeterRow) {
-      meters_.emplace(row.id, Metered{SessionMeter::from_row_json(*body), row.tenant,
-                                      row.created_ms, false});
+      meters_.emplace(
+          row.id, Metered{SessionMeter::from_row_json(*body), row.tenant, row.created_ms, false});
     } else if (row.kind == kCheckpointRow) {
       known = Moment{integer_member(*body, "steady_ms"), integer_member(*body, "wall_ms")};
     }
@@ -123,8 +123,8 @@ void Metering::load(const std::vector<Row>& rows) {
   }
   for (auto& [tenant, one] : accounts_) {
     const bool ran = one.account.rate() != Rate{};
-    if (known && ran) one.account.settle({std::max(known->steady_ms, one.account.as_of()),
-                                          known->wall_ms});
+    if (known && ran)
+      one.account.settle({std::max(known->steady_ms, one.account.as_of()), known->wall_ms});
     one.account.restart(now.steady_ms);
     static_cast<void>(one.alarms.crossed(one.account, now.wall_ms));
     one.exhausted = one.account.limited() && one.account.available_ms(now.wall_ms) == 0;
@@ -239,9 +239,9 @@ void Metering::advance(const std::string& tenant, TenantAccount& one) {
   const Moment now = moment();
   for (;;) {
     const auto empty_at = one.account.exhausted_at(now.wall_ms);
-    const bool acts = !one.exhausted ||
-                      (one.account.policy().on_exhausted == OnExhausted::Terminate &&
-                       !one.grace_until);
+    const bool acts =
+        !one.exhausted ||
+        (one.account.policy().on_exhausted == OnExhausted::Terminate && !one.grace_until);
     if (acts && empty_at && *empty_at <= now.steady_ms) {
       const Moment then = earlier(now, *empty_at);
       one.account.settle(then);
@@ -330,13 +330,12 @@ void Metering::warn(const TenantAccount& one, std::int64_t remaining_ms) {
   }
 }
 
-void Metering::replenished(const std::string& tenant, TenantAccount& one,
-                           std::string_view grant_id, std::int64_t ms) {
+void Metering::replenished(const std::string& tenant, TenantAccount& one, std::string_view grant_id,
+                           std::int64_t ms) {
   const Moment now = moment();
   const std::int64_t available = one.account.available_ms(now.wall_ms);
-  context_.event(
-      {"quota.replenished", tenant, "", "",
-       Json::object({{"grant_id", grant_id}, {"ms", ms}, {"available_ms", available}})});
+  context_.event({"quota.replenished", tenant, "", "",
+                  Json::object({{"grant_id", grant_id}, {"ms", ms}, {"available_ms", available}})});
   if (available == 0) return;
   one.grace_until.reset();
   if (!std::exchange(one.exhausted, false)) return;
@@ -507,8 +506,8 @@ void Metering::checkpoint() {
       {std::string(kCheckpointRow), "meter", "",
        Json::object({{"steady_ms", now.steady_ms}, {"wall_ms", now.wall_ms}}).dump(), 0});
   if (running_ == 0) return;
-  checkpoint_timer_ = context_.timers.at(context_.now() + milliseconds(kCheckpointMs),
-                                         [this] { checkpoint(); });
+  checkpoint_timer_ =
+      context_.timers.at(context_.now() + milliseconds(kCheckpointMs), [this] { checkpoint(); });
 }
 
 Metering::Stats Metering::stats() const {

@@ -91,7 +91,7 @@ class Metering {
   struct TenantAccount {
     Account account;
     QuotaAlarms alarms;
-    bool exhausted = false;  // told, and nothing was added since
+    bool exhausted = false;                   // told, and nothing was added since
     std::optional<std::int64_t> grace_until;  // steady
     Timers::Id timer = 0;
     std::map<std::string, Session*, std::less<>> sessions;  // those that go on
@@ -131,7 +131,7 @@ class Metering {
   Context& context_;
   std::map<std::string, TenantAccount, std::less<>> accounts_;
   std::map<std::string, Metered, std::less<>> meters_;  // of all remembered sessions
-  std::vector<std::string> to_end_;  // sessions
+  std::vector<std::string> to_end_;                     // sessions
   Timers::Id end_timer_ = 0;
   Timers::Id checkpoint_timer_ = 0;
   std::int64_t running_ = 0;  // metered sessions

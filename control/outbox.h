@@ -44,6 +44,8 @@ class Outbox {
 
   // Called for every event once it is durable, in the order of seq.
   void on_event(std::function<void(const EventRow&)> sink) { sink_ = std::move(sink); }
+  // Of the last event there was, which may still be on its way to the disk.
+  [[nodiscard]] std::uint64_t last_seq() const noexcept { return next_seq_ - 1; }
   [[nodiscard]] std::uint64_t durable_seq() const noexcept { return durable_seq_; }
   [[nodiscard]] bool healthy() const { return store_.healthy(); }
 

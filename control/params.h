@@ -32,6 +32,8 @@ class Params {
   [[nodiscard]] std::int64_t integer(std::string_view name, std::int64_t min, std::int64_t max);
   [[nodiscard]] std::optional<bool> optional_flag(std::string_view name);
   [[nodiscard]] bool flag(std::string_view name);
+  // Of any type; null (the pointer) when it is absent.
+  [[nodiscard]] const Json* any(std::string_view name) { return take(name); }
   // Null (the pointer) when it is absent.
   [[nodiscard]] const Json::Object* object(std::string_view name);
   [[nodiscard]] const Json::Array* array(std::string_view name, std::size_t max);

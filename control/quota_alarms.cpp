@@ -26,7 +26,8 @@ std::optional<std::int64_t> left_at(const Account& account, QuotaAlarms::Thresho
 
 std::vector<QuotaAlarms::Threshold> thresholds_of(const QuotaPolicy& policy) {
   std::vector<QuotaAlarms::Threshold> all;
-  for (const std::int64_t percent : policy.warn_percent) all.push_back({Kind::UsedPercent, percent});
+  for (const std::int64_t percent : policy.warn_percent)
+    all.push_back({Kind::UsedPercent, percent});
   for (const std::int64_t ms : policy.warn_remaining_ms) all.push_back({Kind::RemainingMs, ms});
   return all;
 }

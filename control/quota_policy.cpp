@@ -100,8 +100,8 @@ void take_list(Params& params, std::string_view name, std::int64_t max,
   for (const Json& item : *list) {
     const auto value = item.as_int();
     if (!value || *value < 1 || *value > max) {
-      return params.refuse(name, std::string(name) + " must hold numbers from 1 to " +
-                                     std::to_string(max));
+      return params.refuse(
+          name, std::string(name) + " must hold numbers from 1 to " + std::to_string(max));
     }
     values.push_back(*value);
   }
@@ -143,8 +143,7 @@ void QuotaPolicy::read(Params& params) {
       params.refuse("timezone", "timezone must be \"UTC\" or an offset as \"+02:00\"");
     }
   }
-  take_name(kConditions, params.choice("start_condition", all_names(kConditions)),
-            start_condition);
+  take_name(kConditions, params.choice("start_condition", all_names(kConditions)), start_condition);
   take_name(kExhaustions, params.choice("on_exhausted", all_names(kExhaustions)), on_exhausted);
   if (const Json::Array* list = params.array("restrict", 3)) {
     restrict = {};

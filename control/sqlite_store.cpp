@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -85,9 +86,10 @@ struct Completions {
 class SqliteStore final : public Store {
  public:
   SqliteStore(server::Loop& loop, const config::Store& config, FileLock lock,
-              SqliteDatabase database)
+              SqliteDatabase database, std::uint64_t earliest_seq)
       : loop_(loop),
         config_(config),
+        earliest_seq_(earliest_seq),
         lock_(std::move(lock)),
         database_(std::move(database)),
         completions_(std::make_shared<Completions>()),
@@ -131,6 +133,8 @@ class SqliteStore final : public Store {
     tasks_.emplace_back(ReadTask{after_seq, limit, std::move(done)});
     wake_.notify_one();
   }
+
+  [[nodiscard]] std::uint64_t earliest_seq() const override { return earliest_seq_; }
 
   [[nodiscard]] bool healthy() const override {
     const std::lock_guard lock(mutex_);
@@ -260,6 +264,7 @@ class SqliteStore final : public Store {
       fail(trimmed.error());
       return false;
     }
+    earliest_seq_ += *trimmed;  // they are numbered without holes
     return *trimmed == kTrimStep;
   }
 
@@ -284,6 +289,7 @@ class SqliteStore final : public Store {
 
   server::Loop& loop_;
   config::Store config_;
+  std::atomic<std::uint64_t> earliest_seq_;
   FileLock lock_;
 
   // The writer's own.
@@ -330,9 +336,9 @@ tl::expected<OpenedStore, std::string> open_sqlite_store(server::Loop& loop,
   auto state = database->load();
   if (!state) return failed(state.error());
   if (!existed) sync_directory(directory);
-  return OpenedStore{
-      std::make_unique<SqliteStore>(loop, config, std::move(*lock), std::move(*database)),
-      std::move(*state)};
+  return OpenedStore{std::make_unique<SqliteStore>(loop, config, std::move(*lock),
+                                                   std::move(*database), state->earliest_seq),
+                     std::move(*state)};
 }
 
 }  // namespace parley::control

@@ -63,6 +63,8 @@ class Store {
   // Events after `after_seq`, at most `limit`, oldest first; runs `done` on the loop's thread.
   virtual void events_after(std::uint64_t after_seq, std::size_t limit,
                             std::function<void(std::vector<EventRow>)> done) = 0;
+  // The oldest event that is still there, or the next one when there is none.
+  [[nodiscard]] virtual std::uint64_t earliest_seq() const = 0;
   // False after a failed commit: /readyz says so.
   [[nodiscard]] virtual bool healthy() const = 0;
 };

@@ -188,6 +188,25 @@ void register_metrics(server::Metrics& metrics, control::Daemon*& daemon) {
                 {{"door", "control"}});
   metrics.gauge("parley_sockets", "WebSockets that are open",
                 read([=](const Stats& s) { return number(s.rtc_sockets); }), {{"door", "rtc"}});
+  using Lag = control::Consumers::Lag;
+  const auto of_consumers = [&daemon](std::function<double(const Lag&)> field) {
+    return [&daemon, field = std::move(field)] {
+      std::vector<std::pair<server::Metrics::Labels, double>> all;
+      if (daemon == nullptr) return all;
+      for (const Lag& lag : daemon->stats().consumers) {
+        all.push_back({{{"consumer", lag.consumer}}, field(lag)});
+      }
+      return all;
+    };
+  };
+  metrics.gauges("parley_consumer_lag_seconds", "Age of the oldest event without acknowledgement",
+                 of_consumers([](const Lag& lag) { return lag.seconds; }));
+  metrics.gauges("parley_consumer_lag_events", "Events behind the cursor",
+                 of_consumers([=](const Lag& lag) { return number(lag.events); }));
+  metrics.gauges("parley_consumer_last_ack_seconds", "Since the last acknowledgement",
+                 of_consumers([](const Lag& lag) { return lag.since_ack_s; }));
+  metrics.gauges("parley_consumer_connected", "1 while a socket is subscribed",
+                 of_consumers([=](const Lag& lag) { return number(lag.connected ? 1 : 0); }));
   metrics.gauge("parley_metered_sessions", "Sessions whose minutes run",
                 read([=](const Stats& s) { return number(s.metering.metered_sessions); }));
   metrics.gauge("parley_quota_accounts", "Tenants with an account of minutes",

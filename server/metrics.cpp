@@ -105,6 +105,7 @@ struct Metrics::Impl {
     std::string help;
     MetricType type = MetricType::Gauge;
     std::vector<Series> series;
+    ReadMany read_many;
   };
   struct WorkerEntry {
     std::string index;
@@ -117,7 +118,7 @@ struct Metrics::Impl {
     auto found = std::find_if(families.begin(), families.end(),
                               [&](const Family& family) { return family.name == name; });
     if (found == families.end()) {
-      families.push_back({std::move(name), std::move(help), type, {}});
+      families.push_back({std::move(name), std::move(help), type, {}, {}});
       found = families.end() - 1;
     }
     found->series.push_back({std::move(labels), std::move(read)});
@@ -139,6 +140,14 @@ struct Metrics::Impl {
         metric.label = labels_of(series.labels);
         set(metric, family.type, series.read());
         collected.metric.push_back(std::move(metric));
+      }
+      if (family.read_many) {
+        for (const auto& [labels, value] : family.read_many()) {
+          ClientMetric metric;
+          metric.label = labels_of(labels);
+          set(metric, family.type, value);
+          collected.metric.push_back(std::move(metric));
+        }
       }
       out.push_back(std::move(collected));
     }
@@ -209,6 +218,11 @@ void Metrics::gauge(std::string name, std::string help, Read read, Labels labels
 void Metrics::counter(std::string name, std::string help, Read read, Labels labels) {
   impl_->add(std::move(name), std::move(help), MetricType::Counter, std::move(read),
              std::move(labels));
+}
+
+void Metrics::gauges(std::string name, std::string help, ReadMany read) {
+  impl_->families.push_back(
+      {std::move(name), std::move(help), MetricType::Gauge, {}, std::move(read)});
 }
 
 void Metrics::add_worker(std::size_t index, const WorkerCounters& counters) {

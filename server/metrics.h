@@ -28,6 +28,9 @@ class Metrics {
   // with different labels are one family; the first one's help text stands.
   void gauge(std::string name, std::string help, Read read, Labels labels = {});
   void counter(std::string name, std::string help, Read read, Labels labels = {});
+  // As many series as there are things at that moment, few and long-lived ones.
+  using ReadMany = std::function<std::vector<std::pair<Labels, double>>()>;
+  void gauges(std::string name, std::string help, ReadMany read);
   // The counters must outlive this. They appear as parley_worker_* with the label worker="index".
   void add_worker(std::size_t index, const WorkerCounters& counters);
 

@@ -61,10 +61,11 @@ class Daemon {
  public:
   // `more_control` goes into the mapping of `control`, as ", key: value".
   explicit Daemon(std::filesystem::path folder, std::string more_config = "",
-                  std::string more_control = "")
+                  std::string more_control = "", std::string more_store = "")
       : folder_(std::move(folder)),
         more_config_(std::move(more_config)),
-        more_control_(std::move(more_control)) {
+        more_control_(std::move(more_control)),
+        more_store_(more_store.empty() ? "" : ", " + more_store) {
     std::filesystem::create_directories(folder_);
   }
   ~Daemon() {
@@ -93,7 +94,7 @@ class Daemon {
         << "ice: {port_base: " << free_udp_port() << ", bind: [\"127.0.0.1\"]}\n"
         << "recording: {directory: \"" << (folder_ / "recordings").string()
         << "\", min_free_bytes: 1048576}\n"
-        << "store: {file: \"" << (folder_ / "parley.db").string() << "\"}\n"
+        << "store: {file: \"" << (folder_ / "parley.db").string() << "\"" << more_store_ << "}\n"
         << "auth: {api_keys: [{id: crm, secrets: [\"" << kSecret
         << "\"], role: admin, tenants: [\"seller-*\"]}, {id: blue, secrets: [\"" << kOtherSecret
         << "\"], role: tenant, tenants: [\"blue-*\"]}]}\n"
@@ -130,6 +131,12 @@ class Daemon {
     client.send("POST /v1/rpc HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer " + token +
                 "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     return client.answer().value_or(control::test::Answer{});
+  }
+  // The body of a page.
+  [[nodiscard]] std::string get(const std::string& path) const {
+    RawClient client(port_);
+    client.send("GET " + path + " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    return client.answer().value_or(control::test::Answer{}).body;
   }
   // The whole answer to one API request.
   [[nodiscard]] Json call(const std::string& method, Json params = Json(Json::Object{}),
@@ -190,6 +197,7 @@ class Daemon {
   std::filesystem::path folder_;
   std::string more_config_;
   std::string more_control_;
+  std::string more_store_;
   pid_t pid_ = -1;
   int output_ = -1;
   std::uint16_t port_ = 0;

@@ -61,10 +61,10 @@ class MediaPeer {
     const client::Remote remote = client::read_remote(*result->find("sdp")->as_string());
     track_id = *result->find("tracks")->as_array()->at(0).find("track_id")->as_string();
     dtls_.emplace(certificate_);
-    client_.emplace(*dtls_,
-                    client::ClientParams{local, remote.credentials, remote.fingerprints,
-                                         remote.address},
-                    server::system_random());
+    client_.emplace(
+        *dtls_,
+        client::ClientParams{local, remote.credentials, remote.fingerprints, remote.address},
+        server::system_random());
     fd_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     sockaddr_storage to{};
     const std::size_t size = remote.address.to(to);
@@ -132,8 +132,8 @@ class MediaPeer {
       const ssize_t size = recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
       if (size <= 0) continue;
       now = server::Loop::now();
-      const auto received = client_->on_datagram(
-          now, rtp::ConstBytes(buffer.data(), static_cast<std::size_t>(size)));
+      const auto received =
+          client_->on_datagram(now, rtp::ConstBytes(buffer.data(), static_cast<std::size_t>(size)));
       if (received.kind == client::Client::Received::Kind::Rtp) ++heard_;
     }
   }

@@ -112,8 +112,7 @@ TEST_F(Minutes, A15_ATopUpInTheMiddleMovesTheEndOnce) {
   seller.connect();
   MediaPeer buyer(daemon_, join_token("buyer"));
   buyer.connect();
-  const Json grant =
-      Json::object({{"tenant", kTenant}, {"grant_id", "top-up"}, {"ms", 700}});
+  const Json grant = Json::object({{"tenant", kTenant}, {"grant_id", "top-up"}, {"ms", 700}});
   EXPECT_FALSE(control::flag_member(daemon_.result("quota.grant", grant), "already"));
   EXPECT_TRUE(control::flag_member(daemon_.result("quota.grant", grant), "already"));
   EXPECT_EQ(text(seller.notified("session.ended"), "reason"), "quota_exhausted");
@@ -131,10 +130,9 @@ TEST_F(Minutes, A16_WithoutMinutesNobodyGetsIn) {
 }
 
 TEST_F(Minutes, A17_TheRecordingOfACallThatRanOutIsComplete) {
-  daemon_.result("room.create",
-                 Json::object({{"tenant", kTenant},
-                               {"name", "main"},
-                               {"recording", Json::object({{"auto", "session"}})}}));
+  daemon_.result("room.create", Json::object({{"tenant", kTenant},
+                                              {"name", "main"},
+                                              {"recording", Json::object({{"auto", "session"}})}}));
   set_quota(2'000);
   MediaPeer seller(daemon_, join_token("seller", "host"));
   seller.connect();

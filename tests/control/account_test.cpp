@@ -236,7 +236,9 @@ TEST(Account, AgreesWithAModelThatCountsEveryMillisecond) {
   for (unsigned seed = 1; seed <= 300; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
-    const auto pick = [&](std::int64_t to) { return static_cast<std::int64_t>(random() % static_cast<std::uint32_t>(to)); };
+    const auto pick = [&](std::int64_t to) {
+      return static_cast<std::int64_t>(random() % static_cast<std::uint32_t>(to));
+    };
     const MeterUnit unit = pick(2) == 0 ? MeterUnit::RoomMs : MeterUnit::ParticipantMs;
     const std::int64_t granted = pick(5'000);
     Account account = with_limit(granted, unit);

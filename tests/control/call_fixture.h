@@ -46,7 +46,15 @@ class MemoryStore final : public Store {
     }
     done(std::move(found));
   }
+  [[nodiscard]] std::uint64_t earliest_seq() const override {
+    return events.empty() ? trimmed + 1 : events.front().seq;
+  }
   [[nodiscard]] bool healthy() const override { return !failed; }
+  // As retention does.
+  void trim(std::size_t count) {
+    trimmed = events.at(count - 1).seq;
+    events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(count));
+  }
 
   std::vector<Row> all_rows() const {
     std::vector<Row> all;
@@ -54,6 +62,7 @@ class MemoryStore final : public Store {
     return all;
   }
 
+  std::uint64_t trimmed = 0;
   bool held = false;
   bool failed = false;
   std::vector<std::pair<Batch, std::function<void(tl::expected<void, std::string>)>>> waiting;

@@ -1,7 +1,8 @@
+#include "control/metering.h"
+
 #include <cstdlib>
 #include <random>
 
-#include "control/metering.h"
 #include "tests/control/call_fixture.h"
 
 namespace parley::control {
@@ -24,10 +25,9 @@ class MeteringTest : public CallTest {
   void call(std::uint64_t connection, const std::string& identity,
             const std::string& role = "participant", const std::string& room_name = "main") {
     const Json joined = ask(connection, "join",
-                            Json::object({{"token", token(identity, role,
-                                                          [&](Json&, Json& grants) {
-                                                            grants.set("room", room_name);
-                                                          })}}));
+                            Json::object({{"token", token(identity, role, [&](Json&, Json& grants) {
+                                             grants.set("room", room_name);
+                                           })}}));
     ASSERT_NE(joined.find("participant_id"), nullptr) << joined.dump();
     publish(connection);
     connect(peer_of(identity, room_name));
@@ -141,8 +141,7 @@ TEST_F(MeteringTest, ATopUpMovesTheEndOnce) {
   call(2, "buyer");
   wait(seconds(10));
   for (int i = 0; i < 2; ++i) {
-    const auto granted =
-        metering->grant("seller-1", {"topup", 300'000, 0, 0, std::nullopt});
+    const auto granted = metering->grant("seller-1", {"topup", 300'000, 0, 0, std::nullopt});
     ASSERT_TRUE(granted);
     EXPECT_EQ(flag_member(*granted, "already"), i == 1);
   }
@@ -203,9 +202,9 @@ TEST_F(MeteringTest, AHiddenObserverIsNotMetered) {
   set_limit(600'000,
             [](QuotaPolicy& policy) { policy.start_condition = StartCondition::TwoParticipants; });
   call(1, "seller", "host");
-  ask(2, "join",
-      Json::object({{"token", token("watcher", "observer",
-                                    [](Json&, Json& grants) { grants.set("hidden", true); })}}));
+  ask(2, "join", Json::object({{"token", token("watcher", "observer", [](Json&, Json& grants) {
+                                  grants.set("hidden", true);
+                                })}}));
   subscribe(2);
   connect(peer_of("watcher"));
   wait(seconds(3));
@@ -303,10 +302,10 @@ TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {
       case 2: {
         const std::string identity = "p" + std::to_string(pick(4));
         const std::uint64_t socket = ++connection;
-        const Json joined = ask(
-            socket, "join",
-            Json::object({{"token", token(identity, identity == "p0" ? "host" : "participant",
-                                          [&](Json&, Json& g) { g.set("room", name); })}}));
+        const Json joined =
+            ask(socket, "join",
+                Json::object({{"token", token(identity, identity == "p0" ? "host" : "participant",
+                                              [&](Json&, Json& g) { g.set("room", name); })}}));
         if (joined.find("participant_id") == nullptr) break;
         publish(socket);
         connect(peer_of(identity, name));
@@ -320,8 +319,8 @@ TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {
       case 4:
       case 5:
         if (found != nullptr && !found->participants().empty()) {
-          const auto& p = found->participants()[pick(
-              static_cast<unsigned>(found->participants().size()))];
+          const auto& p =
+              found->participants()[pick(static_cast<unsigned>(found->participants().size()))];
           if (!p->peer) break;
           if (p->on_air()) {
             worker_says({server::PeerAway{*p->peer, now - milliseconds(pick(9'000))}});
@@ -331,8 +330,8 @@ TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {
         }
         break;
       case 6:
-        ASSERT_TRUE(metering->grant("seller-1", {"g" + std::to_string(++grants),
-                                                 1 + pick(20'000), 0, 0, std::nullopt}));
+        ASSERT_TRUE(metering->grant(
+            "seller-1", {"g" + std::to_string(++grants), 1 + pick(20'000), 0, 0, std::nullopt}));
         break;
       case 7:
         if (found != nullptr && pick(3) == 0) sessions->end(*found, "ended_by_api");
