@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct Control {
   std::uint32_t idle_timeout_ms = 45'000;
   std::uint32_t heartbeat_interval_ms = 15'000;  // server.heartbeat to whoever listens to events
   std::uint32_t consumer_lag_ms = 30'000;        // consumer.lagging, when an event waits so long
+  std::vector<std::string> cors_origins;         // pages that may call /v1/rpc from a browser; none
   bool demo_page = true;
   friend bool operator==(const Control&, const Control&) = default;
 };
@@ -57,6 +59,7 @@ struct ApiKey {
   KeyRole role = KeyRole::Admin;
   std::vector<std::string> tenants = {"*"};  // patterns, `*` matches any run of characters
   std::vector<std::string> methods;          // empty: all its role allows
+  std::vector<std::string> cidrs;            // where it may come from; empty: anywhere
   friend bool operator==(const ApiKey&, const ApiKey&) = default;
 };
 
@@ -142,6 +145,7 @@ struct Store {
 };
 
 struct Config {
+  std::map<std::string, std::uint32_t> timers;  // milliseconds of each countdown a host may start
   Log log;
   Control control;
   Auth auth;

@@ -66,6 +66,23 @@ Int read_int(const YAML::Node& node, const std::string& key, Int low, Int high) 
   return static_cast<Int>(value);
 }
 
+// "500ms", "30s", "5m": at most a day.
+std::uint32_t read_duration_ms(const YAML::Node& node, const std::string& key) {
+  const std::string text = node.IsScalar() ? node.Scalar() : "";
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const std::uint64_t unit_ms = unit == "ms" ? 1 : unit == "s" ? 1'000 : unit == "m" ? 60'000 : 0;
+  if (error != std::errc{} || unit_ms == 0) {
+    fail(node, key, "expected a duration as 500ms, 30s or 5m, found " + kind_of(node));
+  }
+  constexpr std::uint64_t kDayMs = 86'400'000;
+  if (value == 0 || value > kDayMs / unit_ms) {
+    fail(node, key, text + " is out of range, 1ms to 1440m are allowed");
+  }
+  return static_cast<std::uint32_t>(value * unit_ms);
+}
+
 bool read_bool(const YAML::Node& node, const std::string& key) {
   if (is_plain_scalar(node) && node.Scalar() == "true") return true;
   if (is_plain_scalar(node) && node.Scalar() == "false") return false;
@@ -145,6 +162,19 @@ class Section {
       Section child(node, name(key));
       read(child);
       child.finish();
+    });
+    return *this;
+  }
+  // Names of the user's own, each with a duration.
+  Section& durations(const char* key, std::map<std::string, std::uint32_t>& into_ms) {
+    with(key, [&](const YAML::Node& node) {
+      const Section names(node, name(key));  // complains of what comes twice
+      if (!node.IsMap()) return;
+      if (node.size() > kMaxListEntries) fail(node, name(key), "more than 1024 entries");
+      for (const auto& entry : node) {
+        const std::string& id = entry.first.Scalar();
+        into_ms[id] = read_duration_ms(entry.second, names.name(id));
+      }
     });
     return *this;
   }
@@ -237,6 +267,7 @@ void read_control(Section& s, Control& control) {
       .number("heartbeat_interval_ms", control.heartbeat_interval_ms, 10, kMaxMs)
       .number("consumer_lag_ms", control.consumer_lag_ms, 10, kMaxMs)
       .number("idle_timeout_ms", control.idle_timeout_ms, 20, kMaxMs)
+      .texts("cors_origins", control.cors_origins)
       .flag("demo_page", control.demo_page);
   if (control.listen.empty()) {
     fail(s.at("listen"), s.name("listen"), "empty: parley would have no way in");
@@ -289,7 +320,8 @@ void read_api_key(Section& s, ApiKey& key) {
                         {"tenant", KeyRole::Tenant},
                         {"observer", KeyRole::Observer}})
       .texts("tenants", key.tenants)
-      .texts("methods", key.methods);
+      .texts("methods", key.methods)
+      .texts("cidrs", key.cidrs);
   if (key.id.empty()) fail(s.node(), s.name("id"), "missing: an API key needs an id");
   const int sources =
       (key.secrets.empty() ? 0 : 1) + (file.empty() ? 0 : 1) + (env.empty() ? 0 : 1);
@@ -411,7 +443,8 @@ Config read_config(const YAML::Node& root) {
       .section("media", [&](Section& c) { read_media(c, config.media); })
       .section("rooms", [&](Section& c) { read_rooms(c, config.rooms); })
       .section("recording", [&](Section& c) { read_recording(c, config.recording); })
-      .section("store", [&](Section& c) { read_store(c, config.store); });
+      .section("store", [&](Section& c) { read_store(c, config.store); })
+      .durations("timers", config.timers);
   s.finish();
   if (config.ice.port_base + std::max(config.workers.count, 1U) > 65'536) {
     fail(root, "ice.port_base", "too high: each of the workers needs a port of its own");

@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::int64_t kDefaultLinkTtlS = 3'600;
 
+MutedBy muted_by(const Actor& actor) { return actor.key != nullptr ? MutedBy::Api : MutedBy::Host; }
+
 }  // namespace
 
 Actor actor_of(const Principal& principal) {
@@ -22,6 +24,7 @@ Actor actor_of(const Participant& participant, const Session& session) {
   Actor actor;
   actor.label = "participant:" + participant.id;
   actor.permissions = participant.claims.permissions;
+  actor.identity = participant.claims.identity;
   actor.room_id = session.room_id();
   return actor;
 }
@@ -32,8 +35,14 @@ RpcResult<void> Actions::authorize(const Actor& actor, Permission permission,
   const bool allowed = actor.key != nullptr
                            ? actor.key->may_see(tenant)
                            : actor.permissions.has(permission) && actor.room_id == room_id;
-  server::log::info(
-      "audit", {{"action", action}, {"by", actor.label}, {"room", room_id}, {"allowed", allowed}});
+  // A backend's calls have their line already, whatever they do (Api::audit).
+  if (actor.key == nullptr) {
+    server::log::info("audit", {{"action", action},
+                                {"by", actor.label},
+                                {"identity", actor.identity},
+                                {"of", room_id},
+                                {"outcome", allowed ? "done" : "permission_denied"}});
+  }
   if (allowed) return {};
   return tl::unexpected(rpc_error(Status::PermissionDenied, "permission_denied",
                                   "this needs the permission " + std::string(name_of(permission))));
@@ -51,32 +60,29 @@ RpcResult<Json> Actions::mute_track(const Actor& actor, Session& session, std::s
     return tl::unexpected(
         rpc_error(Status::NotFound, "track_not_found", "there is no such track", "track_id"));
   }
-  const bool changed = session.set_muted(*ref.participant, *ref.track, muted,
-                                         actor.key != nullptr ? MutedBy::Api : MutedBy::Host);
+  const bool changed = session.set_muted(*ref.participant, *ref.track, muted, muted_by(actor));
   return Json::object({{"already", !changed}});
 }
 
 RpcResult<Json> Actions::mute_all(const Actor& actor, Session& session,
-                                  const std::vector<std::string>& except) {
+                                  std::vector<std::string> except, bool unmute_allowed) {
   if (auto ok = authorize(actor, Permission::MuteOthers, "room.mute_all", session.tenant(),
                           session.room_id());
       !ok) {
     return tl::unexpected(ok.error());
   }
-  std::int64_t count = 0;
-  for (const auto& p : session.participants()) {
-    const bool own = actor.label == "participant:" + p->id;
-    if (own || std::find(except.begin(), except.end(), p->claims.identity) != except.end()) {
-      continue;
-    }
-    for (Track& track : p->tracks) {
-      if (track.source != TrackSource::Microphone) continue;
-      if (session.set_muted(*p, track, true, actor.key != nullptr ? MutedBy::Api : MutedBy::Host)) {
-        ++count;
-      }
-    }
+  if (!actor.identity.empty()) except.push_back(actor.identity);
+  const std::size_t count = session.mute_all({unmute_allowed, std::move(except), muted_by(actor)});
+  return Json::object({{"muted", static_cast<std::uint64_t>(count)}});
+}
+
+RpcResult<Json> Actions::clear_mute_all(const Actor& actor, Session& session) {
+  if (auto ok = authorize(actor, Permission::MuteOthers, "room.clear_mute_all", session.tenant(),
+                          session.room_id());
+      !ok) {
+    return tl::unexpected(ok.error());
   }
-  return Json::object({{"muted", count}});
+  return Json::object({{"already", !session.clear_mute_all(muted_by(actor))}});
 }
 
 RpcResult<Json> Actions::remove_participant(const Actor& actor, Session& session,
@@ -90,14 +96,125 @@ RpcResult<Json> Actions::remove_participant(const Actor& actor, Session& session
   if (participant == nullptr) return Json::object({{"already", true}});
   Room* room = rooms_.find(session.room_id());
   if (ban && room != nullptr) {
-    if (room->bans.size() >= Room::kMaxBans) room->bans.erase(room->bans.begin());
-    room->bans.push_back({participant->claims.identity, context_.wall_ms()});
-    rooms_.save(*room);
-    session.event("participant.banned", Json::object({{"participant_id", participant_id},
-                                                      {"identity", participant->claims.identity}}));
+    add_ban(*room, participant->claims.identity);
+  } else {
+    sessions_.leave(session, participant_id, "removed", true);
   }
-  sessions_.leave(session, participant_id, ban ? "banned" : "removed", true);
   return Json::object({{"already", false}});
+}
+
+// A token of a later second is another invitation.
+void Actions::add_ban(Room& room, const std::string& identity) {
+  std::erase_if(room.bans, [&](const Ban& ban) { return ban.identity == identity; });
+  if (room.bans.size() >= Room::kMaxBans) room.bans.erase(room.bans.begin());
+  room.bans.push_back({identity, context_.wall_ms()});
+  rooms_.save(room);
+  Session* session = sessions_.find_by_room(room.id);
+  Json data = Json::object({{"identity", identity}});
+  const Participant* present = session == nullptr ? nullptr : session->find_identity(identity);
+  if (present != nullptr) data.set("participant_id", present->id);
+  context_.event({"participant.banned", room.config.tenant, room.id,
+                  session == nullptr ? std::string() : session->id(), std::move(data)});
+  if (session == nullptr) return;
+  if (const Waiting* one = session->find_waiting_identity(identity)) {
+    sessions_.stop_waiting(*session, std::string(one->id), "banned", true);
+  }
+  if (present != nullptr) sessions_.leave(*session, std::string(present->id), "banned", true);
+}
+
+RpcResult<Json> Actions::ban(const Actor& actor, Room& room, const std::string& identity) {
+  if (auto ok = authorize(actor, Permission::RemoveOthers, "participant.ban", room.config.tenant,
+                          room.id);
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  add_ban(room, identity);
+  return Json::object({{"identity", identity}});
+}
+
+RpcResult<Json> Actions::unban(const Actor& actor, Room& room, const std::string& identity) {
+  if (auto ok = authorize(actor, Permission::RemoveOthers, "participant.unban", room.config.tenant,
+                          room.id);
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const bool was =
+      std::erase_if(room.bans, [&](const Ban& ban) { return ban.identity == identity; }) != 0;
+  if (was) rooms_.save(room);
+  return Json::object({{"identity", identity}, {"already", !was}});
+}
+
+RpcResult<Json> Actions::admit(const Actor& actor, Session& session,
+                               const std::string& participant_id) {
+  if (auto ok = authorize(actor, Permission::AdmitOthers, "participant.admit", session.tenant(),
+                          session.room_id());
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const Room* room = rooms_.find(session.room_id());
+  if (room != nullptr && session.find_waiting(participant_id) != nullptr &&
+      session.participants().size() >= room->config.max_participants) {
+    return tl::unexpected(rpc_error(Status::ResourceExhausted, "room_full", "the room is full"));
+  }
+  return Json::object({{"already", !sessions_.admit(session, participant_id)}});
+}
+
+RpcResult<Json> Actions::deny(const Actor& actor, Session& session,
+                              const std::string& participant_id) {
+  if (auto ok = authorize(actor, Permission::AdmitOthers, "participant.deny", session.tenant(),
+                          session.room_id());
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  return Json::object(
+      {{"already", !sessions_.stop_waiting(session, participant_id, "lobby_denied", true)}});
+}
+
+RpcResult<Json> Actions::start_timer(const Actor& actor, Session& session,
+                                     const std::string& timer_id) {
+  if (auto ok = authorize(actor, Permission::RunTimers, "timer.start", session.tenant(),
+                          session.room_id());
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const auto& timers = context_.config.timers;
+  const auto found = timers.find(timer_id);
+  if (found == timers.end()) {
+    std::string known;
+    for (const auto& [id, ms] : timers) known += (known.empty() ? "" : ", ") + id;
+    return tl::unexpected(rpc_error(Status::InvalidArgument, "invalid_argument",
+                                    "timer_id must be one of the configuration: " + known,
+                                    "timer_id"));
+  }
+  const bool started = session.start_timer(timer_id, found->second, actor.label);
+  return Json::object({{"timer_id", timer_id}, {"already", !started}});
+}
+
+RpcResult<Json> Actions::cancel_timer(const Actor& actor, Session& session,
+                                      const std::string& timer_id) {
+  if (auto ok = authorize(actor, Permission::RunTimers, "timer.cancel", session.tenant(),
+                          session.room_id());
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  return Json::object(
+      {{"timer_id", timer_id}, {"already", !session.cancel_timer(timer_id, actor.label)}});
+}
+
+RpcResult<Json> Actions::lock_room(const Actor& actor, Room& room, bool locked) {
+  if (auto ok = authorize(actor, Permission::AdmitOthers, locked ? "room.lock" : "room.unlock",
+                          room.config.tenant, room.id);
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const bool changed = rooms_.set_locked(room, locked);
+  return Json::object({{"locked", locked}, {"already", !changed}});
+}
+
+RpcResult<Json> Actions::lock_room(const Actor& actor, const Session& session, bool locked) {
+  Room* room = rooms_.find(session.room_id());
+  if (room != nullptr) return lock_room(actor, *room, locked);
+  return tl::unexpected(rpc_error(Status::NotFound, "room_not_found", "the room was deleted"));
 }
 
 RpcResult<Json> Actions::end_session(const Actor& actor, Session& session) {

@@ -20,6 +20,7 @@ struct Actor {
   std::string label;  // "key:crm", "participant:pa_..." for the audit log
   const Principal* key = nullptr;
   Permissions permissions;  // a participant's
+  std::string identity;     // a participant's
   std::string room_id;      // a participant acts in its own room only
 };
 [[nodiscard]] Actor actor_of(const Principal& principal);
@@ -34,11 +35,28 @@ class Actions {
 
   [[nodiscard]] RpcResult<Json> mute_track(const Actor& actor, Session& session,
                                            std::string_view track_id, bool muted);
-  // All microphones but those of `except` (identities) and the actor's own.
+  // All microphones but those of `except` (identities) and the actor's own, until it is cleared.
   [[nodiscard]] RpcResult<Json> mute_all(const Actor& actor, Session& session,
-                                         const std::vector<std::string>& except);
+                                         std::vector<std::string> except, bool unmute_allowed);
+  [[nodiscard]] RpcResult<Json> clear_mute_all(const Actor& actor, Session& session);
   [[nodiscard]] RpcResult<Json> remove_participant(const Actor& actor, Session& session,
                                                    const std::string& participant_id, bool ban);
+  // From the lobby, by participant id.
+  [[nodiscard]] RpcResult<Json> admit(const Actor& actor, Session& session,
+                                      const std::string& participant_id);
+  [[nodiscard]] RpcResult<Json> deny(const Actor& actor, Session& session,
+                                     const std::string& participant_id);
+  // Bars all tokens of the identity that were issued until now, and sends away whoever is there.
+  [[nodiscard]] RpcResult<Json> ban(const Actor& actor, Room& room, const std::string& identity);
+  [[nodiscard]] RpcResult<Json> unban(const Actor& actor, Room& room, const std::string& identity);
+  // Of those in the configuration.
+  [[nodiscard]] RpcResult<Json> start_timer(const Actor& actor, Session& session,
+                                            const std::string& timer_id);
+  [[nodiscard]] RpcResult<Json> cancel_timer(const Actor& actor, Session& session,
+                                             const std::string& timer_id);
+  // Nobody new comes in, but hosts.
+  [[nodiscard]] RpcResult<Json> lock_room(const Actor& actor, Room& room, bool locked);
+  [[nodiscard]] RpcResult<Json> lock_room(const Actor& actor, const Session& session, bool locked);
   [[nodiscard]] RpcResult<Json> end_session(const Actor& actor, Session& session);
   [[nodiscard]] RpcResult<Json> start_recording(const Actor& actor, Session& session);
   [[nodiscard]] RpcResult<Json> stop_recording(const Actor& actor, const RecordingRecord& record);
@@ -53,6 +71,8 @@ class Actions {
   [[nodiscard]] RpcResult<void> authorize(const Actor& actor, Permission permission,
                                           std::string_view action, std::string_view tenant,
                                           std::string_view room_id) const;
+
+  void add_ban(Room& room, const std::string& identity);
 
   Context& context_;
   Rooms& rooms_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/log.h"
+
 namespace parley::control {
 namespace {
 
@@ -18,7 +20,9 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"ping", {&Api::ping, false}},
       {"rpc.discover", {&Api::discover, false}},
       {"server.info", {&Api::server_info, false}},
+      {"server.drain", {&Api::server_drain, true}},
       {"token.create", {&Api::token_create, false}},
+      {"token.revoke", {&Api::token_revoke, true}},
       {"events.list", {nullptr, false}},
       {"events.subscribe", {&Api::events_subscribe, true}},
       {"events.ack", {&Api::events_ack, true}},
@@ -37,15 +41,27 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"quota.release", {&Api::quota_release, true}},
       {"usage.list", {&Api::usage_list, false}},
       {"room.create", {&Api::room_create, true}},
+      {"room.update", {&Api::room_update, true}},
+      {"room.lock", {&Api::room_lock, true}},
+      {"room.unlock", {&Api::room_unlock, true}},
       {"room.get", {&Api::room_get, false}},
       {"room.list", {&Api::room_list, false}},
       {"room.delete", {&Api::room_delete, true}},
       {"room.mute_all", {&Api::room_mute_all, true}},
+      {"room.clear_mute_all", {&Api::room_clear_mute_all, true}},
       {"session.get", {&Api::session_get, false}},
       {"session.list", {&Api::session_list, false}},
       {"session.end", {&Api::session_end, true}},
       {"participant.list", {&Api::participant_list, false}},
+      {"participant.get", {&Api::participant_get, false}},
+      {"participant.update", {&Api::participant_update, true}},
       {"participant.remove", {&Api::participant_remove, true}},
+      {"participant.admit", {&Api::participant_admit, true}},
+      {"participant.deny", {&Api::participant_deny, true}},
+      {"participant.ban", {&Api::participant_ban, true}},
+      {"participant.unban", {&Api::participant_unban, true}},
+      {"timer.start", {&Api::timer_start, true}},
+      {"timer.cancel", {&Api::timer_cancel, true}},
       {"track.list", {&Api::track_list, false}},
       {"track.mute", {&Api::track_mute, true}},
       {"recording.start", {&Api::recording_start, true}},
@@ -90,11 +106,27 @@ void Api::call(const Principal& principal, const RpcRequest& request, Reply repl
     if (*stored) return reply(std::move(**stored));
   }
   auto result = (this->*method->second.handler)(call);
+  audit(principal, request, result);
   if (result && key) {
     result->set("replayed", false);
     parts_.idempotency.remember(scope, request.params, *result);
   }
   reply(std::move(result));
+}
+
+// Who has changed what, or was not let (A44).
+void Api::audit(const Principal& principal, const RpcRequest& request,
+                const RpcResult<Json>& result) {
+  const auto of = [&](std::string_view name) { return text_member(request.params, name); };
+  std::string target = of("room_id");
+  for (const char* name : {"room", "name", "session_id", "recording_id", "consumer"}) {
+    if (target.empty()) target = of(name);
+  }
+  server::log::info("audit", {{"action", request.method},
+                              {"by", "key:" + principal.key_id},
+                              {"tenant", of("tenant")},
+                              {"of", target},
+                              {"outcome", result ? "done" : result.error().reason}});
 }
 
 Json Api::hello() const {
@@ -188,6 +220,35 @@ RpcResult<Json> Api::token_create(Call& call) {
                        {"room_id", (*room)->id},
                        {"identity", identity},
                        {"expires_at_ms", exp_s * 1'000}});
+}
+
+RpcResult<Json> Api::token_revoke(Call& call) {
+  Params& p = call.params;
+  const auto jti = p.optional_text("jti", {1, 128});
+  const auto identity = p.optional_text("identity", {1, kMaxIdentityBytes});
+  const auto until = p.optional_integer("issued_until_ms", 0);
+  if (jti.has_value() == identity.has_value()) {
+    p.refuse("jti", "either jti or identity says which tokens");
+  }
+  const auto tenant = tenant_of(call);
+  if (!tenant) return tl::unexpected(tenant.error());
+  const auto kept = jti ? parts_.revocations.revoke_token(*tenant, *jti)
+                        : parts_.revocations.revoke_identity(
+                              *tenant, *identity, until.value_or(parts_.context.wall_ms()));
+  if (!kept) return tl::unexpected(kept.error());
+  parts_.sessions.remove_revoked();
+  return Json(Json::Object{});
+}
+
+RpcResult<Json> Api::server_drain(Call& call) {
+  constexpr std::int64_t kDayMs = 86'400'000;
+  const auto limit = call.params.optional_integer("limit_ms", 0, kDayMs);
+  const bool cancel = call.params.optional_flag("cancel").value_or(false);
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  parts_.sessions.drain(!cancel,
+                        limit ? std::optional(std::chrono::milliseconds(*limit)) : std::nullopt);
+  return Json::object(
+      {{"draining", !cancel}, {"sessions", static_cast<std::uint64_t>(parts_.sessions.running())}});
 }
 
 }  // namespace parley::control

@@ -38,6 +38,7 @@ class Api {
     Context& context;
     const Keyring& keyring;
     Tenants& tenants;
+    Revocations& revocations;
     Rooms& rooms;
     Metering& metering;
     Sessions& sessions;
@@ -70,13 +71,17 @@ class Api {
     bool mutating = false;
   };
   static const std::map<std::string_view, Method>& methods();
+  static void audit(const Principal& principal, const RpcRequest& request,
+                    const RpcResult<Json>& result);
 
   // api.cpp
   RpcResult<Json> hello_method(Call& call);
   RpcResult<Json> ping(Call& call);
   RpcResult<Json> discover(Call& call);
   RpcResult<Json> server_info(Call& call);
+  RpcResult<Json> server_drain(Call& call);
   RpcResult<Json> token_create(Call& call);
+  RpcResult<Json> token_revoke(Call& call);
   // api_events.cpp
   RpcResult<Json> events_subscribe(Call& call);
   RpcResult<Json> events_ack(Call& call);
@@ -87,6 +92,9 @@ class Api {
   void events_list(const Principal& principal, const RpcRequest& request, Reply reply);
   // api_rooms.cpp
   RpcResult<Json> room_create(Call& call);
+  RpcResult<Json> room_update(Call& call);
+  RpcResult<Json> room_lock(Call& call);
+  RpcResult<Json> room_unlock(Call& call);
   RpcResult<Json> room_get(Call& call);
   RpcResult<Json> room_list(Call& call);
   RpcResult<Json> room_delete(Call& call);
@@ -95,10 +103,27 @@ class Api {
   RpcResult<Json> session_end(Call& call);
   // api_calls.cpp
   RpcResult<Json> participant_list(Call& call);
+  RpcResult<Json> participant_get(Call& call);
+  RpcResult<Json> participant_update(Call& call);
   RpcResult<Json> participant_remove(Call& call);
+  RpcResult<Json> participant_admit(Call& call);
+  RpcResult<Json> participant_deny(Call& call);
+  RpcResult<Json> participant_ban(Call& call);
+  RpcResult<Json> participant_unban(Call& call);
+  RpcResult<Json> timer_start(Call& call);
+  RpcResult<Json> timer_cancel(Call& call);
+  struct Found {
+    Session* session = nullptr;
+    std::string participant_id;  // perhaps of nobody
+  };
+  RpcResult<Found> find_participant(Call& call);
+  [[nodiscard]] Session* peek_session(const Call& call);
+  // Of the params: by participant_id or identity, in the lobby too.
+  [[nodiscard]] std::string participant_of(Call& call, const Session& session) const;
   RpcResult<Json> track_list(Call& call);
   RpcResult<Json> track_mute(Call& call);
   RpcResult<Json> room_mute_all(Call& call);
+  RpcResult<Json> room_clear_mute_all(Call& call);
   // api_tenants.cpp
   RpcResult<std::string> tenant_of(Call& call);
   RpcResult<Json> tenant_put(Call& call);
@@ -122,6 +147,8 @@ class Api {
   // By room_id, or by tenant and room (its name). A foreign one is the same as none: ids tell
   // nothing (A11).
   RpcResult<Room*> room_of(Call& call);
+  [[nodiscard]] Room* peek_room(const Call& call);
+  void read_room_config(Params& params, RoomConfig& config) const;
   RpcResult<Session*> session_of(Call& call);
   RpcResult<const RecordingRecord*> recording_of(Call& call);
   [[nodiscard]] Json room_json(const Room& room);

@@ -5,31 +5,132 @@
 // The API's methods for what goes on in a call: participants, tracks, recordings.
 namespace parley::control {
 
+std::string Api::participant_of(Call& call, const Session& session) const {
+  const auto id = call.params.optional_text("participant_id");
+  if (id) return *id;
+  const std::string identity = call.params.text("identity", {1, kMaxIdentityBytes});
+  if (const Participant* p = session.find_identity(identity)) return p->id;
+  if (const Waiting* one = session.find_waiting_identity(identity)) return one->id;
+  return {};
+}
+
 RpcResult<Json> Api::participant_list(Call& call) {
   const auto session = session_of(call);
   if (session) {
-    return Json::object(
-        {{"session_id", (*session)->id()}, {"participants", (*session)->roster(nullptr)}});
+    return Json::object({{"session_id", (*session)->id()},
+                         {"participants", (*session)->roster(nullptr)},
+                         {"waiting", (*session)->waiting_list()}});
   }
   if (session.error().reason != "no_session") return tl::unexpected(session.error());
-  return Json::object({{"participants", Json::array()}});
+  return Json::object({{"participants", Json::array()}, {"waiting", Json::array()}});
+}
+
+// The session first, because an identity means something within one only; then whom of it.
+RpcResult<Api::Found> Api::find_participant(Call& call) {
+  Session* peeked = peek_session(call);
+  Found found;
+  if (peeked != nullptr) {
+    found.participant_id = participant_of(call, *peeked);
+  } else if (!call.params.optional_text("participant_id") &&
+             !call.params.optional_text("identity", {1, kMaxIdentityBytes})) {
+    call.params.refuse("participant_id", "participant_id is missing");
+  }
+  const auto session = session_of(call);
+  if (!session) return tl::unexpected(session.error());
+  found.session = *session;
+  return found;
+}
+
+RpcResult<Json> Api::participant_get(Call& call) {
+  const auto found = find_participant(call);
+  if (found) {
+    if (const Participant* p = found->session->find(found->participant_id)) return p->to_json();
+    if (const Waiting* one = found->session->find_waiting(found->participant_id)) {
+      return one->to_json();
+    }
+  } else if (found.error().reason != "no_session") {
+    return tl::unexpected(found.error());
+  }
+  return tl::unexpected(rpc_error(Status::NotFound, "participant_not_found",
+                                  "there is no such participant", "participant_id"));
+}
+
+RpcResult<Json> Api::participant_update(Call& call) {
+  Params& p = call.params;
+  Session::ParticipantChange change;
+  change.name = p.optional_text("name", {1, kMaxDisplayNameBytes});
+  if (change.name && !is_printable_text(*change.name)) {
+    p.refuse("name", "name must have no control characters");
+  }
+  if (const auto role = p.choice("role", {"host", "co_host", "participant", "viewer"})) {
+    change.role = role_of(*role);
+  }
+  if (const Json::Object* attributes = p.object("attributes")) {
+    change.attributes = Json(*attributes);
+    if (change.attributes->dump().size() > kMaxAttributesBytes) {
+      p.refuse("attributes", "attributes are longer than 4096 bytes");
+    }
+  }
+  const auto found = find_participant(call);
+  if (!found) return tl::unexpected(found.error());
+  Participant* participant = found->session->find(found->participant_id);
+  if (participant == nullptr) {
+    return tl::unexpected(rpc_error(Status::NotFound, "participant_not_found",
+                                    "there is no such participant", "participant_id"));
+  }
+  parts_.sessions.change_participant(*found->session, *participant, std::move(change));
+  return participant->to_json();
 }
 
 RpcResult<Json> Api::participant_remove(Call& call) {
-  const auto id = call.params.optional_text("participant_id");
-  const auto identity = call.params.optional_text("identity", {1, kMaxIdentityBytes});
   const bool ban = call.params.optional_flag("ban").value_or(false);
-  if (!id && !identity) call.params.refuse("participant_id", "participant_id is missing");
-  const auto session = session_of(call);
-  if (!session) {
-    if (session.error().reason != "no_session") return tl::unexpected(session.error());
+  const auto found = find_participant(call);
+  if (!found) {
+    if (found.error().reason != "no_session") return tl::unexpected(found.error());
     return Json::object({{"already", true}});
   }
-  const Participant* participant =
-      id ? (*session)->find(*id) : (*session)->find_identity(*identity);
-  if (participant == nullptr) return Json::object({{"already", true}});
-  return parts_.actions.remove_participant(actor_of(call.principal), **session,
-                                           std::string(participant->id), ban);
+  return parts_.actions.remove_participant(actor_of(call.principal), *found->session,
+                                           found->participant_id, ban);
+}
+
+RpcResult<Json> Api::participant_admit(Call& call) {
+  const auto found = find_participant(call);
+  if (!found) return tl::unexpected(found.error());
+  return parts_.actions.admit(actor_of(call.principal), *found->session, found->participant_id);
+}
+
+RpcResult<Json> Api::participant_deny(Call& call) {
+  const auto found = find_participant(call);
+  if (!found) return tl::unexpected(found.error());
+  return parts_.actions.deny(actor_of(call.principal), *found->session, found->participant_id);
+}
+
+RpcResult<Json> Api::participant_ban(Call& call) {
+  const std::string identity = call.params.text("identity", {1, kMaxIdentityBytes});
+  const auto room = room_of(call);
+  if (!room) return tl::unexpected(room.error());
+  return parts_.actions.ban(actor_of(call.principal), **room, identity);
+}
+
+RpcResult<Json> Api::participant_unban(Call& call) {
+  const std::string identity = call.params.text("identity", {1, kMaxIdentityBytes});
+  const auto room = room_of(call);
+  if (!room) return tl::unexpected(room.error());
+  return parts_.actions.unban(actor_of(call.principal), **room, identity);
+}
+
+RpcResult<Json> Api::timer_start(Call& call) {
+  const std::string timer_id = call.params.text("timer_id", {1, 64});
+  const auto session = session_of(call);
+  if (!session) return tl::unexpected(session.error());
+  return parts_.actions.start_timer(actor_of(call.principal), **session, timer_id);
+}
+
+RpcResult<Json> Api::timer_cancel(Call& call) {
+  const std::string timer_id = call.params.text("timer_id", {1, 64});
+  const auto session = session_of(call);
+  if (!session) return tl::unexpected(session.error());
+  return parts_.actions.cancel_timer(actor_of(call.principal), **session, timer_id);
 }
 
 RpcResult<Json> Api::track_list(Call& call) {
@@ -59,20 +160,19 @@ RpcResult<Json> Api::track_mute(Call& call) {
 }
 
 RpcResult<Json> Api::room_mute_all(Call& call) {
-  std::vector<std::string> except;
-  if (const Json::Array* list = call.params.array("except", 1'000)) {
-    for (const Json& item : *list) {
-      const std::string* identity = item.as_string();
-      if (identity == nullptr) {
-        call.params.refuse("except", "except must be an array of identities");
-        break;
-      }
-      except.push_back(*identity);
-    }
-  }
+  auto except = read_identities(call.params, "except");
+  const bool unmute_allowed = call.params.optional_flag("unmute_allowed").value_or(true);
   const auto session = session_of(call);
   if (!session) return tl::unexpected(session.error());
-  return parts_.actions.mute_all(actor_of(call.principal), **session, except);
+  return parts_.actions.mute_all(actor_of(call.principal), **session, std::move(except),
+                                 unmute_allowed);
+}
+
+RpcResult<Json> Api::room_clear_mute_all(Call& call) {
+  const auto session = session_of(call);
+  if (session) return parts_.actions.clear_mute_all(actor_of(call.principal), **session);
+  if (session.error().reason != "no_session") return tl::unexpected(session.error());
+  return Json::object({{"already", true}});
 }
 
 RpcResult<Json> Api::recording_start(Call& call) {

@@ -91,8 +91,8 @@ RpcResult<Json> Api::events_ack(Call& call) {
 
 RpcResult<Json> Api::consumer_list(Call& call) {
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  return Json::object({{"consumers", parts_.consumers.list(call.principal.key_id,
-                                                           call.principal.sees_all())}});
+  return Json::object(
+      {{"consumers", parts_.consumers.list(call.principal.key_id, call.principal.sees_all())}});
 }
 
 RpcResult<Json> Api::consumer_delete(Call& call) {
@@ -149,7 +149,8 @@ void Api::events_list(const Principal& principal, const RpcRequest& request, Rep
     error.details.emplace_back("epoch", parts_.facts.epoch);
     return reply(tl::unexpected(std::move(error)));
   }
-  const auto done = [filter = filter_of(principal), after_seq, reply = std::move(reply), epoch = parts_.facts.epoch,
+  const auto done = [filter = filter_of(principal), after_seq, reply = std::move(reply),
+                     epoch = parts_.facts.epoch,
                      last = parts_.context.outbox.durable_seq()](std::vector<EventRow> rows) {
     Json list = Json::array();
     std::uint64_t previous = static_cast<std::uint64_t>(after_seq);

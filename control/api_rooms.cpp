@@ -91,21 +91,34 @@ Json Api::room_json(const Room& room) {
   return json;
 }
 
-RpcResult<Json> Api::room_create(Call& call) {
-  Params& p = call.params;
-  const config::Rooms& defaults = parts_.context.config.rooms;
-  RoomConfig config;
-  config.tenant = p.text("tenant", {1, 64});
-  config.name = p.text("name");
-  config.starts_at_ms = p.optional_integer("starts_at_ms", 0, kMaxTimeMs);
-  config.expires_at_ms = p.optional_integer("expires_at_ms", 0, kMaxTimeMs);
-  config.max_participants = static_cast<std::uint32_t>(
-      p.optional_integer("max_participants", 1, defaults.max_participants)
-          .value_or(defaults.max_participants));
-  config.empty_timeout_s = static_cast<std::uint32_t>(
-      p.optional_integer("empty_timeout_s", 1, kWeekS).value_or(defaults.empty_timeout_s));
-  config.departure_timeout_s = static_cast<std::uint32_t>(
-      p.optional_integer("departure_timeout_s", 0, kWeekS).value_or(defaults.departure_timeout_s));
+// Members that are named replace those of the config; null takes a time or a limit away.
+void Api::read_room_config(Params& p, RoomConfig& config) const {
+  const config::Rooms& limits = parts_.context.config.rooms;
+  const auto optional = [&](std::string_view name, std::int64_t min, std::int64_t max,
+                            std::optional<std::int64_t>& into) {
+    if (p.is_null(name)) into.reset();
+    if (const auto value = p.optional_integer(name, min, max)) into = value;
+  };
+  const auto number = [&](std::string_view name, std::int64_t min, std::int64_t max,
+                          std::uint32_t& into) {
+    const auto value = p.optional_integer(name, min, max);
+    if (value) into = static_cast<std::uint32_t>(*value);
+  };
+  optional("starts_at_ms", 0, kMaxTimeMs, config.starts_at_ms);
+  optional("expires_at_ms", 0, kMaxTimeMs, config.expires_at_ms);
+  number("max_participants", 1, limits.max_participants, config.max_participants);
+  number("empty_timeout_s", 1, kWeekS, config.empty_timeout_s);
+  number("departure_timeout_s", 0, kWeekS, config.departure_timeout_s);
+  config.lobby = p.optional_flag("lobby").value_or(config.lobby);
+  optional("max_duration_ms", 1, kWeekS * 1'000, config.max_duration_ms);
+  if (const auto text = p.optional_text("on_host_left", {1, 64})) {
+    if (const auto end_after = read_on_host_left(*text)) {
+      config.end_after_host_left_ms = *end_after;
+    } else {
+      p.refuse("on_host_left",
+               "on_host_left must be \"continue\", \"end\" or \"end_after_s:N\", at most a day");
+    }
+  }
   if (const Json::Object* recording = p.object("recording")) {
     const Json nested{Json::Object(*recording)};
     Params inner(nested);
@@ -118,15 +131,27 @@ RpcResult<Json> Api::room_create(Call& call) {
       p.refuse("attributes", "attributes are longer than 4096 bytes");
     }
   }
+  const std::int64_t opens = config.starts_at_ms.value_or(parts_.context.wall_ms());
+  if (config.expires_at_ms && *config.expires_at_ms <= opens) {
+    p.refuse("expires_at_ms", "expires_at_ms must be later than the start and than now");
+  }
+}
+
+RpcResult<Json> Api::room_create(Call& call) {
+  Params& p = call.params;
+  const config::Rooms& defaults = parts_.context.config.rooms;
+  RoomConfig config;
+  config.tenant = p.text("tenant", {1, 64});
+  config.name = p.text("name");
+  config.max_participants = defaults.max_participants;
+  config.empty_timeout_s = defaults.empty_timeout_s;
+  config.departure_timeout_s = defaults.departure_timeout_s;
+  read_room_config(p, config);
   if (!is_plain_name(config.tenant)) {
     p.refuse("tenant", "tenant must be 1..64 letters, digits, '.', '_' or '-'");
   }
   if (!is_printable_text(config.name) || config.name.find('*') != std::string::npos) {
     p.refuse("name", "name must have no control characters and no '*'");
-  }
-  const std::int64_t opens = config.starts_at_ms.value_or(parts_.context.wall_ms());
-  if (config.expires_at_ms && *config.expires_at_ms <= opens) {
-    p.refuse("expires_at_ms", "expires_at_ms must be later than the start and than now");
   }
   if (auto ok = p.finish(); !ok) return tl::unexpected(ok.error());
   if (!call.principal.may_see(config.tenant)) {
@@ -142,6 +167,56 @@ RpcResult<Json> Api::room_create(Call& call) {
                        {"replayed", false}});
 }
 
+RpcResult<Json> Api::room_update(Call& call) {
+  const auto if_version = call.params.optional_integer("if_version", 1);
+  // Which room it is decides what the other params are read into: it is looked for first, and all
+  // mistakes are told before anything else.
+  RoomConfig config;
+  Room* known = peek_room(call);
+  if (known != nullptr) config = known->config;
+  read_room_config(call.params, config);
+  const auto room = room_of(call);
+  if (!room) return tl::unexpected(room.error());
+  if (if_version && *if_version != (*room)->version) {
+    return tl::unexpected(version_conflict((*room)->version));
+  }
+  parts_.rooms.change(**room, std::move(config));
+  if (Session* session = parts_.sessions.find_by_room((*room)->id)) {
+    parts_.sessions.room_changed(*session, **room);
+  }
+  return room_json(**room);
+}
+
+RpcResult<Json> Api::room_lock(Call& call) {
+  const auto room = room_of(call);
+  if (!room) return tl::unexpected(room.error());
+  return parts_.actions.lock_room(actor_of(call.principal), **room, true);
+}
+
+RpcResult<Json> Api::room_unlock(Call& call) {
+  const auto room = room_of(call);
+  if (!room) return tl::unexpected(room.error());
+  return parts_.actions.lock_room(actor_of(call.principal), **room, false);
+}
+
+// Which room it is going to be, if the key may know.
+Room* Api::peek_room(const Call& call) {
+  const Json& all = call.params.all();
+  const std::string id = text_member(all, "room_id");
+  Room* room = id.empty() ? parts_.rooms.find(text_member(all, "tenant"), text_member(all, "room"))
+                          : parts_.rooms.find(id);
+  return room == nullptr || !call.principal.may_see(room->config.tenant) ? nullptr : room;
+}
+
+Session* Api::peek_session(const Call& call) {
+  const std::string id = text_member(call.params.all(), "session_id");
+  const Room* room = id.empty() ? peek_room(call) : nullptr;
+  Session* session = !id.empty()       ? parts_.sessions.find(id)
+                     : room != nullptr ? parts_.sessions.find_by_room(room->id)
+                                       : nullptr;
+  return session == nullptr || !call.principal.may_see(session->tenant()) ? nullptr : session;
+}
+
 RpcResult<Json> Api::room_get(Call& call) {
   const auto room = room_of(call);
   if (!room) return tl::unexpected(room.error());
@@ -150,7 +225,7 @@ RpcResult<Json> Api::room_get(Call& call) {
 
 RpcResult<Json> Api::room_list(Call& call) {
   const auto tenant = call.params.optional_text("tenant", {1, 64});
-  const auto state = call.params.choice("state", {"scheduled", "open", "expired"});
+  const auto state = call.params.choice("state", {"scheduled", "open", "locked", "expired"});
   Page page(call.params);
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
   const std::int64_t now = parts_.context.wall_ms();

@@ -103,6 +103,7 @@ RpcResult<void> read_grants(const Json& grants, JoinClaims& claims) {
   };
   if (!flag("can_subscribe", true)) claims.permissions.remove(Permission::Subscribe);
   claims.hidden = flag("hidden", claims.hidden);
+  claims.bypass_lobby = flag("bypass_lobby", false);
   claims.eject_at_exp = flag("eject_at_exp", false);
   if (const Json* value = grants.find("max_session_ms"); value != nullptr) {
     claims.max_session_ms = value->as_int();
@@ -181,7 +182,15 @@ tl::expected<Keyring, std::string> Keyring::from_config(const config::Auth& conf
     if (ring.find(key.id) != nullptr) {
       return tl::unexpected("auth.api_keys: id " + key.id + " is there twice");
     }
-    Entry entry{key, {}};
+    Entry entry{key, {}, {}};
+    for (const std::string& text : key.cidrs) {
+      const auto range = Cidr::parse(text);
+      if (!range) {
+        return tl::unexpected("auth.api_keys: " + key.id + ": " + text +
+                              " is no range of addresses as 10.0.0.0/8");
+      }
+      entry.from.push_back(*range);
+    }
     entry.config.secrets.clear();  // they live in the keys from here on
     for (const std::string& secret : key.secrets) {
       auto jwt_key = JwtKey::from_config(key.algorithm, secret);
@@ -200,7 +209,8 @@ const Keyring::Entry* Keyring::find(std::string_view key_id) const {
   return entry == entries_.end() ? nullptr : &*entry;
 }
 
-RpcResult<Principal> Keyring::verify_api_token(std::string_view token, std::int64_t now_ms) const {
+RpcResult<Principal> Keyring::verify_api_token(std::string_view token, std::int64_t now_ms,
+                                               std::string_view address) const {
   const auto refused = [] {
     return tl::unexpected(
         rpc_error(Status::Unauthenticated, "unauthenticated", "the credential was refused"));
@@ -213,7 +223,12 @@ RpcResult<Principal> Keyring::verify_api_token(std::string_view token, std::int6
   if (!claims) return refused();
   const ClaimsPolicy policy{std::string(kControlAudience), leeway_ms_, max_key_ttl_ms_, true};
   if (!check_claims(*claims, policy, now_ms)) return refused();
-  const config::ApiKey& key = find(text_of(*claims, "iss"))->config;
+  const Entry& entry = *find(text_of(*claims, "iss"));
+  const bool from_there =
+      entry.from.empty() || std::any_of(entry.from.begin(), entry.from.end(),
+                                        [&](const Cidr& range) { return range.contains(address); });
+  if (!from_there) return refused();
+  const config::ApiKey& key = entry.config;
   return Principal{key.id, key.role, key.tenants, key.methods};
 }
 

@@ -9,6 +9,7 @@
 #include <tl/expected.hpp>
 
 #include "config/config.h"
+#include "control/cidr.h"
 #include "control/json.h"
 #include "control/jwt.h"
 #include "control/permissions.h"
@@ -44,6 +45,7 @@ struct JoinClaims {
   Role role = Role::Participant;
   Permissions permissions;
   bool hidden = false;
+  bool bypass_lobby = false;
   std::int64_t issued_ms = 0;  // iat, else nbf
   std::int64_t expires_ms = 0;
   std::optional<std::int64_t> max_session_ms;
@@ -64,8 +66,9 @@ class Keyring {
   [[nodiscard]] static tl::expected<Keyring, std::string> from_config(const config::Auth& config);
 
   // The same error whatever was wrong, so that nobody learns which keys exist (A34).
-  [[nodiscard]] RpcResult<Principal> verify_api_token(std::string_view token,
-                                                      std::int64_t now_ms) const;
+  // `address`: where it came from.
+  [[nodiscard]] RpcResult<Principal> verify_api_token(std::string_view token, std::int64_t now_ms,
+                                                      std::string_view address) const;
   // Reasons: token_invalid, token_expired, token_not_yet_valid.
   [[nodiscard]] RpcResult<JoinClaims> verify_join_token(std::string_view token,
                                                         std::int64_t now_ms) const;
@@ -76,6 +79,7 @@ class Keyring {
   struct Entry {
     config::ApiKey config;
     std::vector<JwtKey> keys;
+    std::vector<Cidr> from;  // empty: anywhere
   };
   const Entry* find(std::string_view key_id) const;
 

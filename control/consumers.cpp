@@ -19,9 +19,8 @@ std::string id_of(std::string_view key_id, std::string_view name) {
 }
 
 bool matches_any(const std::vector<std::string>& patterns, std::string_view text) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return matches_pattern(pattern, text);
-  });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return matches_pattern(pattern, text); });
 }
 
 Json texts_json(const std::vector<std::string>& texts) {
@@ -287,11 +286,11 @@ void Consumers::pump(const std::string& id, Consumer& consumer) {
   if (consumer.unacked.size() >= consumer.window || consumer.scanned >= durable) return;
   consumer.reading = true;
   const std::size_t room = std::min(consumer.window - consumer.unacked.size(), kPage);
-  store_.events_after(consumer.scanned, room,
-                      [this, id, generation = consumer.generation,
-                       durable](const std::vector<EventRow>& rows) {
-                        on_page(id, generation, durable, rows);
-                      });
+  store_.events_after(
+      consumer.scanned, room,
+      [this, id, generation = consumer.generation, durable](const std::vector<EventRow>& rows) {
+        on_page(id, generation, durable, rows);
+      });
 }
 
 void Consumers::on_page(const std::string& id, std::uint64_t generation, std::uint64_t asked_at,
@@ -314,11 +313,11 @@ void Consumers::on_page(const std::string& id, std::uint64_t generation, std::ui
 
 // The log was trimmed behind its back.
 void Consumers::expire(Consumer& consumer) {
-  context_.send(*consumer.connection,
-                rpc_notification("cursor_expired",
-                                 Json::object({{"consumer", consumer.name},
-                                               {"earliest_seq", store_.earliest_seq()},
-                                               {"epoch", epoch_}})));
+  context_.send(
+      *consumer.connection,
+      rpc_notification("cursor_expired", Json::object({{"consumer", consumer.name},
+                                                       {"earliest_seq", store_.earliest_seq()},
+                                                       {"epoch", epoch_}})));
   server::log::warn("cursor_expired", {{"consumer", consumer.name}, {"cursor", consumer.cursor}});
   detach(consumer);
 }
@@ -337,14 +336,14 @@ void Consumers::closed(ConnectionId connection) {
 }
 
 bool Consumers::owns(ConnectionId connection) const {
-  return std::any_of(consumers_.begin(), consumers_.end(), [&](const auto& entry) {
-    return entry.second.connection == connection;
-  });
+  return std::any_of(consumers_.begin(), consumers_.end(),
+                     [&](const auto& entry) { return entry.second.connection == connection; });
 }
 
 // Often enough that the alarm comes when it should.
 milliseconds Consumers::check_interval() const {
-  return milliseconds(std::clamp<std::int64_t>(context_.config.control.consumer_lag_ms / 4, 10, 5'000));
+  return milliseconds(
+      std::clamp<std::int64_t>(context_.config.control.consumer_lag_ms / 4, 10, 5'000));
 }
 
 void Consumers::arm() {

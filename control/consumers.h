@@ -58,8 +58,8 @@ class Consumers {
     std::string name;
     EventFilter filter;
     enum class From : std::uint8_t { Cursor, Earliest, Latest, Seq } from = From::Cursor;
-    std::uint64_t seq = 0;              // acknowledged already; of From::Seq
-    std::optional<std::string> epoch;   // of the log the caller knows
+    std::uint64_t seq = 0;             // acknowledged already; of From::Seq
+    std::optional<std::string> epoch;  // of the log the caller knows
     std::size_t window = kDefaultWindow;
   };
   // The socket becomes this consumer's; one that had it before is told `superseded`. Events come

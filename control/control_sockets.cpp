@@ -28,7 +28,7 @@ RpcResult<Principal> ControlSockets::authenticate(const HttpRequest& request) co
   } else if (header == nullptr) {
     token = request.parameter("access_token").value_or("");
   }
-  auto principal = keyring_.verify_api_token(token, context_.wall_ms());
+  auto principal = keyring_.verify_api_token(token, context_.wall_ms(), request.remote_address);
   if (!principal) {
     ++auth_failures_;
     server::log::limited("api_credential_refused", {{"address", request.remote_address}});

@@ -1,5 +1,6 @@
 #include "control/daemon.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -75,18 +76,24 @@ struct Daemon::Impl {
         tenants(context),
         rooms(context, tenants),
         metering(context),
-        sessions(context, tenants, rooms, metering),
+        revocations(context),
+        sessions(context, tenants, revocations, rooms, metering),
         recorder(parts.config.recording,
                  [this](recorder::RecorderEvent event) { from_recorder(std::move(event)); }),
         recordings(context, recorder, link_key_of(opened.state, outbox, server::Loop::wall_ms())),
         actions(context, rooms, sessions, recordings),
         idempotency(context),
         consumers(context, *store, opened.state.epoch),
-        api({context, keyring, tenants, rooms, metering, sessions, actions, recordings, idempotency,
-             consumers, *store, facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
+        api({context, keyring, tenants, revocations, rooms, metering, sessions, actions, recordings,
+             idempotency, consumers, *store,
+             facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
         control(context, keyring, api, consumers),
         rtc(context, keyring, sessions, actions, recordings) {
     outbox.on_event([this](const EventRow& event) { control.publish(event); });
+    metering.restrict_session = [this](Session& session, const Restrictions& restrictions) {
+      session.withhold_pictures(restrictions.audio_only);
+      recordings.forbid(session, restrictions.no_recording);
+    };
     sessions.observe(
         {[this](Session& session) {
            const Room* room = rooms.find(session.room_id());
@@ -97,6 +104,7 @@ struct Daemon::Impl {
     tenants.load(opened.state.rows);
     rooms.load(opened.state.rows);
     metering.load(opened.state.rows);
+    revocations.load(opened.state.rows);
     sessions.load(opened.state.rows);
     recordings.load(opened.state.rows);
     idempotency.load(opened.state.rows);
@@ -132,6 +140,8 @@ struct Daemon::Impl {
     if (!posted) server::log::error("recorder_event_lost");
   }
 
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> cors_headers(
+      const HttpRequest& request) const;
   void route(ConnectionId connection, const HttpRequest& request);
   tl::expected<AcceptWebSocket, HttpResponse> upgrade(ConnectionId connection,
                                                       const HttpRequest& request);
@@ -147,6 +157,7 @@ struct Daemon::Impl {
   Tenants tenants;
   Rooms rooms;
   Metering metering;
+  Revocations revocations;
   Sessions sessions;
   recorder::Recorder recorder;
   Recordings recordings;
@@ -162,14 +173,36 @@ struct Daemon::Impl {
   std::function<void()> shut_down_done;
 };
 
+// What a browser must be told before it shows a page of another origin our answer, if the
+// configuration lets it (the Fetch standard, CORS protocol). Off by default.
+std::vector<std::pair<std::string, std::string>> Daemon::Impl::cors_headers(
+    const HttpRequest& request) const {
+  const std::string* origin = request.header("origin");
+  const auto& allowed = parts.config.control.cors_origins;
+  if (origin == nullptr || std::find(allowed.begin(), allowed.end(), *origin) == allowed.end()) {
+    return {};
+  }
+  return {{"Access-Control-Allow-Origin", *origin}, {"Vary", "Origin"}};
+}
+
 void Daemon::Impl::route(ConnectionId connection, const HttpRequest& request) {
   if (request.path == "/v1/rpc") {
+    auto cors = cors_headers(request);
+    if (request.method == "OPTIONS" && !cors.empty()) {
+      HttpResponse response = text(204, "");
+      response.headers = std::move(cors);
+      response.headers.emplace_back("Access-Control-Allow-Methods", "POST");
+      response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
+      response.headers.emplace_back("Access-Control-Max-Age", "600");
+      return listener->respond(connection, std::move(response));
+    }
     if (request.method != "POST") {
       HttpResponse response = text(405, "POST only\n");
       response.headers = {{"Allow", "POST"}};
       return listener->respond(connection, std::move(response));
     }
-    control.post(request, [this, connection](HttpResponse response) {
+    control.post(request, [this, connection, cors = std::move(cors)](HttpResponse response) {
+      response.headers.insert(response.headers.end(), cors.begin(), cors.end());
       listener->respond(connection, std::move(response));
     });
     return end_turn();
@@ -186,6 +219,7 @@ HttpResponse Daemon::Impl::answer_get(const HttpRequest& request) {
   if (request.path == "/healthz") return text(200, "ok\n");
   if (request.path == "/readyz") {
     if (shut_down_done) return text(503, "shutting down\n");
+    if (sessions.draining()) return text(503, "draining\n");
     return store->healthy() ? text(200, "ready\n") : text(503, "the store cannot be written\n");
   }
   if (request.path == "/metrics") {

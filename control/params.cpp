@@ -151,4 +151,20 @@ bool is_plain_name(std::string_view text) noexcept {
   });
 }
 
+std::vector<std::string> read_identities(Params& params, std::string_view name) {
+  constexpr std::size_t kMaxIdentities = 1'000;
+  std::vector<std::string> identities;
+  const Json::Array* list = params.array(name, kMaxIdentities);
+  if (list == nullptr) return identities;
+  for (const Json& item : *list) {
+    const std::string* identity = item.as_string();
+    if (identity == nullptr) {
+      params.refuse(name, std::string(name) + " must be an array of identities");
+      return {};
+    }
+    identities.push_back(*identity);
+  }
+  return identities;
+}
+
 }  // namespace parley::control

@@ -59,6 +59,9 @@ class Params {
   std::optional<RpcError> error_;
 };
 
+// An array of identities; empty when it is absent.
+[[nodiscard]] std::vector<std::string> read_identities(Params& params, std::string_view name);
+
 // UTF-8 text that people see: no C0/C1 controls, no line separators, no bidirectional overrides
 // that could make one name look like another (A43).
 [[nodiscard]] bool is_printable_text(std::string_view text) noexcept;

@@ -26,10 +26,13 @@ struct Track {
   server::PublishSection section;  // as the worker knows it
   TrackSource source = TrackSource::Camera;
   bool self_muted = false;
-  bool host_muted = false;  // the worker forwards nothing
+  bool host_muted = false;
+  bool withheld = false;  // by a lack of minutes, or of permission
   std::size_t loudness = kSilent;
 
-  [[nodiscard]] bool muted() const noexcept { return self_muted || host_muted; }
+  [[nodiscard]] bool muted() const noexcept { return self_muted || stopped(); }
+  // The worker forwards nothing.
+  [[nodiscard]] bool stopped() const noexcept { return host_muted || withheld; }
   [[nodiscard]] Json to_json() const;
 };
 

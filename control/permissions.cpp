@@ -24,6 +24,8 @@ constexpr std::array kPermissions = {
     std::pair<Permission, std::string_view>{Permission::EndSession, "end_session"},
     std::pair<Permission, std::string_view>{Permission::Record, "record"},
     std::pair<Permission, std::string_view>{Permission::ListRecordings, "list_recordings"},
+    std::pair<Permission, std::string_view>{Permission::AdmitOthers, "admit_others"},
+    std::pair<Permission, std::string_view>{Permission::RunTimers, "run_timers"},
 };
 constexpr std::array kSources = {
     std::pair<TrackSource, std::string_view>{TrackSource::Camera, "camera"},
@@ -57,10 +59,10 @@ Permissions Permissions::of(Role role) noexcept {
   Permissions permissions;
   switch (role) {
     case Role::Host:
-      permissions.bits_ = 0x1ff;
+      permissions.bits_ = 0x7ff;
       break;
     case Role::CoHost:
-      permissions.bits_ = 0x1ff;
+      permissions.bits_ = 0x7ff;
       permissions.remove(Permission::EndSession);
       break;
     case Role::Participant:

@@ -22,6 +22,8 @@ enum class Permission : std::uint16_t {
   EndSession = 1 << 6,
   Record = 1 << 7,
   ListRecordings = 1 << 8,
+  AdmitOthers = 1 << 9,  // and lock the room
+  RunTimers = 1 << 10,
 };
 
 class Permissions {

@@ -95,6 +95,16 @@ void Recordings::attach(Session& session, bool record) {
 void Recordings::detach(const Session& session, std::string_view reason) {
   if (const RecordingRecord* record = running_in(session.id())) stop(record->id, reason);
   sessions_.erase(session.id());
+  forbidden_.erase(session.id());
+}
+
+void Recordings::forbid(const Session& session, bool forbidden) {
+  if (!forbidden) {
+    forbidden_.erase(session.id());
+    return;
+  }
+  forbidden_.insert(session.id());
+  if (const RecordingRecord* record = running_in(session.id())) stop(record->id, "quota_exhausted");
 }
 
 RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
@@ -106,6 +116,10 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
   if (!context_.config.recording.enabled) {
     return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_disabled",
                                     "recording.enabled is false in the configuration"));
+  }
+  if (forbidden_.contains(session.id())) {
+    return tl::unexpected(rpc_error(Status::ResourceExhausted, "quota_exhausted",
+                                    "without minutes nothing more is recorded"));
   }
   if (records_.size() >= kMaxRecordings) {
     return tl::unexpected(

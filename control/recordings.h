@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +68,8 @@ class Recordings {
 
   // The running one, if there is one already.
   [[nodiscard]] RpcResult<const RecordingRecord*> start(Session& session);
+  // The session may not be recorded (any more), or may be again.
+  void forbid(const Session& session, bool forbidden);
   // False when it was over already.
   bool stop(const std::string& recording_id, std::string_view reason);
   void on_recorder_event(const recorder::RecorderEvent& event);
@@ -118,6 +121,7 @@ class Recordings {
   std::map<std::string, std::vector<std::string>, std::less<>> by_session_;
   std::map<std::string, Active, std::less<>> active_;      // by session
   std::map<std::string, Session*, std::less<>> sessions_;  // attached
+  std::set<std::string, std::less<>> forbidden_;           // of those
 };
 
 }  // namespace parley::control

@@ -1,6 +1,8 @@
 #include "control/room.h"
 
 #include <algorithm>
+#include <charconv>
+#include <utility>
 
 namespace parley::control {
 
@@ -10,6 +12,8 @@ std::string_view name_of(RoomState state) noexcept {
       return "scheduled";
     case RoomState::Open:
       return "open";
+    case RoomState::Locked:
+      return "locked";
     case RoomState::Expired:
       return "expired";
   }
@@ -19,7 +23,27 @@ std::string_view name_of(RoomState state) noexcept {
 RoomState Room::state(std::int64_t now_ms) const noexcept {
   if (config.expires_at_ms && now_ms >= *config.expires_at_ms) return RoomState::Expired;
   if (config.starts_at_ms && now_ms < *config.starts_at_ms) return RoomState::Scheduled;
-  return RoomState::Open;
+  return locked ? RoomState::Locked : RoomState::Open;
+}
+
+std::optional<std::optional<std::int64_t>> read_on_host_left(std::string_view text) {
+  if (text == "continue") return std::optional<std::int64_t>();
+  if (text == "end") return std::optional<std::int64_t>(0);
+  for (const auto& [prefix, unit_ms] :
+       {std::pair<std::string_view, std::int64_t>{"end_after_s:", 1'000},
+        std::pair<std::string_view, std::int64_t>{"end_after_ms:", 1}}) {
+    if (!text.starts_with(prefix)) continue;
+    const std::string_view number = text.substr(prefix.size());
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    constexpr std::int64_t kDayMs = 86'400'000;
+    if (error != std::errc() || end != number.data() + number.size() || value < 0 ||
+        value > kDayMs / unit_ms) {
+      return std::nullopt;
+    }
+    return std::optional<std::int64_t>(value * unit_ms);
+  }
+  return std::nullopt;
 }
 
 bool Room::is_banned(std::string_view identity, std::int64_t token_issued_ms) const {
@@ -36,6 +60,12 @@ Json config_json(const RoomConfig& config) {
   json.set("empty_timeout_s", config.empty_timeout_s);
   json.set("departure_timeout_s", config.departure_timeout_s);
   json.set("recording", Json::object({{"auto", config.record_sessions ? "session" : "off"}}));
+  json.set("lobby", config.lobby);
+  if (config.max_duration_ms) json.set("max_duration_ms", *config.max_duration_ms);
+  const auto& end_after = config.end_after_host_left_ms;
+  json.set("on_host_left", !end_after        ? std::string("continue")
+                           : *end_after == 0 ? std::string("end")
+                                             : "end_after_ms:" + std::to_string(*end_after));
   json.set("attributes", config.attributes);
   return json;
 }
@@ -54,6 +84,7 @@ Row Room::to_row() const {
   Json body = config_json(config);
   body.set("version", version);
   body.set("expiry_told", expiry_told);
+  body.set("locked", locked);
   Json list = Json::array();
   for (const Ban& ban : bans) {
     list.push(Json::object({{"identity", ban.identity}, {"at_ms", ban.at_ms}}));
@@ -70,6 +101,7 @@ std::optional<Room> Room::from_row(const Row& row) {
   room.created_ms = row.created_ms;
   room.version = integer_member(*body, "version", 1);
   room.expiry_told = flag_member(*body, "expiry_told");
+  room.locked = flag_member(*body, "locked");
   RoomConfig& config = room.config;
   config.tenant = row.tenant;
   config.name = text_member(*body, "name");
@@ -81,6 +113,11 @@ std::optional<Room> Room::from_row(const Row& row) {
       static_cast<std::uint32_t>(integer_member(*body, "departure_timeout_s"));
   if (const Json* recording = body->find("recording")) {
     config.record_sessions = text_member(*recording, "auto") == "session";
+  }
+  config.lobby = flag_member(*body, "lobby");
+  if (const Json* ms = body->find("max_duration_ms")) config.max_duration_ms = ms->as_int();
+  if (const auto end_after = read_on_host_left(text_member(*body, "on_host_left"))) {
+    config.end_after_host_left_ms = *end_after;
   }
   if (const Json* attributes = body->find("attributes")) config.attributes = *attributes;
   const Json* bans = body->find("bans");

@@ -23,12 +23,16 @@ struct RoomConfig {
   std::uint32_t max_participants = 0;
   std::uint32_t empty_timeout_s = 0;
   std::uint32_t departure_timeout_s = 0;
-  bool record_sessions = false;  // recording.auto: "session"
+  bool record_sessions = false;                 // recording.auto: "session"
+  bool lobby = false;                           // who is no host waits until one lets him in
+  std::optional<std::int64_t> max_duration_ms;  // of a session
+  // What becomes of a session that its last host has left: after so long it ends.
+  std::optional<std::int64_t> end_after_host_left_ms;
   Json attributes = Json(Json::Object{});
   friend bool operator==(const RoomConfig&, const RoomConfig&) = default;
 };
 
-enum class RoomState : std::uint8_t { Scheduled, Open, Expired };
+enum class RoomState : std::uint8_t { Scheduled, Open, Locked, Expired };
 [[nodiscard]] std::string_view name_of(RoomState state) noexcept;
 
 // Bars an identity's tokens that were issued at or before the ban.
@@ -45,6 +49,7 @@ struct Room {
   std::int64_t created_ms = 0;
   std::int64_t version = 1;
   std::vector<Ban> bans;
+  bool locked = false;       // nobody new comes in
   bool expiry_told = false;  // room.expired has been sent
 
   [[nodiscard]] RoomState state(std::int64_t now_ms) const noexcept;
@@ -56,5 +61,7 @@ struct Room {
 };
 
 [[nodiscard]] Json config_json(const RoomConfig& config);
+// "continue", "end" or "end_after_s:120" (also "end_after_ms:"), and what it stands for.
+[[nodiscard]] std::optional<std::optional<std::int64_t>> read_on_host_left(std::string_view text);
 
 }  // namespace parley::control

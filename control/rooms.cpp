@@ -116,6 +116,27 @@ void Rooms::remove(Room& room) {
   rooms_.erase(it);
 }
 
+void Rooms::change(Room& room, RoomConfig config) {
+  if (config == room.config) return;
+  if (config.expires_at_ms != room.config.expires_at_ms) room.expiry_told = false;
+  room.config = std::move(config);
+  ++room.version;
+  save(room);
+  arm(rooms_.find(room.id)->second);
+  context_.event(
+      {"room.updated", room.config.tenant, room.id, "", room.to_json(context_.wall_ms())});
+}
+
+bool Rooms::set_locked(Room& room, bool locked) {
+  if (room.locked == locked) return false;
+  room.locked = locked;
+  ++room.version;
+  save(room);
+  context_.event({locked ? "room.locked" : "room.unlocked", room.config.tenant, room.id, "",
+                  Json::object({{"room_id", room.id}, {"version", room.version}})});
+  return true;
+}
+
 void Rooms::for_each(const std::function<void(const Room&)>& visit) const {
   for (const auto& [key, room] : by_age_) visit(*room);
 }

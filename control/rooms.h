@@ -36,6 +36,10 @@ class Rooms {
   [[nodiscard]] Room* find(std::string_view room_id);
   [[nodiscard]] Room* find(std::string_view tenant, std::string_view name);
   void remove(Room& room);
+  // Another configuration under the same name.
+  void change(Room& room, RoomConfig config);
+  // False when it was so.
+  bool set_locked(Room& room, bool locked);
   // Writes a changed room.
   void save(const Room& room) { context_.outbox.put(room.to_row()); }
 

@@ -48,8 +48,15 @@ const std::map<std::string_view, RtcSockets::Handler>& RtcSockets::methods() {
       {"leave", &RtcSockets::leave},
       {"ping", &RtcSockets::ping},
       {"room.mute_all", &RtcSockets::mute_all},
+      {"room.clear_mute_all", &RtcSockets::clear_mute_all},
       {"track.mute", &RtcSockets::track_mute},
       {"participant.remove", &RtcSockets::participant_remove},
+      {"participant.admit", &RtcSockets::participant_admit},
+      {"participant.deny", &RtcSockets::participant_deny},
+      {"room.lock", &RtcSockets::room_lock},
+      {"room.unlock", &RtcSockets::room_unlock},
+      {"timer.start", &RtcSockets::timer_start},
+      {"timer.cancel", &RtcSockets::timer_cancel},
       {"session.end", &RtcSockets::session_end},
       {"recording.start", &RtcSockets::recording_start},
       {"recording.stop", &RtcSockets::recording_stop},
@@ -81,37 +88,42 @@ void RtcSockets::message(ConnectionId connection, std::string_view text) {
   const auto it = sockets_.find(connection);
   if (it == sockets_.end()) return;
   auto request = parse_request(text);
+  const std::shared_ptr<std::string> answer = promise_answer(connection, it->second);
   if (!request) {
-    return answer(connection, request.error().id, tl::unexpected(request.error().error));
+    *answer = text_of(request.error().id, tl::unexpected(request.error().error));
+    return;
   }
-  if (it->second.unanswered >= context_.config.control.max_inflight) {
+  if (it->second.unanswered > context_.config.control.max_inflight) {
     RpcError error = rpc_error(Status::ResourceExhausted, "rate_limited",
                                "too many requests are under way on this connection");
     error.retry_after_ms = 100;
-    return answer(connection, request->id, tl::unexpected(std::move(error)));
+    *answer = text_of(request->id, tl::unexpected(std::move(error)));
+    return;
   }
-  answer(connection, request->id, dispatch(connection, it->second, *request));
+  *answer = text_of(request->id, dispatch(connection, it->second, *request));
   if (!it->second.closing) return;
   context_.outbox.after([this, connection, closing = *it->second.closing](bool) {
     context_.close(connection, closing.first, closing.second);
   });
 }
 
-// Answers leave in the order of the requests, each after what it tells of is durable.
-void RtcSockets::answer(ConnectionId connection, const Json& id, const RpcResult<Json>& result) {
-  if (const auto it = sockets_.find(connection); it != sockets_.end()) ++it->second.unanswered;
-  std::string text;
-  if (result) {
-    text = rpc_answer(id, *result);
-  } else {
-    const std::string trace = context_.id("err");
-    server::log::limited("rtc_refused", {{"reason", result.error().reason}, {"trace_id", trace}});
-    text = rpc_error_answer(id, result.error(), trace);
-  }
-  context_.outbox.after([this, connection, text = std::move(text)](bool) {
+// Answers leave in the order of the requests, each after what it tells of is durable and before
+// what comes of it: who ends the session is answered before he is sent away with the others.
+std::shared_ptr<std::string> RtcSockets::promise_answer(ConnectionId connection, Socket& socket) {
+  ++socket.unanswered;
+  auto answer = std::make_shared<std::string>();  // filled in before the turn ends
+  context_.outbox.after([this, connection, answer](bool) {
     if (const auto it = sockets_.find(connection); it != sockets_.end()) --it->second.unanswered;
-    context_.send(connection, text);
+    context_.send(connection, *answer);
   });
+  return answer;
+}
+
+std::string RtcSockets::text_of(const Json& id, const RpcResult<Json>& result) {
+  if (result) return rpc_answer(id, *result);
+  const std::string trace = context_.id("err");
+  server::log::limited("rtc_refused", {{"reason", result.error().reason}, {"trace_id", trace}});
+  return rpc_error_answer(id, result.error(), trace);
 }
 
 RpcResult<Json> RtcSockets::dispatch(ConnectionId connection, Socket& socket,
@@ -124,6 +136,9 @@ RpcResult<Json> RtcSockets::dispatch(ConnectionId connection, Socket& socket,
   }
   Session* session = sessions_.find(socket.session_id);
   Participant* participant = session == nullptr ? nullptr : session->find(socket.participant_id);
+  if (session != nullptr && session->find_waiting(socket.participant_id) != nullptr) {
+    return from_lobby(socket, *session, request);
+  }
   if (participant == nullptr) {
     return tl::unexpected(
         rpc_error(Status::FailedPrecondition, "not_joined", "join comes first on this socket"));
@@ -131,6 +146,23 @@ RpcResult<Json> RtcSockets::dispatch(ConnectionId connection, Socket& socket,
   Caller caller{connection, *session, *participant};
   Params params(request.params);
   return (this->*method->second)(caller, params);
+}
+
+// Who waits can go, and show that he is still there.
+RpcResult<Json> RtcSockets::from_lobby(Socket& socket, Session& session,
+                                       const RpcRequest& request) {
+  Params params(request.params);
+  if (request.method == "ping" || request.method == "leave") {
+    if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  }
+  if (request.method == "ping") return Json::object({{"server_time_ms", context_.wall_ms()}});
+  if (request.method == "leave") {
+    sessions_.stop_waiting(session, socket.participant_id, "client_left", false);
+    socket.closing = {kNormal, "left"};
+    return Json(Json::Object{});
+  }
+  return tl::unexpected(
+      rpc_error(Status::FailedPrecondition, "waiting", "a host has to let you in first"));
 }
 
 RpcResult<Json> RtcSockets::join(ConnectionId connection, Socket& socket, const Json& json) {
@@ -174,6 +206,10 @@ RpcResult<Json> RtcSockets::track_update(Caller& caller, Params& params) {
   if (ref.participant != &caller.participant) {
     return tl::unexpected(
         rpc_error(Status::NotFound, "track_not_found", "you publish no such track", "track_id"));
+  }
+  if (!muted && !caller.session.may_unmute(*ref.participant, *ref.track)) {
+    return tl::unexpected(rpc_error(Status::PermissionDenied, "muted_by_host",
+                                    "a host has muted everybody and lets nobody unmute himself"));
   }
   caller.session.set_muted(*ref.participant, *ref.track, muted, MutedBy::Self);
   return Json(Json::Object{});
@@ -220,8 +256,16 @@ RpcResult<Json> RtcSockets::ping(Caller&, Params& params) {
 }
 
 RpcResult<Json> RtcSockets::mute_all(Caller& caller, Params& params) {
+  auto except = read_identities(params, "except");
+  const bool unmute_allowed = params.optional_flag("unmute_allowed").value_or(true);
   if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
-  return actions_.mute_all(actor_of(caller.participant, caller.session), caller.session, {});
+  return actions_.mute_all(actor_of(caller.participant, caller.session), caller.session,
+                           std::move(except), unmute_allowed);
+}
+
+RpcResult<Json> RtcSockets::clear_mute_all(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.clear_mute_all(actor_of(caller.participant, caller.session), caller.session);
 }
 
 RpcResult<Json> RtcSockets::track_mute(Caller& caller, Params& params) {
@@ -238,6 +282,42 @@ RpcResult<Json> RtcSockets::participant_remove(Caller& caller, Params& params) {
   if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
   return actions_.remove_participant(actor_of(caller.participant, caller.session), caller.session,
                                      participant_id, ban);
+}
+
+RpcResult<Json> RtcSockets::participant_admit(Caller& caller, Params& params) {
+  const std::string id = params.text("participant_id");
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.admit(actor_of(caller.participant, caller.session), caller.session, id);
+}
+
+RpcResult<Json> RtcSockets::participant_deny(Caller& caller, Params& params) {
+  const std::string id = params.text("participant_id");
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.deny(actor_of(caller.participant, caller.session), caller.session, id);
+}
+
+RpcResult<Json> RtcSockets::room_lock(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.lock_room(actor_of(caller.participant, caller.session), caller.session, true);
+}
+
+RpcResult<Json> RtcSockets::room_unlock(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.lock_room(actor_of(caller.participant, caller.session), caller.session, false);
+}
+
+RpcResult<Json> RtcSockets::timer_start(Caller& caller, Params& params) {
+  const std::string timer_id = params.text("timer_id", {1, 64});
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.start_timer(actor_of(caller.participant, caller.session), caller.session,
+                              timer_id);
+}
+
+RpcResult<Json> RtcSockets::timer_cancel(Caller& caller, Params& params) {
+  const std::string timer_id = params.text("timer_id", {1, 64});
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.cancel_timer(actor_of(caller.participant, caller.session), caller.session,
+                               timer_id);
 }
 
 RpcResult<Json> RtcSockets::session_end(Caller& caller, Params& params) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -50,8 +51,11 @@ class RtcSockets {
   static const std::map<std::string_view, Handler>& methods();
 
   RpcResult<Json> dispatch(ConnectionId connection, Socket& socket, const RpcRequest& request);
+  RpcResult<Json> from_lobby(Socket& socket, Session& session, const RpcRequest& request);
   RpcResult<Json> join(ConnectionId connection, Socket& socket, const Json& params);
-  void answer(ConnectionId connection, const Json& id, const RpcResult<Json>& result);
+  [[nodiscard]] std::shared_ptr<std::string> promise_answer(ConnectionId connection,
+                                                            Socket& socket);
+  [[nodiscard]] std::string text_of(const Json& id, const RpcResult<Json>& result);
 
   RpcResult<Json> offer(Caller& caller, Params& params);
   RpcResult<Json> track_update(Caller& caller, Params& params);
@@ -59,8 +63,15 @@ class RtcSockets {
   RpcResult<Json> leave(Caller& caller, Params& params);
   RpcResult<Json> ping(Caller& caller, Params& params);
   RpcResult<Json> mute_all(Caller& caller, Params& params);
+  RpcResult<Json> clear_mute_all(Caller& caller, Params& params);
   RpcResult<Json> track_mute(Caller& caller, Params& params);
   RpcResult<Json> participant_remove(Caller& caller, Params& params);
+  RpcResult<Json> participant_admit(Caller& caller, Params& params);
+  RpcResult<Json> participant_deny(Caller& caller, Params& params);
+  RpcResult<Json> room_lock(Caller& caller, Params& params);
+  RpcResult<Json> room_unlock(Caller& caller, Params& params);
+  RpcResult<Json> timer_start(Caller& caller, Params& params);
+  RpcResult<Json> timer_cancel(Caller& caller, Params& params);
   RpcResult<Json> session_end(Caller& caller, Params& params);
   RpcResult<Json> recording_start(Caller& caller, Params& params);
   RpcResult<Json> recording_stop(Caller& caller, Params& params);

@@ -25,7 +25,8 @@ Session::Session(Context& context, const Room& room, std::size_t worker)
       workers_{worker},
       speakers_(1),
       worker_room_(context.next_number()),
-      started_ms_(context.wall_ms()) {
+      started_ms_(context.wall_ms()),
+      end_after_host_left_ms_(room.config.end_after_host_left_ms) {
   context_.post(worker, server::OpenRoom{worker_room_});
 }
 
@@ -34,6 +35,8 @@ Session::~Session() {
     context_.timers.cancel(participant->reconnect_timer);
     context_.timers.cancel(participant->end_timer);
   }
+  context_.timers.cancel(host_timer_);
+  for (auto& [id, countdown] : timers_) context_.timers.cancel(countdown.timer);
   for (const std::size_t worker : workers_) {
     context_.post(worker, server::CloseRoom{worker_room_});
   }
@@ -101,9 +104,9 @@ void Session::broadcast(std::string_view method, const Json& params, const Parti
       });
 }
 
-Participant& Session::add(JoinClaims claims, ConnectionId connection) {
+Participant& Session::add(JoinClaims claims, ConnectionId connection, std::string id) {
   auto added = std::make_unique<Participant>(std::move(claims), new_negotiation(context_));
-  added->id = context_.id("pa");
+  added->id = id.empty() ? context_.id("pa") : std::move(id);
   added->joined_ms = context_.wall_ms();
   added->order = ++next_order_;
   added->connection = connection;
@@ -122,6 +125,7 @@ Participant& Session::add(JoinClaims claims, ConnectionId connection) {
                                            {"session", id_},
                                            {"participant", participant.id},
                                            {"role", name_of(participant.claims.role)}});
+  watch_host();
   return participant;
 }
 
@@ -178,6 +182,23 @@ void Session::arm_end(Participant& participant) {
       context_.steady(*at), [this, id = participant.id, reason] { on_timeout(id, reason); });
 }
 
+void Session::change(Participant& participant, ParticipantChange change) {
+  if (change.name) participant.claims.name = *change.name;
+  if (change.attributes) participant.claims.attributes = *change.attributes;
+  if (change.role && *change.role != participant.claims.role) {
+    participant.claims.role = *change.role;
+    participant.claims.permissions = Permissions::of(*change.role);
+    withhold_again(participant);
+    notify(participant, "permissions",
+           Json::object({{"role", name_of(*change.role)},
+                         {"permissions", participant.claims.permissions.names()}}));
+  }
+  Json data = participant.to_json();
+  event("participant.updated", data);
+  if (!participant.hidden()) broadcast("participant.updated", data, &participant);
+  watch_host();
+}
+
 void Session::remove(const std::string& participant_id, std::string_view reason, bool bye) {
   const auto it = std::find_if(participants_.begin(), participants_.end(),
                                [&](const auto& p) { return p->id == participant_id; });
@@ -194,6 +215,7 @@ void Session::remove(const std::string& participant_id, std::string_view reason,
   }
   participants_.erase(it);
   update_slots();
+  watch_host();
 }
 
 void Session::say_bye(const Participant& participant, std::string_view reason) {
@@ -217,6 +239,8 @@ void Session::left_event(const Participant& participant, std::string_view reason
 }
 
 void Session::remove_all(std::string_view left, std::string_view bye) {
+  ending_ = true;
+  while (!waiting_.empty()) stop_waiting(waiting_.front().id, left, true);
   for (const auto& p : participants_) {
     say_bye(*p, bye);
     left_event(*p, left);
@@ -235,19 +259,24 @@ Json Session::roster(const Participant* without) const {
 }
 
 Json Session::join_result(const Participant& participant, const Room& room) const {
-  return Json::object({{"participant_id", participant.id},
-                       {"identity", participant.claims.identity},
-                       {"name", participant.claims.name},
-                       {"role", name_of(participant.claims.role)},
-                       {"permissions", participant.claims.permissions.names()},
-                       {"room", Json::object({{"room_id", room.id}, {"name", room.config.name}})},
-                       {"session_id", id_},
-                       {"participants", roster(&participant)},
-                       {"recording", Json()},
-                       {"muted_by_host", false},
-                       {"ice_servers", Json::array()},
-                       {"reconnect_window_s", context_.config.rooms.reconnect_window_s},
-                       {"server_time_ms", context_.wall_ms()}});
+  Json result =
+      Json::object({{"participant_id", participant.id},
+                    {"identity", participant.claims.identity},
+                    {"name", participant.claims.name},
+                    {"role", name_of(participant.claims.role)},
+                    {"state", "active"},
+                    {"permissions", participant.claims.permissions.names()},
+                    {"room", Json::object({{"room_id", room.id}, {"name", room.config.name}})},
+                    {"session_id", id_},
+                    {"participants", roster(&participant)},
+                    {"recording", Json()},
+                    {"muted_by_host", is_muted_by_host(participant)},
+                    {"timers", timer_list()},
+                    {"ice_servers", Json::array()},
+                    {"reconnect_window_s", context_.config.rooms.reconnect_window_s},
+                    {"server_time_ms", context_.wall_ms()}});
+  if (participant.may(Permission::AdmitOthers)) result.set("waiting", waiting_list());
+  return result;
 }
 
 }  // namespace parley::control

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,7 +24,27 @@ struct SessionObserver {
 };
 
 // Names of tracks and participants as they come from outside: ids.
-enum class MutedBy : std::uint8_t { Self, Host, Api };
+enum class MutedBy : std::uint8_t { Self, Host, Api, Server };
+
+// Somebody in the lobby: he has a socket and no media, and is not metered.
+struct Waiting {
+  std::string id;  // pa_..., which he keeps when he is let in
+  JoinClaims claims;
+  ConnectionId connection;
+  std::int64_t since_ms = 0;
+
+  [[nodiscard]] Json to_json() const;
+};
+
+// All microphones are muted, those of later comers too, until a host takes it back (A38). Who may
+// mute others is free of it as soon as he unmutes himself.
+struct MuteAll {
+  bool unmute_allowed = true;
+  std::vector<std::string> except;  // identities
+  MutedBy by = MutedBy::Host;
+
+  [[nodiscard]] bool covers(const Participant& participant) const;
+};
 
 // One meeting in a room, from its first participant to its end. It lives on one worker and spreads
 // to others when it grows (spread(), session_media.cpp). It keeps the roster and the tracks,
@@ -68,7 +89,8 @@ class Session {
   void observe(SessionObserver observer) { observer_ = std::move(observer); }
 
   // ---- roster (session.cpp)
-  Participant& add(JoinClaims claims, ConnectionId connection);
+  // `id`: of somebody who has waited.
+  Participant& add(JoinClaims claims, ConnectionId connection, std::string id = {});
   // The socket is back: same participant, tracks and slots.
   void resume(Participant& participant, JoinClaims claims, ConnectionId connection);
   // The socket is gone, the person may come back.
@@ -77,8 +99,34 @@ class Session {
   void remove(const std::string& participant_id, std::string_view reason, bool bye);
   // Everybody at once, at the session's end: `left` is their event's reason, `bye` their client's.
   void remove_all(std::string_view left, std::string_view bye);
+  struct ParticipantChange {
+    std::optional<std::string> name;
+    std::optional<Role> role;
+    std::optional<Json> attributes;
+  };
+  // Another role takes effect at once: what it does not allow to be published is not forwarded.
+  void change(Participant& participant, ParticipantChange change);
   [[nodiscard]] Json join_result(const Participant& participant, const Room& room) const;
   [[nodiscard]] Json roster(const Participant* without) const;
+
+  // ---- lobby and host (session_lobby.cpp)
+  static constexpr std::size_t kMaxWaiting = 200;
+  [[nodiscard]] const std::vector<Waiting>& waiting() const noexcept { return waiting_; }
+  [[nodiscard]] const Waiting* find_waiting(std::string_view participant_id) const;
+  [[nodiscard]] const Waiting* find_waiting_identity(std::string_view identity) const;
+  const Waiting& wait(JoinClaims claims, ConnectionId connection);
+  // He becomes a participant and is told so. Null when nobody of this id waits.
+  Participant* admit(std::string_view participant_id, const Room& room);
+  // False when nobody of this id waits.
+  bool stop_waiting(std::string_view participant_id, std::string_view reason, bool bye);
+  [[nodiscard]] Json waiting_list() const;
+  void set_end_after_host_left(std::optional<std::int64_t> ms) { end_after_host_left_ms_ = ms; }
+
+  // ---- countdowns (session_timers.cpp)
+  // False when it runs already.
+  bool start_timer(const std::string& timer_id, std::int64_t duration_ms, std::string_view by);
+  bool cancel_timer(const std::string& timer_id, std::string_view by);
+  [[nodiscard]] Json timer_list() const;
 
   // ---- media (session_media.cpp)
   [[nodiscard]] RpcResult<Json> offer(Participant& participant, std::string_view sdp,
@@ -86,6 +134,15 @@ class Session {
   [[nodiscard]] RpcResult<void> want(Participant& participant, rtp::Mid mid, SlotWant want);
   // False when it already was so.
   bool set_muted(Participant& owner, Track& track, bool muted, MutedBy by);
+  // Whether the owner may unmute it himself.
+  [[nodiscard]] bool may_unmute(const Participant& owner, const Track& track) const;
+  // From now on, for everybody who is there and who comes. How many tracks it has muted.
+  std::size_t mute_all(MuteAll mute);
+  // What mute_all() has stopped goes on. False when there was none.
+  bool clear_mute_all(MutedBy by);
+  [[nodiscard]] bool is_muted_by_host(const Participant& participant) const;
+  // No picture is forwarded, or pictures are again.
+  void withhold_pictures(bool withheld);
   void update_slots();
 
   // ---- what the worker says (session_media.cpp)
@@ -104,13 +161,24 @@ class Session {
 
   // Set by the owner: what happens when somebody's time to come back is over.
   std::function<void(const std::string& participant_id, std::string_view reason)> on_timeout;
+  // Set by the owner: the last host has been gone for as long as the room allows.
+  std::function<void()> on_host_left;
   // Set by the owner: somebody's media has ended by an offer of his.
   std::function<void()> on_offline;
   // Set by the owner: the worker with the least to do but for these, if there is another.
   std::function<std::optional<std::size_t>(const std::vector<std::size_t>& but_for)> other_worker;
 
  private:
+  void withhold_again(Participant& owner);
+  void watch_host();
+  void tell_admitters(std::string_view method, const Json& params);
+  [[nodiscard]] std::optional<Waiting> take_waiting(std::string_view participant_id,
+                                                    std::string_view reason);
   void drop_peer(Participant& participant);
+  // Changes what is muted of a track, and tells the worker and everybody what came of it.
+  template <class Change>
+  bool change_mute(Participant& owner, Track& track, MutedBy by, const Change& change);
+  [[nodiscard]] bool withholds(const Participant& owner, const Track& track) const noexcept;
   void unpublish(Participant& participant, std::size_t index);
   // True when tracks came or went.
   bool apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan,
@@ -142,7 +210,20 @@ class Session {
   std::uint64_t next_order_ = 0;
   std::uint32_t last_peer_ = 0;
   bool ever_connected_ = false;
+  std::optional<MuteAll> mute_all_;
+  bool pictures_withheld_ = false;
   std::vector<std::unique_ptr<Participant>> participants_;
+  std::vector<Waiting> waiting_;
+  bool ending_ = false;  // all are being sent away
+  bool had_host_ = false;
+  std::optional<std::int64_t> host_absent_since_;
+  std::optional<std::int64_t> end_after_host_left_ms_;
+  Timers::Id host_timer_ = 0;
+  struct Countdown {
+    Timers::Id timer = 0;
+    std::int64_t ends_at_ms = 0;
+  };
+  std::map<std::string, Countdown, std::less<>> timers_;
   SessionObserver observer_;
 };
 

@@ -7,18 +7,6 @@
 namespace parley::control {
 namespace {
 
-std::string_view name_of(MutedBy by) {
-  switch (by) {
-    case MutedBy::Self:
-      return "self";
-    case MutedBy::Host:
-      return "host";
-    case MutedBy::Api:
-      return "api";
-  }
-  return "api";
-}
-
 std::string_view name_of(server::CloseReason reason) {
   switch (reason) {
     case server::CloseReason::ConsentExpired:
@@ -129,7 +117,7 @@ void Session::open_mirror(const Participant& owner, const Track& track, std::siz
   auto relay = server::make_relay(owner.worker, worker, track.kind);
   context_.post(owner.worker, server::OpenRelay{track.no, relay});
   context_.post(worker, server::OpenMirror{worker_room_, track.section, std::move(relay)});
-  if (track.host_muted) context_.post(worker, server::MuteTrack{track.no, true});
+  if (track.stopped()) context_.post(worker, server::MuteTrack{track.no, true});
 }
 
 bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, const Plan& plan,
@@ -171,7 +159,11 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
     track.kind = *offer.sections[i].kind;
     track.source = line.source;
     track.section = section_of(track.no);
+    // What is muted from the start never was heard.
+    track.host_muted = track.source == TrackSource::Microphone && is_muted_by_host(participant);
+    track.withheld = withholds(participant, track);
     participant.tracks.push_back(track);
+    if (track.stopped()) context_.post(participant.worker, server::MuteTrack{track.no, true});
     for (const std::size_t worker : workers_) open_mirror(participant, track, worker);
     Json data = Json::object({{"participant_id", participant.id}, {"track", track.to_json()}});
     if (!participant.hidden()) broadcast("track.published", data, &participant);
@@ -236,30 +228,6 @@ RpcResult<void> Session::want(Participant& participant, rtp::Mid mid, SlotWant w
   slot->view.want = want;
   update_slots(participant, track_views());
   return {};
-}
-
-bool Session::set_muted(Participant& owner, Track& track, bool muted, MutedBy by) {
-  const bool was_muted = track.muted();
-  const bool was_stopped = track.host_muted;
-  if (by == MutedBy::Self) {
-    track.self_muted = muted;
-    if (!muted) track.host_muted = false;  // unmuting oneself is allowed
-  } else {
-    track.host_muted = muted;
-    if (!muted) track.self_muted = false;
-  }
-  if (track.host_muted != was_stopped) {
-    for (const std::size_t worker : workers_) {
-      context_.post(worker, server::MuteTrack{track.no, track.host_muted});
-    }
-  }
-  if (track.muted() == was_muted) return false;
-  const std::string_view method = track.muted() ? "track.muted" : "track.unmuted";
-  const Json data =
-      Json::object({{"participant_id", owner.id}, {"track_id", track.id}, {"by", name_of(by)}});
-  broadcast(method, data);
-  event(method, data);
-  return true;
 }
 
 std::vector<TrackView> Session::track_views() const {

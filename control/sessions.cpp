@@ -15,6 +15,10 @@ RpcError rejected(Status status, std::string_view reason, std::string message) {
   return rpc_error(status, reason, std::move(message));
 }
 
+bool is_host(const JoinClaims& claims) {
+  return claims.role == Role::Host || claims.role == Role::CoHost;
+}
+
 // Why participants left, given why their session ended (control-api.md, section 0).
 std::string_view left_reason(std::string_view session_reason) {
   if (session_reason == "server_shutdown" || session_reason == "room_expired" ||
@@ -26,8 +30,13 @@ std::string_view left_reason(std::string_view session_reason) {
 
 }  // namespace
 
-Sessions::Sessions(Context& context, const Tenants& tenants, Rooms& rooms, Metering& metering)
-    : context_(context), tenants_(tenants), rooms_(rooms), metering_(metering) {
+Sessions::Sessions(Context& context, const Tenants& tenants, const Revocations& revocations,
+                   Rooms& rooms, Metering& metering)
+    : context_(context),
+      tenants_(tenants),
+      revocations_(revocations),
+      rooms_(rooms),
+      metering_(metering) {
   metering_.end_session = [this](std::string_view session_id, std::string_view reason) {
     if (Session* session = find(session_id)) end(*session, reason);
   };
@@ -37,7 +46,11 @@ Sessions::Sessions(Context& context, const Tenants& tenants, Rooms& rooms, Meter
 }
 
 Sessions::~Sessions() {
-  for (auto& [id, entry] : sessions_) context_.timers.cancel(entry.empty_timer);
+  context_.timers.cancel(drain_timer_);
+  for (auto& [id, entry] : sessions_) {
+    context_.timers.cancel(entry.empty_timer);
+    context_.timers.cancel(entry.end_timer);
+  }
 }
 
 void Sessions::load(const std::vector<Row>& rows) {
@@ -89,26 +102,44 @@ RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
   if (room == nullptr) {
     return tl::unexpected(rejected(Status::NotFound, "room_not_found", "there is no such room"));
   }
-  const std::int64_t now = context_.wall_ms();
-  if (room->state(now) == RoomState::Scheduled) {
-    RpcError error =
-        rejected(Status::FailedPrecondition, "room_not_open_yet", "the room opens later");
-    error.details.emplace_back("opens_at_ms", *room->config.starts_at_ms);
-    return tl::unexpected(std::move(error));
+  const auto refuse = [](Status status, std::string_view reason, std::string message) {
+    return tl::unexpected(rejected(status, reason, std::move(message)));
+  };
+  if (revocations_.is_revoked(claims)) {
+    return refuse(Status::Unauthenticated, "token_revoked", "the token was revoked");
   }
-  if (room->state(now) == RoomState::Expired) {
-    return tl::unexpected(
-        rejected(Status::FailedPrecondition, "room_expired", "the room is closed"));
-  }
-  if (room->is_banned(claims.identity, claims.issued_ms)) {
-    return tl::unexpected(
-        rejected(Status::PermissionDenied, "banned", "this identity was removed from the room"));
-  }
+  const bool host = is_host(claims);
+  const bool waits = room->config.lobby && !host && !claims.bypass_lobby;
   Session* session = find_by_room(room->id);
   const bool known = session != nullptr && session->find_identity(claims.identity) != nullptr;
+  switch (room->state(context_.wall_ms())) {
+    case RoomState::Scheduled: {
+      if (waits) break;
+      RpcError error =
+          rejected(Status::FailedPrecondition, "room_not_open_yet", "the room opens later");
+      error.details.emplace_back("opens_at_ms", *room->config.starts_at_ms);
+      return tl::unexpected(std::move(error));
+    }
+    case RoomState::Expired:
+      return refuse(Status::FailedPrecondition, "room_expired", "the room is closed");
+    case RoomState::Locked:
+      if (host || known) break;
+      return refuse(Status::PermissionDenied, "room_locked", "the room is locked");
+    case RoomState::Open:
+      break;
+  }
+  if (room->is_banned(claims.identity, claims.issued_ms)) {
+    return refuse(Status::PermissionDenied, "banned", "this identity was removed from the room");
+  }
   if (session != nullptr && !known &&
       session->participants().size() >= room->config.max_participants) {
-    return tl::unexpected(rejected(Status::ResourceExhausted, "room_full", "the room is full"));
+    return refuse(Status::ResourceExhausted, "room_full", "the room is full");
+  }
+  if (session != nullptr && waits && session->waiting().size() >= Session::kMaxWaiting) {
+    return refuse(Status::ResourceExhausted, "room_full", "too many people are waiting");
+  }
+  if (session == nullptr && draining_) {
+    return refuse(Status::Unavailable, "server_draining", "this server is being taken down");
   }
   if (!known) {
     if (auto ok = admit_for_tenant(claims, session); !ok) return tl::unexpected(ok.error());
@@ -155,6 +186,10 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
   }
   Session* session = find_by_room((*room)->id);
   if (session == nullptr) session = &start(**room);
+  const bool waits = (*room)->config.lobby && !is_host(claims) && !claims.bypass_lobby;
+  if (waits && session->find_identity(claims.identity) == nullptr) {
+    return wait_in_lobby(*session, **room, std::move(claims), connection);
+  }
   Participant* participant = session->find_identity(claims.identity);
   if (participant != nullptr && participant->connection) {
     session->remove(participant->id, "duplicate_identity", true);  // the newer wins
@@ -172,6 +207,90 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
   return joined;
 }
 
+Sessions::Joined Sessions::wait_in_lobby(Session& session, const Room& room, JoinClaims claims,
+                                         ConnectionId connection) {
+  if (const Waiting* before = session.find_waiting_identity(claims.identity)) {
+    session.stop_waiting(std::string(before->id), "duplicate_identity", true);
+  }
+  const Waiting& one = session.wait(std::move(claims), connection);
+  watch_emptiness(session);
+  Json result = one.to_json();
+  result.set("room", Json::object({{"room_id", room.id}, {"name", room.config.name}}));
+  result.set("session_id", session.id());
+  if (room.config.starts_at_ms) result.set("opens_at_ms", *room.config.starts_at_ms);
+  result.set("server_time_ms", context_.wall_ms());
+  return {session.id(), one.id, std::move(result)};
+}
+
+bool Sessions::admit(Session& session, std::string_view participant_id) {
+  const Room* room = rooms_.find(session.room_id());
+  if (room == nullptr || session.admit(participant_id, *room) == nullptr) return false;
+  watch_emptiness(session);
+  return true;
+}
+
+bool Sessions::stop_waiting(Session& session, std::string_view participant_id,
+                            std::string_view reason, bool bye) {
+  if (!session.stop_waiting(participant_id, reason, bye)) return false;
+  watch_emptiness(session);
+  return true;
+}
+
+void Sessions::change_participant(Session& session, Participant& participant,
+                                  Session::ParticipantChange change) {
+  session.change(participant, std::move(change));
+  metering_.changed(session, "");  // a host may have become none
+}
+
+void Sessions::room_changed(Session& session, const Room& room) {
+  session.set_end_after_host_left(room.config.end_after_host_left_ms);
+  arm_end(sessions_.find(session.id())->second, room);
+}
+
+void Sessions::arm_end(Entry& entry, const Room& room) {
+  context_.timers.cancel(entry.end_timer);
+  if (!room.config.max_duration_ms) return;
+  const std::int64_t at = entry.session->started_ms() + *room.config.max_duration_ms;
+  entry.end_timer = context_.timers.at(std::max(context_.steady(at), context_.now()),
+                                       [this, id = entry.session->id()] {
+                                         if (Session* session = find(id))
+                                           end(*session, "max_duration");
+                                       });
+}
+
+void Sessions::remove_revoked() {
+  std::vector<std::pair<std::string, std::string>> gone;  // session, participant
+  for (const auto& [id, entry] : sessions_) {
+    for (const auto& p : entry.session->participants()) {
+      if (revocations_.is_revoked(p->claims)) gone.emplace_back(id, p->id);
+    }
+    for (const Waiting& one : entry.session->waiting()) {
+      if (revocations_.is_revoked(one.claims)) gone.emplace_back(id, one.id);
+    }
+  }
+  for (const auto& [session_id, participant_id] : gone) {
+    Session* session = find(session_id);
+    if (session == nullptr) continue;
+    if (!stop_waiting(*session, participant_id, "removed", true)) {
+      leave(*session, participant_id, "removed", true);
+    }
+  }
+}
+
+void Sessions::drain(bool on, std::optional<std::chrono::milliseconds> limit) {
+  context_.timers.cancel(drain_timer_);
+  const bool was = std::exchange(draining_, on);
+  if (on && limit) {
+    drain_timer_ =
+        context_.timers.at(context_.now() + *limit, [this] { end_all("server_shutdown"); });
+  }
+  if (!on || was) return;
+  Json data = Json::object({{"sessions", static_cast<std::uint64_t>(sessions_.size())}});
+  if (limit) data.set("limit_ms", static_cast<std::int64_t>(limit->count()));
+  context_.event({"server.draining", "", "", "", std::move(data)});
+  server::log::info("draining", {{"sessions", sessions_.size()}});
+}
+
 Session& Sessions::start(const Room& room) {
   auto session = std::make_unique<Session>(context_, room, *least_loaded_worker());
   Session& started = *session;
@@ -186,7 +305,11 @@ Session& Sessions::start(const Room& room) {
     return least_loaded_worker(but_for);
   };
   by_worker_room_[started.worker_room().value] = &started;
-  sessions_.emplace(id, Entry{std::move(session), 0});
+  started.on_host_left = [this, id] {
+    if (Session* s = find(id)) end(*s, "host_left");
+  };
+  Entry& entry = sessions_.emplace(id, Entry{std::move(session), 0, 0}).first->second;
+  arm_end(entry, room);
   by_room_[room.id] = id;
   SessionRecord record;
   record.id = id;
@@ -228,25 +351,36 @@ void Sessions::watch_emptiness(Session& session) {
   context_.timers.cancel(entry.empty_timer);
   const Room* room = rooms_.find(session.room_id());
   if (room == nullptr) return;
-  const bool empty = session.participants().empty();
+  const auto is_empty = [](const Session& s) {
+    return s.participants().empty() && s.waiting().empty();
+  };
+  const bool empty = is_empty(session);
   if (!empty && session.ever_connected()) return;
   const bool somebody_came = session.ever_connected();
   const auto timeout =
       seconds(empty ? room->config.departure_timeout_s : room->config.empty_timeout_s);
-  entry.empty_timer =
-      context_.timers.at(context_.now() + timeout, [this, id = session.id(), empty, somebody_came] {
-        Session* due = find(id);
-        if (due == nullptr) return;
-        if (due->participants().empty() != empty) return watch_emptiness(*due);
-        if (!empty && due->ever_connected()) return;
-        end(*due, somebody_came ? "departure_timeout" : "empty");
-      });
+  entry.empty_timer = context_.timers.at(context_.now() + timeout,
+                                         [this, id = session.id(), empty, somebody_came, is_empty] {
+                                           Session* due = find(id);
+                                           if (due == nullptr) return;
+                                           if (is_empty(*due) != empty)
+                                             return watch_emptiness(*due);
+                                           if (!empty && due->ever_connected()) return;
+                                           end(*due, somebody_came ? "departure_timeout" : "empty");
+                                         });
 }
 
 void Sessions::socket_closed(std::string_view session_id, std::string_view participant_id,
                              ConnectionId connection, bool gone) {
   Session* session = find(session_id);
-  Participant* participant = session == nullptr ? nullptr : session->find(participant_id);
+  if (session == nullptr) return;
+  if (const Waiting* one = session->find_waiting(participant_id)) {
+    if (one->connection == connection) {
+      stop_waiting(*session, std::string(participant_id), "client_left", false);
+    }
+    return;
+  }
+  Participant* participant = session->find(participant_id);
   if (participant == nullptr || participant->connection != connection) return;
   if (gone) return leave(*session, participant->id, "client_left", false);
   session->lose_socket(*participant);
@@ -279,6 +413,7 @@ void Sessions::end(Session& session, std::string_view reason) {
   server::log::info("session_ended",
                     {{"room", session.room_id()}, {"session", id}, {"reason", reason}});
   context_.timers.cancel(it->second.empty_timer);
+  context_.timers.cancel(it->second.end_timer);
   by_room_.erase(session.room_id());
   by_worker_room_.erase(session.worker_room().value);
   sessions_.erase(it);

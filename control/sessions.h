@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/metering.h"
+#include "control/revocations.h"
 #include "control/rooms.h"
 #include "control/session.h"
 
@@ -46,7 +47,8 @@ class Sessions {
  public:
   static constexpr std::size_t kMaxRemembered = 10'000;  // ended ones
 
-  Sessions(Context& context, const Tenants& tenants, Rooms& rooms, Metering& metering);
+  Sessions(Context& context, const Tenants& tenants, const Revocations& revocations, Rooms& rooms,
+           Metering& metering);
   ~Sessions();
   Sessions(const Sessions&) = delete;
   Sessions& operator=(const Sessions&) = delete;
@@ -65,6 +67,19 @@ class Sessions {
   // Its socket ended; `gone`: the client said good-bye (close 1000 or 1001).
   void socket_closed(std::string_view session_id, std::string_view participant_id,
                      ConnectionId connection, bool gone);
+  // From the lobby. False when nobody of this id waits.
+  bool admit(Session& session, std::string_view participant_id);
+  bool stop_waiting(Session& session, std::string_view participant_id, std::string_view reason,
+                    bool bye);
+  void change_participant(Session& session, Participant& participant,
+                          Session::ParticipantChange change);
+  // The room of a running session has another configuration.
+  void room_changed(Session& session, const Room& room);
+  // Ends everybody's stay whose token was revoked.
+  void remove_revoked();
+  // No session begins any more, or they may again. Those that run go on, for `limit` at most.
+  void drain(bool on, std::optional<std::chrono::milliseconds> limit);
+  [[nodiscard]] bool draining() const noexcept { return draining_; }
   void leave(Session& session, const std::string& participant_id, std::string_view reason,
              bool bye);
   void end(Session& session, std::string_view reason);
@@ -83,6 +98,7 @@ class Sessions {
   struct Entry {
     std::unique_ptr<Session> session;
     Timers::Id empty_timer = 0;
+    Timers::Id end_timer = 0;  // room.max_duration_ms
   };
   [[nodiscard]] RpcResult<Room*> admit(const JoinClaims& claims);
   [[nodiscard]] RpcResult<void> admit_for_tenant(const JoinClaims& claims,
@@ -92,15 +108,21 @@ class Sessions {
   [[nodiscard]] std::optional<std::size_t> least_loaded_worker(
       const std::vector<std::size_t>& but_for = {}) const;
   void watch_emptiness(Session& session);
+  void arm_end(Entry& entry, const Room& room);
+  [[nodiscard]] Joined wait_in_lobby(Session& session, const Room& room, JoinClaims claims,
+                                     ConnectionId connection);
   void remember(SessionRecord record);
   [[nodiscard]] Room* named_room(const JoinClaims& claims);
   [[nodiscard]] Session* find(server::RoomId worker_room);
 
   Context& context_;
   const Tenants& tenants_;
+  const Revocations& revocations_;
   Rooms& rooms_;
   Metering& metering_;
   SessionsObserver observer_;
+  bool draining_ = false;
+  Timers::Id drain_timer_ = 0;
   std::map<std::string, Entry, std::less<>> sessions_;
   std::map<std::string, std::string, std::less<>> by_room_;
   std::unordered_map<std::uint64_t, Session*> by_worker_room_;

@@ -103,8 +103,7 @@ TEST_F(Events, A10_AServerlessBackendMissesNothing) {
   RpcSocket socket(daemon, "/v1/control", "parley.control.v1", api_token());
   const Json over_socket = socket.ask("room.create", create);
   const Json over_http = daemon.result("room.create", create);
-  EXPECT_EQ(text_member(over_http, "room_id"),
-            text_member(*over_socket.find("result"), "room_id"));
+  EXPECT_EQ(text_member(over_http, "room_id"), text_member(*over_socket.find("result"), "room_id"));
   daemon.result("room.create", Json::object({{"tenant", "seller-1"}, {"name", "b"}}));
   const Json first = daemon.result("events.list", Json::object({{"limit", 1}}));
   ASSERT_THAT(*first.find("events")->as_array(), SizeIs(1));
@@ -189,8 +188,7 @@ TEST_F(Events, A27_ACursorOutOfRetentionIsSaidAndTheStateCanBeRead) {
 }
 
 TEST_F(Events, A28_WhoLagsIsSeenByTheOthersAndInTheMetrics) {
-  Daemon daemon(folder_.path(), "",
-                ", consumer_lag_ms: 300, heartbeat_interval_ms: 50");
+  Daemon daemon(folder_.path(), "", ", consumer_lag_ms: 300, heartbeat_interval_ms: 50");
   daemon.start();
   Backend watcher("watcher");
   Backend slow("slow");

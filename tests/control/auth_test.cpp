@@ -126,7 +126,7 @@ TEST_F(AuthTest, ATokenMayNarrowWhatItsRoleAllows) {
 
 TEST_F(AuthTest, EveryRefusedApiCredentialLooksTheSame) {
   Json claims = *Json::parse(R"({"iss":"crm","aud":"parley-control","jti":"j","exp":1795000060})");
-  const auto good = keyring_.verify_api_token(sign(claims), kNow);
+  const auto good = keyring_.verify_api_token(sign(claims), kNow, "192.0.2.1");
   ASSERT_TRUE(good);
   EXPECT_EQ(good->key_id, "crm");
   std::vector<std::string> bad = {"", "allow", sign(claims, std::string(40, 'x')),
@@ -136,7 +136,7 @@ TEST_F(AuthTest, EveryRefusedApiCredentialLooksTheSame) {
   claims.set("exp", 1'795'000'000 + 3'600);  // longer than an API token may live
   bad.push_back(sign(claims));
   for (const std::string& token : bad) {
-    const auto refused = keyring_.verify_api_token(token, kNow);
+    const auto refused = keyring_.verify_api_token(token, kNow, "192.0.2.1");
     ASSERT_FALSE(refused) << token;
     EXPECT_EQ(refused.error().reason, "unauthenticated");
     EXPECT_EQ(refused.error().message, "the credential was refused");

@@ -109,7 +109,8 @@ class CallTest : public testing::Test {
     tenants.emplace(*context);
     rooms.emplace(*context, *tenants);
     metering.emplace(*context);
-    sessions.emplace(*context, *tenants, *rooms, *metering);
+    revocations.emplace(*context);
+    sessions.emplace(*context, *tenants, *revocations, *rooms, *metering);
     recorder.emplace(config.recording, [](const recorder::RecorderEvent&) {});
     recordings.emplace(*context, *recorder, std::string("a key for links, long enough to do"));
     actions.emplace(*context, *rooms, *sessions, *recordings);
@@ -253,6 +254,7 @@ class CallTest : public testing::Test {
     recordings.reset();
     recorder.reset();
     sessions.reset();
+    revocations.reset();
     metering.reset();
     rooms.reset();
     tenants.reset();
@@ -262,6 +264,7 @@ class CallTest : public testing::Test {
     tenants->load(rows);
     rooms->load(rows);
     metering->load(rows);
+    revocations->load(rows);
     sessions->load(rows);
     outbox->flush();
   }
@@ -291,6 +294,7 @@ class CallTest : public testing::Test {
   std::optional<Tenants> tenants;
   std::optional<Rooms> rooms;
   std::optional<Metering> metering;
+  std::optional<Revocations> revocations;
   std::optional<Sessions> sessions;
   std::optional<recorder::Recorder> recorder;
   std::optional<Recordings> recordings;

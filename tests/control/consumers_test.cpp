@@ -214,7 +214,7 @@ TEST_P(ConsumersRandom, NothingIsLostAndTheOrderIsKept) {
   std::mt19937 random(GetParam());
   const auto pick = [&](std::uint32_t to) { return static_cast<std::uint32_t>(random() % to); };
   std::uint64_t connection = 1;
-  std::size_t read = 0;  // of this socket's messages
+  std::size_t read = 0;               // of this socket's messages
   std::vector<std::int64_t> effects;  // what the backend has done, each once
   auto wanted = request("crm-prod");
   wanted.window = 1 + pick(20);

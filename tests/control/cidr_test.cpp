@@ -1,0 +1,34 @@
+#include "control/cidr.h"
+
+#include <gtest/gtest.h>
+
+namespace parley::control {
+namespace {
+
+TEST(Cidr, HoldsTheAddressesOfItsPrefix) {
+  const auto range = Cidr::parse("10.1.16.0/20");
+  ASSERT_TRUE(range);
+  EXPECT_TRUE(range->contains("10.1.16.0"));
+  EXPECT_TRUE(range->contains("10.1.31.255"));
+  EXPECT_FALSE(range->contains("10.1.32.0"));
+  EXPECT_FALSE(range->contains("::ffff:10.1.16.1"));
+  EXPECT_FALSE(range->contains("nonsense"));
+}
+
+TEST(Cidr, AnAddressAloneIsOneAndNothingIsAll) {
+  EXPECT_TRUE(Cidr::parse("192.0.2.7")->contains("192.0.2.7"));
+  EXPECT_FALSE(Cidr::parse("192.0.2.7")->contains("192.0.2.6"));
+  EXPECT_TRUE(Cidr::parse("::/0")->contains("2001:db8::1"));
+  EXPECT_TRUE(Cidr::parse("2001:db8::/33")->contains("2001:db8:7fff::1"));
+  EXPECT_FALSE(Cidr::parse("2001:db8::/33")->contains("2001:db8:8000::1"));
+}
+
+TEST(Cidr, RefusesWhatIsNone) {
+  for (const char* text : {"", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/8x", "::/129",
+                           "10.0.0.0/-1", "host/8"}) {
+    EXPECT_FALSE(Cidr::parse(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace parley::control
