@@ -56,8 +56,7 @@ RpcResult<void> Revocations::put(const std::string& tenant, const std::string& i
   return {};
 }
 
-RpcResult<void> Revocations::revoke_identity(const std::string& tenant,
-                                             const std::string& identity,
+RpcResult<void> Revocations::revoke_identity(const std::string& tenant, const std::string& identity,
                                              std::int64_t issued_until_ms) {
   return put(tenant, identity_id(tenant, identity), {issued_until_ms, context_.wall_ms()});
 }

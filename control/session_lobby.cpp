@@ -96,8 +96,8 @@ bool Session::stop_waiting(std::string_view participant_id, std::string_view rea
     context_.outbox.after(
         [&context = context_, to = one->connection,
          text = rpc_notification(
-             "bye", Json::object({{"reason", reason},
-                                  {"text_key", "bye." + std::string(reason)}}))](bool) {
+             "bye", Json::object(
+                        {{"reason", reason}, {"text_key", "bye." + std::string(reason)}}))](bool) {
           context.send(to, text);
           context.close(to, 1000, "bye");
         });
@@ -124,22 +124,21 @@ void Session::watch_host() {
     had_host_ = true;
     context_.timers.cancel(host_timer_);
     if (!host_absent_since_) return;
-    const std::int64_t waited = context_.wall_ms() - *std::exchange(host_absent_since_, std::nullopt);
+    const std::int64_t waited =
+        context_.wall_ms() - *std::exchange(host_absent_since_, std::nullopt);
     event("host.present", Json::object({{"waited_ms", waited}}));
     return;
   }
   if (host_absent_since_ || others.as_array()->empty()) return;
   host_absent_since_ = context_.wall_ms();
-  event("host.absent",
-        Json::object({{"waiting", std::move(others)},
-                      {"since_ms", *host_absent_since_},
-                      {"reason", had_host_ ? "host_left" : "join_before_host"}}));
+  event("host.absent", Json::object({{"waiting", std::move(others)},
+                                     {"since_ms", *host_absent_since_},
+                                     {"reason", had_host_ ? "host_left" : "join_before_host"}}));
   if (!had_host_ || !end_after_host_left_ms_) return;
-  host_timer_ = context_.timers.at(context_.now() + milliseconds(*end_after_host_left_ms_),
-                                   [this] {
-                                     host_timer_ = 0;
-                                     if (on_host_left) on_host_left();
-                                   });
+  host_timer_ = context_.timers.at(context_.now() + milliseconds(*end_after_host_left_ms_), [this] {
+    host_timer_ = 0;
+    if (on_host_left) on_host_left();
+  });
 }
 
 }  // namespace parley::control

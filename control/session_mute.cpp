@@ -96,7 +96,8 @@ bool Session::clear_mute_all(MutedBy by) {
 }
 
 bool Session::withholds(const Participant& owner, const Track& track) const noexcept {
-  return (pictures_withheld_ && !is_audio(track.source)) || !owner.may(permission_for(track.source));
+  return (pictures_withheld_ && !is_audio(track.source)) ||
+         !owner.may(permission_for(track.source));
 }
 
 void Session::withhold_pictures(bool withheld) {
@@ -106,8 +107,7 @@ void Session::withhold_pictures(bool withheld) {
 
 void Session::withhold_again(Participant& owner) {
   for (Track& track : owner.tracks) {
-    change_mute(owner, track, MutedBy::Server,
-                [&](Track& t) { t.withheld = withholds(owner, t); });
+    change_mute(owner, track, MutedBy::Server, [&](Track& t) { t.withheld = withholds(owner, t); });
   }
 }
 

@@ -8,8 +8,8 @@ bool Session::start_timer(const std::string& timer_id, std::int64_t duration_ms,
   if (timers_.contains(timer_id)) return false;
   Countdown countdown;
   countdown.ends_at_ms = context_.wall_ms() + duration_ms;
-  countdown.timer = context_.timers.at(
-      context_.now() + std::chrono::milliseconds(duration_ms), [this, timer_id] {
+  countdown.timer =
+      context_.timers.at(context_.now() + std::chrono::milliseconds(duration_ms), [this, timer_id] {
         timers_.erase(timer_id);
         const Json data = Json::object({{"timer_id", timer_id}});
         broadcast("timer.fired", data);

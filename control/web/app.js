@@ -67,6 +67,9 @@ async function visit(token, who) {
       lobby.setBusy(false);
       showEnd({reason, text, joined}, page);
     }, {once: true});
+    call.addEventListener('state', (event) => {
+      if (/** @type {CustomEvent} */ (event).detail.state === 'waiting') lobby.setBusy(true, 'Waiting to be let in…');
+    });
     await page.publishLocal(lobby.wanted);
     await call.join().catch(() => {}); // `ended` has told
     if (call.state === 'joined') {

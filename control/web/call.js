@@ -54,6 +54,7 @@ export class CallPage {
     this.#wireControls();
     this.#refresh();
     this.#tick();
+    if (this.#call.inLobby.length > 0) this.#showLobby(this.#call.inLobby);
     const others = this.#call.participants.length;
     toast(others === 0 ? 'You are in the call. Nobody else is here yet.' : `You are in the call with ${others === 1 ? 'one other' : `${others} others`}.`);
   }
@@ -107,6 +108,8 @@ export class CallPage {
     on('muted', (detail) => this.#muted(detail));
     on('slot', (slot) => this.#showSlot(slot));
     on('speakers', ({participants}) => this.#stage.setSpeakers(participants.map((/** @type {Participant} */ p) => p.id)));
+    on('lobby', ({waiting}) => this.#showLobby(waiting));
+    on('quota', ({remainingMs}) => toast(`The booked time is over in ${clock(Math.ceil(remainingMs / 1_000) * 1_000)}.`));
     on('recording', (detail) => this.#recordingChanged(detail));
     on('state', ({state}) => this.#stateChanged(state));
     this.#devices.addEventListener('lost', (event) => {
@@ -137,6 +140,14 @@ export class CallPage {
     audio.srcObject = slot.stream;
     audio.dataset.participant = slot.participant?.id ?? '';
     if (slot.stream) audio.play().catch(() => this.#offerSound());
+  }
+
+  /** @param {{id: string, name: string}[]} waiting */
+  #showLobby(waiting) {
+    if (waiting.length === 0) { byId('banner').hidden = true; return; }
+    const [first] = waiting;
+    const others = waiting.length === 1 ? '' : ` and ${waiting.length - 1} more`;
+    this.#banner(`${first.name}${others} would like to come in.`, `Let ${first.name} in`, () => void this.#act('admit', () => this.#call.admit(first.id)));
   }
 
   /** Some browsers want one more click before they let a page be heard. */

@@ -58,10 +58,10 @@ export class Lobby {
   }
 
   /** @param {boolean} busy */
-  setBusy(busy) {
+  setBusy(busy, text = 'Joining…') {
     const button = /** @type {HTMLButtonElement} */ (byId('join'));
     button.disabled = busy;
-    button.textContent = busy ? 'Joining…' : 'Join';
+    button.textContent = busy ? text : 'Join';
   }
 
   get #preview() { return /** @type {HTMLVideoElement} */ (byId('preview')); }

@@ -32,7 +32,7 @@ const MAX_SLOTS = {audio: 12, video: 24};
 /**
  * @typedef {import('./parley-media.js').Source} Source
  * @typedef {import('./parley-media.js').Publication} Publication
- * @typedef {'idle'|'joining'|'joined'|'reconnecting'|'ended'} CallState
+ * @typedef {'idle'|'joining'|'waiting'|'joined'|'reconnecting'|'ended'} CallState
  * @typedef {{id: string, kind: 'audio'|'video', source: Source, muted: boolean}} Track
  * @typedef {{id: string, identity: string, name: string, role: string, joinedMs: number,
  *   state: 'active'|'reconnecting', tracks: Map<string, Track>}} Participant
@@ -42,7 +42,10 @@ const MAX_SLOTS = {audio: 12, video: 24};
 
 /**
  * One participant in one room. Events (`event.detail`):
- * - `state` {state}: idle, joining, joined, reconnecting, ended
+ * - `state` {state}: idle, joining, waiting (in the lobby), joined, reconnecting, ended
+ * - `lobby` {waiting}: who waits to be let in, told to those who may do it
+ * - `quota` {remainingMs}: the booked time will be over then
+ * - `timer` {event, timerId, endsAtMs}: started, fired, cancelled
  * - `joined` {participant}, `left` {participant, reason}, `updated` {participant}
  * - `published` / `unpublished` {participant, track}
  * - `muted` {participant, track, muted, by: 'self'|'host'|'api'}; `participant` may be `call.self`
@@ -64,6 +67,7 @@ export class Call extends EventTarget {
   /** @type {any} */ #welcome = null;
   #slotsWanted = {audio: 0, video: 0};
   #retrying = false;
+  /** @type {Map<string, {id: string, identity: string, name: string}>} */ #inLobby = new Map();
   /** @type {{recordingId: string, startedMs: number}|null} */ #recording = null;
   /** @type {Set<ReturnType<typeof setTimeout>>} */ #timers = new Set();
 
@@ -84,6 +88,8 @@ export class Call extends EventTarget {
   get publications() { return [...this.#publications.values()]; }
   get slots() { return [...this.#slots.values()]; }
   get recording() { return this.#recording; }
+  /** Who waits to be let in, as far as one may know. */
+  get inLobby() { return [...this.#inLobby.values()]; }
   /** For statistics; do not change it. */
   get peerConnection() { return this.#media?.peerConnection ?? null; }
 
@@ -171,7 +177,19 @@ export class Call extends EventTarget {
   }
 
   // Host actions; refused by the server without the permission.
-  async muteAll() { await this.#request('room.mute_all'); }
+  /** @param {{unmuteAllowed?: boolean}} [options] */
+  async muteAll({unmuteAllowed = true} = {}) { await this.#request('room.mute_all', {unmute_allowed: unmuteAllowed}); }
+  async clearMuteAll() { await this.#request('room.clear_mute_all'); }
+  /** @param {boolean} locked */
+  async setLocked(locked) { await this.#request(locked ? 'room.lock' : 'room.unlock'); }
+  /** @param {string} participantId */
+  async admit(participantId) { await this.#request('participant.admit', {participant_id: participantId}); }
+  /** @param {string} participantId */
+  async deny(participantId) { await this.#request('participant.deny', {participant_id: participantId}); }
+  /** @param {string} timerId  one of the server's configuration */
+  async startTimer(timerId) { await this.#request('timer.start', {timer_id: timerId}); }
+  /** @param {string} timerId */
+  async cancelTimer(timerId) { await this.#request('timer.cancel', {timer_id: timerId}); }
   /** @param {string} trackId */
   async muteTrack(trackId, muted = true) { await this.#request('track.mute', {track_id: trackId, muted}); }
   /** @param {string} participantId @param {{ban?: boolean}} [options] */
@@ -202,6 +220,7 @@ export class Call extends EventTarget {
     socket.onnotification = (method, params) => early.push([method, params]);
     try {
       this.#welcome = await socket.request('join', {token: this.#token, client: 'parley.js/0.1'});
+      if (this.#welcome.state === 'waiting') this.#welcome = await this.#untilAdmitted(socket, early);
     } catch (error) {
       socket.close(CLOSE_LEAVE);
       throw error;
@@ -225,6 +244,26 @@ export class Call extends EventTarget {
     }
   }
 
+  /**
+   * In the lobby: until a host has decided. What comes meanwhile is of no use before.
+   * @param {Socket} socket @param {[string, any][]} early @returns {Promise<any>}
+   */
+  #untilAdmitted(socket, early) {
+    this.#setState('waiting');
+    return new Promise((resolve, reject) => {
+      const alive = setInterval(() => socket.request('ping').catch(() => {}), PING_INTERVAL_MS);
+      const decide = (/** @type {() => void} */ how) => { clearInterval(alive); socket.onclose = () => {}; how(); };
+      /** @param {string} method @param {any} params */
+      const hear = (method, params) => {
+        if (method === 'admitted') decide(() => { socket.onnotification = (m, p) => early.push([m, p]); resolve(params); });
+        else if (method === 'bye') decide(() => reject(new CallError(params.reason)));
+      };
+      socket.onclose = () => decide(() => reject(new CallError('connection_lost')));
+      socket.onnotification = hear;
+      for (const [method, params] of early.splice(0)) hear(method, params);
+    });
+  }
+
   /** The list of the join answer replaces what was known; the differences are told as events. */
   #takeRoster() {
     const {participant_id, identity, name, role, recording} = this.#welcome;
@@ -239,6 +278,8 @@ export class Call extends EventTarget {
     for (const [id, participant] of before) {
       if (!this.#participants.has(id)) this.#emit('left', {participant, reason: 'client_left'});
     }
+    this.#inLobby = new Map((this.#welcome.waiting ?? []).map((/** @type {any} */ one) => [one.participant_id, waitingFromWire(one)]));
+    if (this.#inLobby.size > 0) this.#emit('lobby', {waiting: this.inLobby});
     const was = this.#recording;
     this.#recording = recording ? {recordingId: recording.recording_id, startedMs: recording.started_ms} : null;
     if (this.#recording) this.#emit('recording', {event: 'started', ...this.#recording});
@@ -366,6 +407,17 @@ export class Call extends EventTarget {
     } else if (method === 'bye') {
       if (isRetryable(params.reason)) this.#lost();
       else this.#end(params.reason);
+    } else if (method === 'participant.waiting' || method === 'participant.stopped_waiting') {
+      if (params.participant) this.#inLobby.set(params.participant.participant_id, waitingFromWire(params.participant));
+      else this.#inLobby.delete(params.participant_id);
+      this.#emit('lobby', {waiting: this.inLobby});
+    } else if (method === 'quota.warning') {
+      this.#emit('quota', {remainingMs: params.remaining_ms});
+    } else if (method === 'permissions') {
+      Object.assign(this.#welcome, params);
+      if (this.#self) this.#self.role = params.role;
+    } else if (method.startsWith('timer.')) {
+      this.#emit('timer', {event: method.slice('timer.'.length), timerId: params.timer_id, endsAtMs: params.ends_at_ms ?? null});
     } else if (method.startsWith('recording.')) {
       this.#recordingChanged(method.slice('recording.'.length), params);
     } else if (method === 'participant.joined') {
@@ -388,6 +440,7 @@ export class Call extends EventTarget {
     switch (method) {
       case 'participant.updated':
         participant.state = params.state;
+        if (params.name) Object.assign(participant, {name: params.name, role: params.role});
         return this.#emit('updated', {participant});
       case 'participant.left':
         this.#participants.delete(participant.id);
@@ -466,6 +519,9 @@ export class Call extends EventTarget {
     this.#timers.add(timer);
   }
 }
+
+/** @param {any} wire */
+const waitingFromWire = (wire) => ({id: wire.participant_id, identity: wire.identity, name: wire.name || wire.identity});
 
 /** @param {any} wire @returns {Track} */
 const trackFromWire = (wire) => ({id: wire.track_id, kind: wire.kind, source: wire.source, muted: Boolean(wire.muted)});

@@ -56,9 +56,9 @@ TEST_F(Host, A22_A23_ARecordingIsForTheSellersBackendAndForSomeTime) {
   EXPECT_EQ(reason_of(buyer.rtc.ask("recording.list")), "permission_denied");
   const std::string running =
       text_member(*seller.joined.find("result")->find("recording"), "recording_id");
-  EXPECT_EQ(reason_of(buyer.rtc.ask("recording.access_link",
-                                    Json::object({{"recording_id", running}}))),
-            "permission_denied");
+  EXPECT_EQ(
+      reason_of(buyer.rtc.ask("recording.access_link", Json::object({{"recording_id", running}}))),
+      "permission_denied");
   daemon_.result("session.end", Json::object({{"tenant", "seller-1"}, {"room", "main"}}));
   const auto completed = wait_for_events("recording.completed", 1);
   ASSERT_THAT(completed, SizeIs(1));
@@ -69,12 +69,11 @@ TEST_F(Host, A22_A23_ARecordingIsForTheSellersBackendAndForSomeTime) {
     EXPECT_THAT(text_member(file, "sha256"), SizeIs(64));
     EXPECT_GT(integer_member(file, "size_bytes"), 1'000);
   }
-  const Json wanted = Json::object({{"recording_id", running},
-                                    {"file", text_member(files[0], "name")},
-                                    {"ttl_s", 1}});
-  EXPECT_EQ(reason_of(daemon_.call("recording.access_link", wanted,
-                                   api_token("blue", kOtherSecret))),
-            "recording_not_found");
+  const Json wanted = Json::object(
+      {{"recording_id", running}, {"file", text_member(files[0], "name")}, {"ttl_s", 1}});
+  EXPECT_EQ(
+      reason_of(daemon_.call("recording.access_link", wanted, api_token("blue", kOtherSecret))),
+      "recording_not_found");
   const std::string url = text_member(daemon_.result("recording.access_link", wanted), "url");
   const std::string path = url.substr(url.find("/v1/recordings"));
   const auto fetch = [&](const std::string& range) {
@@ -193,8 +192,8 @@ TEST_F(Host, A38_MuteAllStopsTheSoundOnTheServer) {
   const std::uint64_t then = seller.heard();
   hear(buyer, 25);  // half a second of the host's voice
   EXPECT_EQ(seller.heard(), then);
-  EXPECT_EQ(reason_of(buyer.rtc.ask("track.update", Json::object({{"track_id", buyer.track_id},
-                                                                  {"muted", false}}))),
+  EXPECT_EQ(reason_of(buyer.rtc.ask(
+                "track.update", Json::object({{"track_id", buyer.track_id}, {"muted", false}}))),
             "muted_by_host");
   MediaPeer late(daemon_, join_token("late"));
   EXPECT_TRUE(flag_member(*late.joined.find("result"), "muted_by_host"));
@@ -238,10 +237,10 @@ TEST_F(Host, A42_WhoIsRemovedAndBannedStaysOut) {
   MediaPeer buyer(daemon_, join_token("buyer"));
   buyer.connect();
   const auto asked = std::chrono::steady_clock::now();
-  daemon_.result("participant.remove", Json::object({{"tenant", "seller-1"},
-                                                     {"room", "main"},
-                                                     {"identity", "buyer"},
-                                                     {"ban", true}}));
+  daemon_.result(
+      "participant.remove",
+      Json::object(
+          {{"tenant", "seller-1"}, {"room", "main"}, {"identity", "buyer"}, {"ban", true}}));
   EXPECT_EQ(text_member(buyer.notified("bye"), "reason"), "banned");
   EXPECT_TRUE(buyer.rtc.next().is_null());
   EXPECT_LT(std::chrono::steady_clock::now() - asked, std::chrono::milliseconds(500));
@@ -283,11 +282,12 @@ TEST_F(Host, A44_TheLogSaysWhoDidWhat) {
   std::ignore = daemon_.call("room.create", Json::object({{"tenant", "prd-1"}, {"name", "x"}}));
   daemon_.stop(SIGTERM);
   EXPECT_THAT(daemon_.log(), HasSubstr("audit action=room.create by=key:crm tenant=seller-1"));
-  EXPECT_THAT(daemon_.log(), testing::ContainsRegex(
-                                 "audit action=room.lock by=participant:pa_[a-z0-9]+ identity=seller"));
-  EXPECT_THAT(daemon_.log(), testing::ContainsRegex(
-                                 "audit action=room.create by=key:crm tenant=prd-1 of=x "
-                                 "outcome=permission_denied"));
+  EXPECT_THAT(
+      daemon_.log(),
+      testing::ContainsRegex("audit action=room.lock by=participant:pa_[a-z0-9]+ identity=seller"));
+  EXPECT_THAT(daemon_.log(),
+              testing::ContainsRegex("audit action=room.create by=key:crm tenant=prd-1 of=x "
+                                     "outcome=permission_denied"));
 }
 
 }  // namespace

@@ -103,8 +103,9 @@ TEST_F(Scheduling, A03_WhoComesEarlyIsToldWhenOrWaits) {
 }
 
 TEST_F(Scheduling, A04_AttributesComeBackUnchanged) {
-  const Json attributes = Json::object(
-      {{"buyer_email", "b@example.org"}, {"car", Json::object({{"id", 5'512}, {"tags", Json::array()}})}});
+  const Json attributes =
+      Json::object({{"buyer_email", "b@example.org"},
+                    {"car", Json::object({{"id", 5'512}, {"tags", Json::array()}})}});
   create(Json::object({{"attributes", attributes}}));
   ASSERT_THAT(events("room.created"), SizeIs(1));
   EXPECT_EQ(events("room.created")[0].find("attributes")->dump(), attributes.dump());
@@ -168,12 +169,12 @@ TEST_F(Scheduling, A08_TheBackendEndsACall) {
 TEST_F(Scheduling, A11_AKeyOfOneEnvironmentLearnsNothingOfAnother) {
   const std::string room_id = text_member(create(), "room_id");
   const std::string blue = api_token("blue", kOtherSecret);
-  const Json by_name = daemon_.call(
-      "room.get", Json::object({{"tenant", "seller-1"}, {"room", "main"}}), blue);
+  const Json by_name =
+      daemon_.call("room.get", Json::object({{"tenant", "seller-1"}, {"room", "main"}}), blue);
   EXPECT_EQ(reason_of(by_name), "permission_denied");
   // Whether it exists is not told either.
-  const Json by_other_name = daemon_.call(
-      "room.get", Json::object({{"tenant", "seller-1"}, {"room", "never"}}), blue);
+  const Json by_other_name =
+      daemon_.call("room.get", Json::object({{"tenant", "seller-1"}, {"room", "never"}}), blue);
   EXPECT_EQ(reason_of(by_other_name), "permission_denied");
   const Json by_id = daemon_.call("room.get", Json::object({{"room_id", room_id}}), blue);
   const Json by_no_id = daemon_.call("room.get", Json::object({{"room_id", "rm_none"}}), blue);
@@ -182,8 +183,8 @@ TEST_F(Scheduling, A11_AKeyOfOneEnvironmentLearnsNothingOfAnother) {
             text_member(*by_no_id.find("error"), "message"));
   for (const char* method : {"room.update", "room.lock", "room.delete", "room.mute_all",
                              "participant.list", "session.end"}) {
-    const Json answer = daemon_.call(
-        method, Json::object({{"tenant", "seller-1"}, {"room", "main"}}), blue);
+    const Json answer =
+        daemon_.call(method, Json::object({{"tenant", "seller-1"}, {"room", "main"}}), blue);
     EXPECT_EQ(reason_of(answer), "permission_denied") << method;
   }
   for (const char* method : {"quota.get", "tenant.get", "tenant.put", "quota.set"}) {

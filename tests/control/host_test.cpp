@@ -143,11 +143,10 @@ TEST_F(HostTest, WhoWaitsMayGoAndMayBypass) {
   ask(2, "leave");
   EXPECT_EQ(session().waiting().size(), 0U);
   EXPECT_THAT(notified(1, "participant.stopped_waiting"), SizeIs(1));
-  const Json known = ask(3, "join",
-                         Json::object({{"token", token("known", "participant",
-                                                       [](Json&, Json& grants) {
-                                                         grants.set("bypass_lobby", true);
-                                                       })}}));
+  const Json known =
+      ask(3, "join", Json::object({{"token", token("known", "participant", [](Json&, Json& grants) {
+                                      grants.set("bypass_lobby", true);
+                                    })}}));
   EXPECT_EQ(text(known, "state"), "active");
 }
 
@@ -203,8 +202,7 @@ TEST_F(HostTest, WhereItIsNotAllowedNobodyUnmutesHimself) {
   publish(1);
   join(2, "buyer");
   const Json track = publish(2).find("tracks")->as_array()->at(0);
-  const Json unmute =
-      Json::object({{"track_id", text(track, "track_id")}, {"muted", false}});
+  const Json unmute = Json::object({{"track_id", text(track, "track_id")}, {"muted", false}});
   ask(1, "room.mute_all");
   EXPECT_EQ(ask(2, "track.update", unmute), Json(Json::Object{}));
   ask(1, "room.mute_all", Json::object({{"unmute_allowed", false}}));
@@ -304,11 +302,12 @@ TEST_F(HostTest, WhileDrainingNothingBegins) {
   sessions->drain(true, seconds(30));
   outbox->flush();
   EXPECT_EQ(text(join(2, "buyer"), "reason"), "");  // its session runs
-  EXPECT_EQ(text(ask(3, "join",
-                     Json::object({{"token", token("x", "host",
-                                                   [](Json&, Json& g) { g.set("room", "other"); })}})),
-                 "reason"),
-            "server_draining");
+  EXPECT_EQ(
+      text(ask(3, "join",
+               Json::object({{"token", token("x", "host",
+                                             [](Json&, Json& g) { g.set("room", "other"); })}})),
+           "reason"),
+      "server_draining");
   EXPECT_EQ(count("server.draining"), 1U);
   wait(seconds(30));
   EXPECT_EQ(sessions->running(), 0U);
