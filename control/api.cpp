@@ -28,6 +28,11 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"events.ack", {&Api::events_ack, true}},
       {"consumer.list", {&Api::consumer_list, false}},
       {"consumer.delete", {&Api::consumer_delete, true}},
+      {"webhook.put", {&Api::webhook_put, true}},
+      {"webhook.list", {&Api::webhook_list, false}},
+      {"webhook.delete", {&Api::webhook_delete, true}},
+      {"webhook.test", {nullptr, true}},
+      {"webhook.redeliver", {&Api::webhook_redeliver, true}},
       {"state.snapshot", {&Api::state_snapshot, false}},
       {"tenant.put", {&Api::tenant_put, true}},
       {"tenant.get", {&Api::tenant_get, false}},
@@ -94,6 +99,7 @@ void Api::call(const Principal& principal, const RpcRequest& request, Reply repl
         rpc_error(Status::Unavailable, "store_failed", "nothing can be kept at the moment")));
   }
   if (request.method == "events.list") return events_list(principal, request, std::move(reply));
+  if (request.method == "webhook.test") return webhook_test(principal, request, std::move(reply));
   Params params(request.params);
   Call call{principal, params, connection};
   if (!method->second.mutating) return reply((this->*method->second.handler)(call));

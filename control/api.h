@@ -18,6 +18,7 @@
 #include "control/rpc.h"
 #include "control/sessions.h"
 #include "control/tenants.h"
+#include "control/webhooks.h"
 
 namespace parley::control {
 
@@ -46,6 +47,7 @@ class Api {
     Recordings& recordings;
     Idempotency& idempotency;
     Consumers& consumers;
+    Webhooks& webhooks;
     Store& store;
     ServerFacts facts;
   };
@@ -88,6 +90,11 @@ class Api {
   RpcResult<Json> consumer_list(Call& call);
   RpcResult<Json> consumer_delete(Call& call);
   RpcResult<Json> state_snapshot(Call& call);
+  RpcResult<Json> webhook_put(Call& call);
+  RpcResult<Json> webhook_list(Call& call);
+  RpcResult<Json> webhook_delete(Call& call);
+  RpcResult<Json> webhook_redeliver(Call& call);
+  void webhook_test(const Principal& principal, const RpcRequest& request, Reply reply);
   [[nodiscard]] Json snapshot_of(const Room& room);
   void events_list(const Principal& principal, const RpcRequest& request, Reply reply);
   // api_rooms.cpp

@@ -39,13 +39,15 @@ bool is_tenant_pattern(std::string_view text) noexcept {
   return is_plain_name(plain);
 }
 
-std::string consumer_name(Params& params) {
-  std::string name = params.text("consumer", {1, 64});
+std::string plain_name(Params& params, std::string_view member) {
+  std::string name = params.text(member, {1, 64});
   if (!is_plain_name(name)) {
-    params.refuse("consumer", "consumer must be 1..64 letters, digits, '.', '_' or '-'");
+    params.refuse(member, std::string(member) + " must be 1..64 letters, digits, '.', '_' or '-'");
   }
   return name;
 }
+std::string consumer_name(Params& params) { return plain_name(params, "consumer"); }
+std::string webhook_name(Params& params) { return plain_name(params, "webhook"); }
 
 }  // namespace
 
@@ -172,6 +174,57 @@ void Api::events_list(const Principal& principal, const RpcRequest& request, Rep
   };
   parts_.store.events_after(static_cast<std::uint64_t>(after_seq), static_cast<std::size_t>(limit),
                             done);
+}
+
+RpcResult<Json> Api::webhook_put(Call& call) {
+  Params& p = call.params;
+  Webhooks::Put put;
+  put.name = webhook_name(p);
+  put.url = p.text("url", {1, 2'048});
+  put.filter = filter_of(call.principal);
+  put.filter.types = patterns(p, "types", is_type_pattern);
+  put.filter.tenants = patterns(p, "tenants", is_tenant_pattern);
+  put.secret = p.optional_text("secret", {1, 256});
+  put.enabled = p.optional_flag("enabled").value_or(true);
+  if (!put.url.starts_with("https://") && !put.url.starts_with("http://")) {
+    p.refuse("url", "url must begin with https:// or http://");
+  }
+  if (put.secret && !is_webhook_secret(*put.secret)) {
+    p.refuse("secret", "secret must be whsec_ and the Base64 of 24 to 64 bytes");
+  }
+  if (auto ok = p.finish(); !ok) return tl::unexpected(ok.error());
+  return parts_.webhooks.put(std::move(put));
+}
+
+RpcResult<Json> Api::webhook_list(Call& call) {
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  return Json::object(
+      {{"webhooks", parts_.webhooks.list(call.principal.key_id, call.principal.sees_all())}});
+}
+
+RpcResult<Json> Api::webhook_delete(Call& call) {
+  const std::string name = webhook_name(call.params);
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  return Json::object(
+      {{"webhook", name}, {"already", !parts_.webhooks.remove(call.principal.key_id, name)}});
+}
+
+RpcResult<Json> Api::webhook_redeliver(Call& call) {
+  const std::string name = webhook_name(call.params);
+  const std::int64_t from =
+      call.params.integer("from_seq", 1, std::numeric_limits<std::int64_t>::max());
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  return parts_.webhooks.redeliver(call.principal.key_id, name, static_cast<std::uint64_t>(from));
+}
+
+// Answers when the backend has.
+void Api::webhook_test(const Principal& principal, const RpcRequest& request, Reply reply) {
+  Params p(request.params);
+  const std::string name = webhook_name(p);
+  if (auto ok = p.finish(); !ok) return reply(tl::unexpected(ok.error()));
+  if (auto ok = parts_.webhooks.test(principal.key_id, name, reply); !ok) {
+    reply(tl::unexpected(ok.error()));
+  }
 }
 
 }  // namespace parley::control

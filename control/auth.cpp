@@ -124,10 +124,11 @@ bool is_read_method(std::string_view method, bool mutating) {
   return !mutating && method != "token.create" && method != "recording.access_link";
 }
 
-// Who sells minutes does not let the buyer give himself some.
+// Who sells minutes does not let the buyer give himself some, nor let him send this machine's
+// requests to wherever he likes.
 bool is_sellers_method(std::string_view method) {
   return method == "tenant.put" || method == "tenant.delete" || method == "quota.set" ||
-         method == "quota.grant";
+         method == "quota.grant" || method == "webhook.put";
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "control/auth.h"
 #include "control/context.h"
 #include "control/control_sockets.h"
+#include "control/http_client.h"
 #include "control/idempotency.h"
 #include "control/pages.h"
 #include "control/recordings.h"
@@ -84,12 +85,22 @@ struct Daemon::Impl {
         actions(context, rooms, sessions, recordings),
         idempotency(context),
         consumers(context, *store, opened.state.epoch),
+        http(parts.loop),
+        webhooks(
+            context, *store,
+            [this](HttpClient::Request request, HttpClient::Done done) {
+              http.post(std::move(request), std::move(done));
+            },
+            [this] { end_turn(); }),
         api({context, keyring, tenants, revocations, rooms, metering, sessions, actions, recordings,
-             idempotency, consumers, *store,
+             idempotency, consumers, webhooks, *store,
              facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
         control(context, keyring, api, consumers),
         rtc(context, keyring, sessions, actions, recordings) {
-    outbox.on_event([this](const EventRow& event) { control.publish(event); });
+    outbox.on_event([this](const EventRow& event) {
+      control.publish(event);
+      webhooks.publish(event);
+    });
     metering.restrict_session = [this](Session& session, const Restrictions& restrictions) {
       session.withhold_pictures(restrictions.audio_only);
       recordings.forbid(session, restrictions.no_recording);
@@ -109,6 +120,7 @@ struct Daemon::Impl {
     recordings.load(opened.state.rows);
     idempotency.load(opened.state.rows);
     consumers.load(opened.state.rows);
+    webhooks.load(opened.state.rows);
     control.beat();
   }
   ~Impl() {
@@ -164,6 +176,8 @@ struct Daemon::Impl {
   Actions actions;
   Idempotency idempotency;
   Consumers consumers;
+  HttpClient http;
+  Webhooks webhooks;
   Api api;
   ControlSockets control;
   RtcSockets rtc;
@@ -364,6 +378,8 @@ Daemon::Stats Daemon::stats() const {
   stats.control_sockets = impl_->control.size();
   stats.rtc_sockets = impl_->rtc.size();
   stats.auth_failures = impl_->control.auth_failures();
+  stats.webhooks = impl_->webhooks.states();
+  stats.webhook_counters = impl_->webhooks.counters();
   stats.consumers = impl_->consumers.lags();
   stats.metering = impl_->metering.stats();
   stats.store_healthy = impl_->store->healthy();

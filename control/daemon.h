@@ -13,6 +13,7 @@
 #include "control/json.h"
 #include "control/listener.h"
 #include "control/metering.h"
+#include "control/webhooks.h"
 #include "recorder/recorder.h"
 #include "server/api.h"
 #include "server/loop.h"
@@ -64,6 +65,8 @@ class Daemon {
     std::uint64_t auth_failures = 0;
     Metering::Stats metering;
     std::vector<Consumers::Lag> consumers;
+    std::vector<Webhooks::State> webhooks;
+    Webhooks::Counters webhook_counters;
     bool store_healthy = true;
     ListenerStats listener;
     recorder::RecorderStats recorder;

@@ -6,8 +6,9 @@ namespace parley::control {
 bool Session::start_timer(const std::string& timer_id, std::int64_t duration_ms,
                           std::string_view by) {
   if (timers_.contains(timer_id)) return false;
+  const std::int64_t now_ms = context_.wall_ms();
   Countdown countdown;
-  countdown.ends_at_ms = context_.wall_ms() + duration_ms;
+  countdown.ends_at_ms = now_ms + duration_ms;
   countdown.timer =
       context_.timers.at(context_.now() + std::chrono::milliseconds(duration_ms), [this, timer_id] {
         timers_.erase(timer_id);
@@ -19,7 +20,7 @@ bool Session::start_timer(const std::string& timer_id, std::int64_t duration_ms,
   const Json data = Json::object({{"timer_id", timer_id},
                                   {"duration_ms", duration_ms},
                                   {"ends_at_ms", countdown.ends_at_ms},
-                                  {"server_time_ms", context_.wall_ms()},
+                                  {"server_time_ms", now_ms},
                                   {"by", by}});
   broadcast("timer.started", data);
   event("timer.started", data);

@@ -207,6 +207,25 @@ void register_metrics(server::Metrics& metrics, control::Daemon*& daemon) {
                  of_consumers([](const Lag& lag) { return lag.since_ack_s; }));
   metrics.gauges("parley_consumer_connected", "1 while a socket is subscribed",
                  of_consumers([=](const Lag& lag) { return number(lag.connected ? 1 : 0); }));
+  using Hook = control::Webhooks::State;
+  const auto of_webhooks = [&daemon](std::function<double(const Hook&)> field) {
+    return [&daemon, field = std::move(field)] {
+      std::vector<std::pair<server::Metrics::Labels, double>> all;
+      if (daemon == nullptr) return all;
+      for (const Hook& hook : daemon->stats().webhooks) {
+        all.push_back({{{"webhook", hook.webhook}}, field(hook)});
+      }
+      return all;
+    };
+  };
+  metrics.gauges("parley_webhook_lag_events", "Events that a webhook has not taken yet",
+                 of_webhooks([=](const Hook& hook) { return number(hook.behind); }));
+  metrics.gauges("parley_webhook_failed_in_a_row", "Attempts that failed since the last success",
+                 of_webhooks([=](const Hook& hook) { return number(hook.failed); }));
+  metrics.counter("parley_webhook_attempts_total", "Events sent by webhooks, again and again too",
+                  read([=](const Stats& s) { return number(s.webhook_counters.attempts); }));
+  metrics.counter("parley_webhook_failures_total", "Of those, what was not taken",
+                  read([=](const Stats& s) { return number(s.webhook_counters.failures); }));
   metrics.gauge("parley_metered_sessions", "Sessions whose minutes run",
                 read([=](const Stats& s) { return number(s.metering.metered_sessions); }));
   metrics.gauge("parley_quota_accounts", "Tenants with an account of minutes",

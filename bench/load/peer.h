@@ -10,10 +10,10 @@
 #include "bench/load/clock.h"
 #include "bench/load/latency.h"
 #include "bench/load/target.h"
-#include "control/client_sdp.h"
 #include "rtp/receive_stream.h"
 #include "server/client/client.h"
 #include "server/client/rtp_player.h"
+#include "server/client/sdp.h"
 #include "server/client/synthetic.h"
 #include "server/dtls.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "control/client_sdp.h"
+#include "server/client/sdp.h"
 
 namespace parley::bench {
 

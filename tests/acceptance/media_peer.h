@@ -16,9 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control/client_sdp.h"
 #include "server/certificate.h"
 #include "server/client/client.h"
+#include "server/client/sdp.h"
 #include "server/client/synthetic.h"
 #include "server/dtls.h"
 #include "server/loop.h"

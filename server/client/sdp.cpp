@@ -1,14 +1,20 @@
-#include "control/client_sdp.h"
+#include "server/client/sdp.h"
 
 #include <sstream>
 #include <stdexcept>
-
-#include "control/sdp.h"
 
 namespace parley::client {
 namespace {
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
+
+// What stands behind the first line that begins so.
+std::string value_of(const std::string& sdp, const std::string& begin) {
+  const std::size_t at = sdp.find(begin);
+  if (at == std::string::npos) fail("SDP without " + begin + "\n" + sdp);
+  const std::size_t from = at + begin.size();
+  return sdp.substr(from, sdp.find_first_of("\r\n", from) - from);
+}
 
 void add_video(std::string& sdp, const Line& line) {
   sdp +=
@@ -59,25 +65,25 @@ std::string make_offer(const std::vector<Line>& lines, const server::IceCredenti
   return sdp;
 }
 
+// Of the first m-line, which with BUNDLE speaks for all.
 Remote read_remote(const std::string& sdp) {
-  const auto answer = control::sdp::parse(sdp);
-  if (!answer || answer->sections.empty()) fail("no SDP:\n" + sdp);
-  const auto& section = answer->sections.front();
   Remote remote;
-  remote.credentials = {section.ice_ufrag, section.ice_pwd};
-  remote.fingerprints = section.fingerprints;
-  // a=candidate:1 1 udp 2130706431 127.0.0.1 40000 typ host
-  const std::size_t at = sdp.find("a=candidate:");
-  if (at == std::string::npos) fail("SDP without a candidate:\n" + sdp);
-  std::vector<std::string> words{""};
-  for (std::size_t i = at; i < sdp.size() && sdp[i] != '\r'; ++i) {
-    if (sdp[i] == ' ') {
-      words.emplace_back();
-    } else {
-      words.back() += sdp[i];
-    }
+  remote.credentials = {value_of(sdp, "a=ice-ufrag:"), value_of(sdp, "a=ice-pwd:")};
+  std::istringstream fingerprint(value_of(sdp, "a=fingerprint:"));
+  std::string algorithm;
+  std::string digest;
+  fingerprint >> algorithm >> digest;
+  if (algorithm != "sha-256") fail("no SHA-256 fingerprint:\n" + sdp);
+  server::Fingerprint known;
+  for (std::size_t at = 0; at + 2 <= digest.size(); at += 3) {
+    known.digest.push_back(static_cast<std::uint8_t>(std::stoi(digest.substr(at, 2), nullptr, 16)));
   }
-  if (words.size() < 8) fail("a candidate that is none:\n" + sdp);
+  remote.fingerprints.push_back(std::move(known));
+  // candidate:1 1 udp 2130706431 127.0.0.1 40000 typ host
+  std::istringstream candidate(value_of(sdp, "a=candidate:"));
+  std::vector<std::string> words;
+  for (std::string word; candidate >> word;) words.push_back(word);
+  if (words.size() < 7) fail("a candidate that is none:\n" + sdp);
   const auto port = static_cast<std::uint16_t>(std::stoi(words[5]));
   const auto address = server::TransportAddress::parse_ip(words[4], port);
   if (!address) fail("a candidate without an address:\n" + sdp);

@@ -1,0 +1,414 @@
+#include "control/webhooks.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include "server/log.h"
+
+namespace parley::control {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view kRow = "webhook";
+constexpr std::string_view kSecretPrefix = "whsec_";
+constexpr std::size_t kSecretBytes = 32;
+
+std::string id_of(std::string_view key_id, std::string_view name) {
+  return std::string(key_id) + "/" + std::string(name);
+}
+
+std::string base64(const unsigned char* bytes, std::size_t size) {
+  std::string text((size + 2) / 3 * 4 + 1, '\0');
+  const int written = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes,
+                                      static_cast<int>(size));
+  text.resize(static_cast<std::size_t>(written));
+  return text;
+}
+
+// The bytes of "whsec_" and Base64 behind it, 24 to 64 of them as the specification asks.
+std::optional<std::vector<unsigned char>> secret_bytes(std::string_view secret) {
+  if (!secret.starts_with(kSecretPrefix)) return std::nullopt;
+  std::string_view text = secret.substr(kSecretPrefix.size());
+  if (text.empty() || text.size() % 4 != 0 || text.size() > 128) return std::nullopt;
+  std::vector<unsigned char> bytes(text.size() / 4 * 3);
+  const int size = EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
+                                   static_cast<int>(text.size()));
+  if (size < 0) return std::nullopt;
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+  bytes.resize(static_cast<std::size_t>(size) - padding);
+  if (bytes.size() < 24 || bytes.size() > 64) return std::nullopt;
+  return bytes;
+}
+
+std::string new_secret() {
+  std::array<unsigned char, kSecretBytes> bytes{};
+  RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
+  return std::string(kSecretPrefix) + base64(bytes.data(), bytes.size());
+}
+
+milliseconds backoff(int attempts) {
+  milliseconds wait = Webhooks::kFirstRetry;
+  for (int i = 1; i < attempts && wait < Webhooks::kLongestRetry; ++i) wait *= 2;
+  return std::min(wait, Webhooks::kLongestRetry);
+}
+
+Json texts_json(const std::vector<std::string>& texts) {
+  Json list = Json::array();
+  for (const std::string& text : texts) list.push(text);
+  return list;
+}
+
+RpcError not_found() {
+  return rpc_error(Status::NotFound, "webhook_not_found", "this key has no webhook of this name",
+                   "webhook");
+}
+
+}  // namespace
+
+bool is_webhook_secret(std::string_view secret) { return secret_bytes(secret).has_value(); }
+
+std::string sign_webhook(std::string_view secret, std::string_view id, std::int64_t timestamp_s,
+                         std::string_view body) {
+  const auto key = secret_bytes(secret);
+  if (!key) return {};
+  const std::string input =
+      std::string(id) + "." + std::to_string(timestamp_s) + "." + std::string(body);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  HMAC(EVP_sha256(), key->data(), static_cast<int>(key->size()),
+       reinterpret_cast<const unsigned char*>(input.data()), input.size(), digest.data(), &size);
+  return "v1," + base64(digest.data(), size);
+}
+
+Webhooks::Webhooks(Context& context, Store& store, Post post, std::function<void()> end_turn)
+    : context_(context),
+      store_(store),
+      post_(std::move(post)),
+      end_turn_(std::move(end_turn)) {}
+
+Webhooks::~Webhooks() {
+  for (auto& [id, webhook] : webhooks_) context_.timers.cancel(webhook.retry_timer);
+}
+
+void Webhooks::load(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    if (row.kind != kRow) continue;
+    const auto body = Json::parse(row.body);
+    const Json* filter = body ? body->find("filter") : nullptr;
+    if (filter == nullptr) {
+      server::log::error("webhook_unreadable", {{"webhook", row.id}});
+      continue;
+    }
+    Webhook& webhook = webhooks_[row.id];
+    webhook.name = text_member(*body, "name");
+    webhook.url = text_member(*body, "url");
+    webhook.secret = text_member(*body, "secret");
+    webhook.filter = EventFilter::from_json(*filter);
+    webhook.enabled = flag_member(*body, "enabled");
+    webhook.created_ms = row.created_ms;
+    restart(webhook, static_cast<std::uint64_t>(integer_member(*body, "cursor")));
+    pump(row.id, webhook);
+  }
+}
+
+Webhooks::Webhook* Webhooks::find(std::string_view id) {
+  const auto it = webhooks_.find(id);
+  return it == webhooks_.end() ? nullptr : &it->second;
+}
+
+void Webhooks::store(const std::string& id, const Webhook& webhook) {
+  context_.outbox.put({std::string(kRow), id, "",
+                       Json::object({{"name", webhook.name},
+                                     {"url", webhook.url},
+                                     {"secret", webhook.secret},
+                                     {"filter", webhook.filter.to_json()},
+                                     {"enabled", webhook.enabled},
+                                     {"cursor", webhook.cursor}})
+                           .dump(),
+                       webhook.created_ms});
+}
+
+void Webhooks::restart(Webhook& webhook, std::uint64_t cursor) {
+  context_.timers.cancel(webhook.retry_timer);
+  webhook.generation = ++last_generation_;
+  webhook.cursor = webhook.scanned = cursor;
+  webhook.reading = false;
+  webhook.in_flight = 0;
+  webhook.pending.clear();
+}
+
+RpcResult<Json> Webhooks::put(Put put) {
+  const std::string id = id_of(put.filter.key_id, put.name);
+  Webhook* webhook = find(id);
+  const bool created = webhook == nullptr;
+  if (created) {
+    if (webhooks_.size() >= kMaxWebhooks) {
+      return tl::unexpected(rpc_error(Status::ResourceExhausted, "too_many_webhooks",
+                                      "delete webhooks that nobody uses any more"));
+    }
+    webhook = &webhooks_[id];
+    webhook->name = put.name;
+    webhook->created_ms = context_.wall_ms();
+    webhook->secret = new_secret();
+    webhook->cursor = context_.outbox.last_seq();
+  }
+  webhook->url = std::move(put.url);
+  webhook->filter = std::move(put.filter);
+  webhook->enabled = put.enabled;
+  if (put.secret) webhook->secret = *put.secret;
+  webhook->failed = 0;
+  restart(*webhook, webhook->cursor);
+  store(id, *webhook);
+  pump(id, *webhook);
+  Json json = to_json(*webhook);
+  json.set("created", created);
+  if (created || put.secret) json.set("secret", webhook->secret);
+  return json;
+}
+
+Json Webhooks::to_json(const Webhook& webhook) const {
+  const std::uint64_t last = context_.outbox.durable_seq();
+  Json json = Json::object({{"webhook", webhook.name},
+                            {"key_id", webhook.filter.key_id},
+                            {"url", webhook.url},
+                            {"types", texts_json(webhook.filter.types)},
+                            {"tenants", texts_json(webhook.filter.tenants)},
+                            {"enabled", webhook.enabled},
+                            {"cursor", webhook.cursor},
+                            {"behind", last > webhook.cursor ? last - webhook.cursor : 0},
+                            {"failed_count", webhook.failed},
+                            {"last_error", webhook.last_error},
+                            {"created_ms", webhook.created_ms}});
+  json.set("last_success_ms", webhook.last_success_ms == 0 ? Json() : Json(webhook.last_success_ms));
+  return json;
+}
+
+Json Webhooks::list(const std::string& key_id, bool all_keys) const {
+  Json list = Json::array();
+  for (const auto& [id, webhook] : webhooks_) {
+    if (all_keys || webhook.filter.key_id == key_id) list.push(to_json(webhook));
+  }
+  return list;
+}
+
+bool Webhooks::remove(const std::string& key_id, const std::string& name) {
+  const auto it = webhooks_.find(id_of(key_id, name));
+  if (it == webhooks_.end()) return false;
+  context_.timers.cancel(it->second.retry_timer);
+  context_.outbox.remove(kRow, it->first);
+  webhooks_.erase(it);
+  return true;
+}
+
+RpcResult<Json> Webhooks::redeliver(const std::string& key_id, const std::string& name,
+                                    std::uint64_t from_seq) {
+  const std::string id = id_of(key_id, name);
+  Webhook* webhook = find(id);
+  if (webhook == nullptr) return tl::unexpected(not_found());
+  if (from_seq < store_.earliest_seq() || from_seq > context_.outbox.last_seq() + 1) {
+    RpcError error = rpc_error(Status::FailedPrecondition, "cursor_expired",
+                               "the log has no event of this number", "from_seq");
+    error.details.emplace_back("earliest_seq", store_.earliest_seq());
+    error.details.emplace_back("last_seq", context_.outbox.last_seq());
+    return tl::unexpected(std::move(error));
+  }
+  restart(*webhook, from_seq - 1);
+  store(id, *webhook);
+  pump(id, *webhook);
+  return to_json(*webhook);
+}
+
+HttpClient::Request Webhooks::request_for(const Webhook& webhook, std::string_view event_id,
+                                          std::string body) const {
+  const std::int64_t now_s = context_.wall_ms() / 1'000;
+  HttpClient::Request request;
+  request.url = webhook.url;
+  request.headers = {
+      "Content-Type: application/json",
+      "User-Agent: parley",
+      "webhook-id: " + std::string(event_id),
+      "webhook-timestamp: " + std::to_string(now_s),
+      "webhook-signature: " + sign_webhook(webhook.secret, event_id, now_s, body),
+      "Expect:",  // no question before the body
+  };
+  request.body = std::move(body);
+  return request;
+}
+
+RpcResult<void> Webhooks::test(const std::string& key_id, const std::string& name,
+                               std::function<void(RpcResult<Json>)> reply) {
+  const Webhook* webhook = find(id_of(key_id, name));
+  if (webhook == nullptr) return tl::unexpected(not_found());
+  const std::string event_id = context_.id("ev");
+  std::string body = Json::object({{"id", event_id},
+                                   {"type", "webhook.test"},
+                                   {"v", 1},
+                                   {"time_ms", context_.wall_ms()},
+                                   {"data", Json::object({{"webhook", name}})}})
+                         .dump();
+  post_(request_for(*webhook, event_id, std::move(body)),
+        [reply = std::move(reply)](const HttpClient::Outcome& outcome) {
+          Json result = Json::object(
+              {{"delivered", outcome.status >= 200 && outcome.status < 300}});
+          if (outcome.status != 0) result.set("status", outcome.status);
+          if (!outcome.error.empty()) result.set("error", outcome.error);
+          reply(std::move(result));
+        });
+  return {};
+}
+
+void Webhooks::publish(const EventRow& event) {
+  for (auto& [id, webhook] : webhooks_) {
+    if (!webhook.enabled || webhook.reading) continue;
+    if (webhook.scanned + 1 != event.seq || webhook.pending.size() >= kWindow) {
+      pump(id, webhook);
+      continue;
+    }
+    take(webhook, event);
+    send_due(id, webhook);
+  }
+}
+
+// The next event of the log, wanted or not.
+void Webhooks::take(Webhook& webhook, const EventRow& event) {
+  webhook.scanned = event.seq;
+  if (webhook.filter.wants(event)) {
+    Pending pending;
+    pending.event = event;
+    pending.lane = event.room_id.empty() ? event.tenant : event.room_id;
+    webhook.pending.push_back(std::move(pending));
+  } else if (webhook.pending.empty()) {
+    webhook.cursor = event.seq;  // to the disk with the next one that is delivered
+  }
+}
+
+void Webhooks::pump(const std::string& id, Webhook& webhook) {
+  if (!webhook.enabled) return;
+  send_due(id, webhook);
+  if (!webhook.reading && webhook.pending.size() < kWindow &&
+      webhook.scanned < context_.outbox.durable_seq()) {
+    read_on(id, webhook);
+  }
+}
+
+void Webhooks::read_on(const std::string& id, Webhook& webhook) {
+  webhook.reading = true;
+  store_.events_after(
+      webhook.scanned, kWindow - webhook.pending.size(),
+      [this, id, generation = webhook.generation](const std::vector<EventRow>& rows) {
+        Webhook* found = find(id);
+        if (found == nullptr || found->generation != generation) return;
+        found->reading = false;
+        if (!rows.empty() && rows.front().seq > found->scanned + 1) {
+          found->last_error = "events before " + std::to_string(rows.front().seq) +
+                              " were deleted before they could be delivered";
+          server::log::error("webhook_lost_events", {{"webhook", id}, {"why", found->last_error}});
+        }
+        for (const EventRow& row : rows) {
+          if (row.seq > context_.outbox.durable_seq()) break;  // comes by publish()
+          take(*found, row);
+        }
+        if (rows.empty()) {
+          send_due(id, *found);
+        } else {
+          pump(id, *found);
+        }
+      });
+}
+
+// Each lane's first event that was not taken yet, if its time has come.
+void Webhooks::send_due(const std::string& id, Webhook& webhook) {
+  std::set<std::string_view> blocked;
+  std::optional<rtp::Time> next;
+  const rtp::Time now = context_.now();
+  for (Pending& pending : webhook.pending) {
+    if (pending.done || !blocked.insert(pending.lane).second || pending.in_flight) continue;
+    if (pending.not_before > now) {
+      next = std::min(next.value_or(pending.not_before), pending.not_before);
+    } else if (webhook.in_flight < kMaxInFlight) {
+      send(id, webhook, pending);
+    }
+  }
+  context_.timers.cancel(webhook.retry_timer);
+  if (!next) return;
+  webhook.retry_timer = context_.timers.at(*next, [this, id] {
+    Webhook* due = find(id);
+    if (due == nullptr) return;
+    due->retry_timer = 0;
+    pump(id, *due);
+  });
+}
+
+void Webhooks::send(const std::string& id, Webhook& webhook, Pending& pending) {
+  pending.in_flight = true;
+  ++webhook.in_flight;
+  ++counters_.attempts;
+  post_(request_for(webhook, pending.event.id, pending.event.body),
+        [this, id, generation = webhook.generation,
+         seq = pending.event.seq](const HttpClient::Outcome& outcome) {
+          answered(id, generation, seq, outcome);
+          end_turn_();
+        });
+}
+
+void Webhooks::answered(const std::string& id, std::uint64_t generation, std::uint64_t seq,
+                        const HttpClient::Outcome& outcome) {
+  Webhook* webhook = find(id);
+  if (webhook == nullptr || webhook->generation != generation) return;
+  const auto pending = std::find_if(webhook->pending.begin(), webhook->pending.end(),
+                                    [&](const Pending& one) { return one.event.seq == seq; });
+  if (pending == webhook->pending.end()) return;
+  pending->in_flight = false;
+  --webhook->in_flight;
+  if (outcome.status >= 200 && outcome.status < 300) {
+    pending->done = true;
+    webhook->failed = 0;
+    webhook->last_success_ms = context_.wall_ms();
+    webhook->last_error.clear();
+    return advance(id, *webhook);
+  }
+  ++counters_.failures;
+  ++webhook->failed;
+  webhook->last_error =
+      outcome.error.empty() ? "status " + std::to_string(outcome.status) : outcome.error;
+  ++pending->attempts;
+  pending->not_before = context_.now() + backoff(pending->attempts);
+  server::log::limited("webhook_failed", {{"webhook", id}, {"why", webhook->last_error}});
+  if (outcome.status == 410) {  // Gone: its owner does not want it any more
+    webhook->enabled = false;
+    restart(*webhook, webhook->cursor);
+    store(id, *webhook);
+    server::log::warn("webhook_disabled", {{"webhook", id}});
+    return;
+  }
+  pump(id, *webhook);
+}
+
+void Webhooks::advance(const std::string& id, Webhook& webhook) {
+  const std::uint64_t before = webhook.cursor;
+  while (!webhook.pending.empty() && webhook.pending.front().done) {
+    webhook.cursor = webhook.pending.front().event.seq;
+    webhook.pending.pop_front();
+  }
+  if (webhook.pending.empty()) webhook.cursor = webhook.scanned;
+  if (webhook.cursor != before) store(id, webhook);
+  pump(id, webhook);
+}
+
+std::vector<Webhooks::State> Webhooks::states() const {
+  std::vector<State> all;
+  const std::uint64_t last = context_.outbox.durable_seq();
+  for (const auto& [id, webhook] : webhooks_) {
+    if (!webhook.enabled) continue;
+    all.push_back({id, last > webhook.cursor ? last - webhook.cursor : 0, webhook.failed});
+  }
+  return all;
+}
+
+}  // namespace parley::control
