@@ -105,8 +105,8 @@ struct HttpClient::Impl {
     if (impl->timer != 0) impl->loop.cancel(impl->timer);
     impl->timer = 0;
     if (timeout_ms < 0) return 0;
-    impl->timer = impl->loop.at(
-        server::Loop::now() + std::chrono::milliseconds(timeout_ms), [impl] {
+    impl->timer =
+        impl->loop.at(server::Loop::now() + std::chrono::milliseconds(timeout_ms), [impl] {
           impl->timer = 0;
           impl->act(CURL_SOCKET_TIMEOUT, 0);
         });

@@ -187,12 +187,13 @@ void Metering::changed(Session& session, std::string_view why,
   const auto metered = meters_.find(session.id());
   if (metered == meters_.end() || metered->second.ending) return;
   TenantAccount& one = account_of(session.tenant());
-  advance(session.tenant(), one);
+  const Moment now = moment();
+  advance(session.tenant(), one, now);
   if (!metered->second.ending) {
-    apply(one, session, metered->second, moment(), metered_people(session), why, silence);
-    advance(session.tenant(), one);  // with nothing left, what has just begun ends at once
+    apply(one, session, metered->second, now, metered_people(session), why, silence);
+    advance(session.tenant(), one, now);  // with nothing left, what has just begun ends at once
   }
-  tell_thresholds(session.tenant(), one, moment());
+  tell_thresholds(session.tenant(), one, now);
   store(session.tenant(), one);
   arm(session.tenant(), one);
   arm_checkpoint();
@@ -202,9 +203,10 @@ void Metering::ended(Session& session, std::string_view why) {
   const auto metered = meters_.find(session.id());
   if (metered == meters_.end()) return;
   TenantAccount& one = account_of(session.tenant());
-  advance(session.tenant(), one);
+  const Moment now = moment();
+  advance(session.tenant(), one, now);
   if (!metered->second.ending) {
-    apply(one, session, metered->second, moment(), {}, why, std::nullopt);
+    apply(one, session, metered->second, now, {}, why, std::nullopt);
   }
   one.sessions.erase(session.id());
   store(session.tenant(), one);
@@ -235,8 +237,7 @@ void Metering::apply(TenantAccount& one, Session& session, Metered& metered, Mom
   store(session.id(), metered, change.intervals);
 }
 
-void Metering::advance(const std::string& tenant, TenantAccount& one) {
-  const Moment now = moment();
+void Metering::advance(const std::string& tenant, TenantAccount& one, Moment now) {
   for (;;) {
     const auto empty_at = one.account.exhausted_at(now.wall_ms);
     const bool acts =
@@ -330,9 +331,8 @@ void Metering::warn(const TenantAccount& one, std::int64_t remaining_ms) {
   }
 }
 
-void Metering::replenished(const std::string& tenant, TenantAccount& one, std::string_view grant_id,
-                           std::int64_t ms) {
-  const Moment now = moment();
+void Metering::replenished(const std::string& tenant, TenantAccount& one, Moment now,
+                           std::string_view grant_id, std::int64_t ms) {
   const std::int64_t available = one.account.available_ms(now.wall_ms);
   context_.event({"quota.replenished", tenant, "", "",
                   Json::object({{"grant_id", grant_id}, {"ms", ms}, {"available_ms", available}})});
@@ -346,18 +346,20 @@ void Metering::replenished(const std::string& tenant, TenantAccount& one, std::s
 
 RpcResult<Json> Metering::set_policy(const std::string& tenant, const QuotaPolicy& policy) {
   TenantAccount& one = account_of(tenant);
-  advance(tenant, one);
-  const std::int64_t before = one.account.granted_ms(moment().wall_ms);
-  one.account.set_policy(policy, moment());
-  const std::int64_t more = one.account.granted_ms(moment().wall_ms) - before;
-  if (more > 0) replenished(tenant, one, "limit", more);
-  on_timer(tenant);
-  return get(tenant);
+  const Moment now = moment();
+  advance(tenant, one, now);
+  const std::int64_t before = one.account.granted_ms(now.wall_ms);
+  one.account.set_policy(policy, now);
+  const std::int64_t more = one.account.granted_ms(now.wall_ms) - before;
+  if (more > 0) replenished(tenant, one, now, "limit", more);
+  look_after(tenant, one, now);
+  return balance(tenant, one.account, now);
 }
 
 RpcResult<Json> Metering::grant(const std::string& tenant, Grant grant) {
   TenantAccount& one = account_of(tenant);
-  advance(tenant, one);
+  const Moment now = moment();
+  advance(tenant, one, now);
   const std::string id = grant.id;
   const std::int64_t ms = grant.ms;
   const Account::Added added = one.account.add(std::move(grant));
@@ -369,56 +371,60 @@ RpcResult<Json> Metering::grant(const std::string& tenant, Grant grant) {
       return tl::unexpected(rpc_error(Status::ResourceExhausted, "too_many_grants",
                                       "this tenant has too many grants that still run"));
     case Account::Added::Yes:
-      replenished(tenant, one, id, ms);
-      on_timer(tenant);
+      replenished(tenant, one, now, id, ms);
       break;
     case Account::Added::Already:
       break;
   }
+  look_after(tenant, one, now);
   Json result = Json::object({{"grant_id", id}, {"already", added == Account::Added::Already}});
-  result.set("available_ms", one.account.available_ms(moment().wall_ms));
+  result.set("available_ms", one.account.available_ms(now.wall_ms));
   return result;
 }
 
 Json Metering::get(const std::string& tenant) {
+  const Moment now = moment();
+  const auto it = accounts_.find(tenant);
+  if (it == accounts_.end()) return balance(tenant, Account(), now);
+  advance(tenant, it->second, now);
+  arm(tenant, it->second);
+  return balance(tenant, it->second.account, now);
+}
+
+Json Metering::balance(const std::string& tenant, const Account& account, Moment now) const {
   Json json = Json::object({{"tenant", tenant}});
-  Account none;
-  const Account* account = &none;
-  if (const auto it = accounts_.find(tenant); it != accounts_.end()) {
-    advance(tenant, it->second);
-    arm(tenant, it->second);
-    account = &it->second.account;
-  }
-  const Json members = account->to_json(moment().wall_ms);
+  const Json members = account.to_json(now.wall_ms);
   for (const auto& [name, value] : *members.as_object()) json.set(name, value);
   return json;
 }
 
 RpcResult<Json> Metering::reserve(const ReserveRequest& request) {
   TenantAccount& one = account_of(request.tenant);
-  advance(request.tenant, one);
+  const Moment now = moment();
+  advance(request.tenant, one, now);
   const auto reserved =
-      one.account.reserve(request.id, request.n, request.ms, request.valid_for_ms, moment());
+      one.account.reserve(request.id, request.n, request.ms, request.valid_for_ms, now);
   if (!reserved) return tl::unexpected(refused(reserved.error()));
-  on_timer(request.tenant);
+  look_after(request.tenant, one, now);
   return reserved_json(request.id, *reserved);
 }
 
 RpcResult<Json> Metering::commit(const ReserveRequest& request) {
   TenantAccount& one = account_of(request.tenant);
-  advance(request.tenant, one);
-  const auto reserved =
-      one.account.commit(request.id, request.n, request.used_ms, request.ms, moment());
+  const Moment now = moment();
+  advance(request.tenant, one, now);
+  const auto reserved = one.account.commit(request.id, request.n, request.used_ms, request.ms, now);
   if (!reserved) return tl::unexpected(refused(reserved.error()));
-  on_timer(request.tenant);
+  look_after(request.tenant, one, now);
   return reserved_json(request.id, *reserved);
 }
 
 RpcResult<Json> Metering::release(const std::string& tenant, const std::string& id) {
   TenantAccount& one = account_of(tenant);
-  advance(tenant, one);
+  const Moment now = moment();
+  advance(tenant, one, now);
   const bool released = one.account.release(id);
-  if (released) on_timer(tenant);
+  look_after(tenant, one, now);
   return Json::object({{"reservation_id", id}, {"already", !released}});
 }
 
@@ -439,17 +445,13 @@ void Metering::add_usage(std::string_view session_id, std::size_t max_intervals,
   if (intervals.size() > max_intervals) record.set("intervals_truncated", true);
 }
 
-// Everything that is due by itself, and after each change.
-void Metering::on_timer(const std::string& tenant) {
-  TenantAccount& one = account_of(tenant);
-  advance(tenant, one);
-  const Moment now = moment();
+void Metering::look_after(const std::string& tenant, TenantAccount& one, Moment now) {
   one.account.expire_reservations(now.steady_ms);
   const std::int64_t before = one.account.granted_ms(now.wall_ms);
   if (one.account.begin_period(now)) {
-    replenished(tenant, one, "limit", one.account.granted_ms(now.wall_ms) - before);
+    replenished(tenant, one, now, "limit", one.account.granted_ms(now.wall_ms) - before);
   } else if (one.exhausted && one.account.available_ms(now.wall_ms) > 0) {
-    replenished(tenant, one, "", 0);  // a reservation came back, or a grant has begun
+    replenished(tenant, one, now, "", 0);  // a reservation came back, or a grant has begun
   }
   tell_thresholds(tenant, one, now);
   store(tenant, one);
@@ -465,6 +467,7 @@ void Metering::arm(const std::string& tenant, TenantAccount& one) {
   };
   if (!one.exhausted) sooner(one.account.exhausted_at(now.wall_ms));
   sooner(one.grace_until);
+  // As of the last booking, from which the account's other answers count too.
   if (const auto in = one.alarms.next_in_ms(one.account, now.wall_ms)) {
     sooner(one.account.as_of() + *in);
   }
@@ -473,8 +476,11 @@ void Metering::arm(const std::string& tenant, TenantAccount& one) {
   constexpr std::int64_t kDayMs = 86'400'000;
   const std::int64_t due = std::min(*at, now.steady_ms + kDayMs);
   one.timer = context_.timers.at(rtp::Time(milliseconds(due)), [this, tenant] {
-    account_of(tenant).timer = 0;
-    on_timer(tenant);
+    TenantAccount& due_one = account_of(tenant);
+    due_one.timer = 0;
+    const Moment due_now = moment();
+    advance(tenant, due_one, due_now);
+    look_after(tenant, due_one, due_now);
   });
 }
 

@@ -106,15 +106,16 @@ class Metering {
   [[nodiscard]] Moment moment() const;
   TenantAccount& account_of(std::string_view tenant);
   [[nodiscard]] const TenantAccount* find(std::string_view tenant) const;
-  // Books up to now, acts on all that happened meanwhile at the moment it did.
-  void advance(const std::string& tenant, TenantAccount& one);
+  // Books up to now, acts on all that happened meanwhile at the moment it did. One look at the
+  // clock serves a whole change: account and session must be booked at the same millisecond.
+  void advance(const std::string& tenant, TenantAccount& one, Moment now);
   void exhaust(const std::string& tenant, TenantAccount& one, Moment at);
   // Stops the meters at that moment and ends their sessions when this turn is over: whoever called
   // may hold one of them.
   void terminate(TenantAccount& one, Moment at);
   void end_due();
-  void replenished(const std::string& tenant, TenantAccount& one, std::string_view grant_id,
-                   std::int64_t ms);
+  void replenished(const std::string& tenant, TenantAccount& one, Moment now,
+                   std::string_view grant_id, std::int64_t ms);
   void apply(TenantAccount& one, Session& session, Metered& metered, Moment at,
              const std::vector<MeteredPerson>& present, std::string_view why,
              std::optional<SessionMeter::Silence> silence);
@@ -124,7 +125,9 @@ class Metering {
   void store(const std::string& tenant, const TenantAccount& one);
   void store(const std::string& session_id, const Metered& metered,
              const std::vector<std::size_t>& intervals);
-  void on_timer(const std::string& tenant);
+  // Everything that is due by itself, and after each change of the grants.
+  void look_after(const std::string& tenant, TenantAccount& one, Moment now);
+  [[nodiscard]] Json balance(const std::string& tenant, const Account& account, Moment now) const;
   void arm_checkpoint();
   void checkpoint();
 

@@ -25,8 +25,8 @@ std::string id_of(std::string_view key_id, std::string_view name) {
 
 std::string base64(const unsigned char* bytes, std::size_t size) {
   std::string text((size + 2) / 3 * 4 + 1, '\0');
-  const int written = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes,
-                                      static_cast<int>(size));
+  const int written =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes, static_cast<int>(size));
   text.resize(static_cast<std::size_t>(written));
   return text;
 }
@@ -37,8 +37,9 @@ std::optional<std::vector<unsigned char>> secret_bytes(std::string_view secret) 
   std::string_view text = secret.substr(kSecretPrefix.size());
   if (text.empty() || text.size() % 4 != 0 || text.size() > 128) return std::nullopt;
   std::vector<unsigned char> bytes(text.size() / 4 * 3);
-  const int size = EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                                   static_cast<int>(text.size()));
+  const int size =
+      EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
+                      static_cast<int>(text.size()));
   if (size < 0) return std::nullopt;
   const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
   bytes.resize(static_cast<std::size_t>(size) - padding);
@@ -87,10 +88,7 @@ std::string sign_webhook(std::string_view secret, std::string_view id, std::int6
 }
 
 Webhooks::Webhooks(Context& context, Store& store, Post post, std::function<void()> end_turn)
-    : context_(context),
-      store_(store),
-      post_(std::move(post)),
-      end_turn_(std::move(end_turn)) {}
+    : context_(context), store_(store), post_(std::move(post)), end_turn_(std::move(end_turn)) {}
 
 Webhooks::~Webhooks() {
   for (auto& [id, webhook] : webhooks_) context_.timers.cancel(webhook.retry_timer);
@@ -185,7 +183,8 @@ Json Webhooks::to_json(const Webhook& webhook) const {
                             {"failed_count", webhook.failed},
                             {"last_error", webhook.last_error},
                             {"created_ms", webhook.created_ms}});
-  json.set("last_success_ms", webhook.last_success_ms == 0 ? Json() : Json(webhook.last_success_ms));
+  json.set("last_success_ms",
+           webhook.last_success_ms == 0 ? Json() : Json(webhook.last_success_ms));
   return json;
 }
 
@@ -252,14 +251,13 @@ RpcResult<void> Webhooks::test(const std::string& key_id, const std::string& nam
                                    {"time_ms", context_.wall_ms()},
                                    {"data", Json::object({{"webhook", name}})}})
                          .dump();
-  post_(request_for(*webhook, event_id, std::move(body)),
-        [reply = std::move(reply)](const HttpClient::Outcome& outcome) {
-          Json result = Json::object(
-              {{"delivered", outcome.status >= 200 && outcome.status < 300}});
-          if (outcome.status != 0) result.set("status", outcome.status);
-          if (!outcome.error.empty()) result.set("error", outcome.error);
-          reply(std::move(result));
-        });
+  post_(request_for(*webhook, event_id, std::move(body)), [reply = std::move(reply)](
+                                                              const HttpClient::Outcome& outcome) {
+    Json result = Json::object({{"delivered", outcome.status >= 200 && outcome.status < 300}});
+    if (outcome.status != 0) result.set("status", outcome.status);
+    if (!outcome.error.empty()) result.set("error", outcome.error);
+    reply(std::move(result));
+  });
   return {};
 }
 

@@ -1,14 +1,17 @@
 // parleyctl: calls the control API and makes join tokens, for people and scripts.
 
 #include <array>
+#include <chrono>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <curl/curl.h>
 
+#include "control/backup.h"
 #include "control/json.h"
 #include "control/jwt.h"
 #include "control/random_id.h"
@@ -24,6 +27,7 @@ constexpr int kRefused = 3;  // the server answered with an error
 constexpr std::size_t kMaxAnswer = 16'777'216;
 constexpr std::int64_t kApiTokenTtlS = 60;
 constexpr long kTimeoutS = 30;
+constexpr std::chrono::milliseconds kFollowInterval{500};
 
 int fail(int code, const std::string& message) {
   std::cerr << "parleyctl: " << message << "\n";
@@ -109,22 +113,56 @@ Json api_claims(std::int64_t now_s) {
                        {"jti", parley::control::random_id("jt")}});
 }
 
+// The result of one method, or the exit code with which this program ends and why.
+struct Failure {
+  int code = 1;
+  std::string why;
+};
+tl::expected<Json, Failure> call(const Key& key, const Server& server, const std::string& method,
+                                 const Json& params) {
+  const auto token = key.sign(api_claims(parley::server::Loop::wall_ms() / 1'000));
+  if (!token) return tl::unexpected(Failure{kUsage, token.error()});
+  const Json request =
+      Json::object({{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", params}});
+  const auto answer = post(server, *token, request.dump());
+  if (!answer) return tl::unexpected(Failure{1, answer.error()});
+  if (const Json* result = answer->find("result")) return *result;
+  const Json* error = answer->find("error");
+  return tl::unexpected(Failure{kRefused, error == nullptr ? answer->dump() : error->dump()});
+}
+
 int call_method(const Key& key, const Server& server, const std::string& method,
                 const std::string& params_text) {
   const auto params = Json::parse(params_text);
   if (!params || !params->is_object()) return fail(kUsage, "params must be a JSON object");
-  const auto token = key.sign(api_claims(parley::server::Loop::wall_ms() / 1'000));
-  if (!token) return fail(kUsage, token.error());
-  const Json request =
-      Json::object({{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", *params}});
-  const auto answer = post(server, *token, request.dump());
-  if (!answer) return fail(1, answer.error());
-  if (const Json* result = answer->find("result")) {
-    std::cout << result->dump() << "\n";
-    return 0;
+  const auto result = call(key, server, method, *params);
+  if (!result) return fail(result.error().code, result.error().why);
+  std::cout << result->dump() << "\n";
+  return 0;
+}
+
+// The event log, one event a line, oldest first; with `follow` until it is interrupted.
+int print_events(const Key& key, const Server& server, std::int64_t after_seq, bool follow) {
+  for (;;) {
+    const auto page = call(key, server, "events.list",
+                           Json::object({{"after_seq", after_seq}, {"limit", 1'000}}));
+    if (!page) return fail(page.error().code, page.error().why);
+    for (const Json& event : *page->find("events")->as_array()) std::cout << event.dump() << "\n";
+    std::cout.flush();
+    const std::int64_t next = parley::control::integer_member(*page, "next_after_seq");
+    const bool more = next > after_seq;
+    after_seq = next;
+    if (more) continue;
+    if (!follow) return 0;
+    std::this_thread::sleep_for(kFollowInterval);
   }
-  const Json* error = answer->find("error");
-  return fail(kRefused, error == nullptr ? answer->dump() : error->dump());
+}
+
+int back_up(const std::string& file, const std::string& to) {
+  const auto done = parley::control::backup_store(file, to);
+  if (!done) return fail(1, done.error());
+  std::cout << to << "\n";
+  return 0;
 }
 
 struct TokenOptions {
@@ -178,10 +216,25 @@ int main(int argc, char** argv) {
   CLI::App* const rpc = app.add_subcommand("rpc", "call a method of the control API");
   rpc->add_option("method", method, "for example room.list")->required();
   rpc->add_option("params", params, "its params as a JSON object");
-  rpc->add_option("--url", server.url, "the server, http(s)://HOST:PORT");
-  rpc->add_option("--ca-file", server.ca_file, "PEM file with the certificates to trust");
-  rpc->add_flag("--insecure", server.insecure, "accept any certificate, e.g. that of --demo");
-  add_key(rpc);
+  const auto add_server = [&](CLI::App* command) {
+    command->add_option("--url", server.url, "the server, http(s)://HOST:PORT");
+    command->add_option("--ca-file", server.ca_file, "PEM file with the certificates to trust");
+    command->add_flag("--insecure", server.insecure, "accept any certificate, e.g. that of --demo");
+    add_key(command);
+  };
+  add_server(rpc);
+  std::int64_t after_seq = 0;
+  bool follow = false;
+  CLI::App* const events = app.add_subcommand("events", "print the event log, one event a line");
+  events->add_option("--after-seq", after_seq, "begin behind this one");
+  events->add_flag("--follow", follow, "go on with what comes, until interrupted");
+  add_server(events);
+  std::string store_file;
+  std::string copy;
+  CLI::App* const backup =
+      app.add_subcommand("backup", "copy the store while the daemon runs, and check the copy");
+  backup->add_option("store", store_file, "store.file of the configuration")->required();
+  backup->add_option("copy", copy, "what to write; must not exist")->required();
   TokenOptions options;
   CLI::App* const token = app.add_subcommand("token", "sign a join token, without the server");
   token->add_option("--tenant", options.tenant, "the room's tenant");
@@ -194,5 +247,7 @@ int main(int argc, char** argv) {
   add_key(token);
   CLI11_PARSE(app, argc, argv);
   if (rpc->parsed()) return call_method(key, server, method, params);
+  if (events->parsed()) return print_events(key, server, after_seq, follow);
+  if (backup->parsed()) return back_up(store_file, copy);
   return make_token(key, options);
 }

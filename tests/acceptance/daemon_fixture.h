@@ -156,6 +156,23 @@ class Daemon {
     const Json* list = page.find("events");
     return list == nullptr ? std::vector<Json>{} : *list->as_array();
   }
+  // The data of all events of one type, oldest first.
+  [[nodiscard]] std::vector<Json> events_of(std::string_view type) const {
+    std::vector<Json> found;
+    for (const Json& event : events()) {
+      if (*event.find("type") == Json(type)) found.push_back(*event.find("data"));
+    }
+    return found;
+  }
+  // Asks until there are so many, for half a minute at most.
+  [[nodiscard]] std::vector<Json> wait_for(std::string_view type, std::size_t count) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    std::vector<Json> found = events_of(type);
+    while (found.size() < count && std::chrono::steady_clock::now() < end) {
+      found = events_of(type);
+    }
+    return found;
+  }
 
  private:
   void spawn(const std::vector<std::string>& options, const std::string& name = "parleyd") {

@@ -22,19 +22,6 @@ class Host : public testing::Test {
     for (const auto& [member, value] : *more.as_object()) params.set(member, value);
     daemon_.result("room.create", params);
   }
-  std::vector<Json> events(std::string_view type) {
-    std::vector<Json> found;
-    for (const Json& event : daemon_.events()) {
-      if (*event.find("type") == Json(type)) found.push_back(*event.find("data"));
-    }
-    return found;
-  }
-  std::vector<Json> wait_for_events(std::string_view type, std::size_t count) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    std::vector<Json> found = events(type);
-    while (found.size() < count && std::chrono::steady_clock::now() < end) found = events(type);
-    return found;
-  }
   // Packets that reach a peer within the time that another needs to hear so many.
   static void hear(const MediaPeer& peer, std::uint64_t more) {
     const std::uint64_t then = peer.heard();
@@ -60,7 +47,7 @@ TEST_F(Host, A22_A23_ARecordingIsForTheSellersBackendAndForSomeTime) {
       reason_of(buyer.rtc.ask("recording.access_link", Json::object({{"recording_id", running}}))),
       "permission_denied");
   daemon_.result("session.end", Json::object({{"tenant", "seller-1"}, {"room", "main"}}));
-  const auto completed = wait_for_events("recording.completed", 1);
+  const auto completed = daemon_.wait_for("recording.completed", 1);
   ASSERT_THAT(completed, SizeIs(1));
   EXPECT_GT(integer_member(completed[0], "duration_ms"), 500);
   const auto& files = *completed[0].find("files")->as_array();
@@ -100,7 +87,7 @@ TEST_F(Host, A33_WhileDrainingCallsGoOnAndNoneBegins) {
   const Json drained = daemon_.result("server.drain", Json::object({{"limit_ms", 500}}));
   EXPECT_EQ(integer_member(drained, "sessions"), 1);
   EXPECT_THAT(daemon_.get("/readyz"), HasSubstr("draining"));
-  EXPECT_THAT(events("server.draining"), SizeIs(1));
+  EXPECT_THAT(daemon_.events_of("server.draining"), SizeIs(1));
   const MediaPeer late(daemon_, join_token("late", "host", "other"));
   EXPECT_EQ(reason_of(late.joined), "server_draining");
   MediaPeer buyer(daemon_, join_token("buyer"));
@@ -133,7 +120,7 @@ TEST_F(Host, A34_EveryWrongCredentialIsRefusedAlike) {
   }
   EXPECT_EQ(reason_of(daemon_.call("room.create", create_room, api_token("blue", kOtherSecret))),
             "permission_denied");
-  EXPECT_THAT(events("room.created"), IsEmpty());
+  EXPECT_THAT(daemon_.events_of("room.created"), IsEmpty());
 }
 
 TEST_F(Host, A36_OtherOriginsAreLetInByTheConfigurationOnly) {
@@ -217,8 +204,8 @@ TEST_F(Host, A39_CountdownsAreThoseOfTheConfiguration) {
             "invalid_argument");
   EXPECT_EQ(reason_of(seller.rtc.ask("timer.start", Json::object({{"seconds", 31}}))),
             "invalid_argument");
-  EXPECT_THAT(events("timer.started"), SizeIs(1));
-  EXPECT_THAT(events("timer.fired"), SizeIs(1));
+  EXPECT_THAT(daemon_.events_of("timer.started"), SizeIs(1));
+  EXPECT_THAT(daemon_.events_of("timer.fired"), SizeIs(1));
 }
 
 TEST_F(Host, A40_TheHostEndsItForAll) {

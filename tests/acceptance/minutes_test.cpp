@@ -24,20 +24,6 @@ class Minutes : public testing::Test {
     return control::integer_member(daemon_.result("quota.get", Json::object({{"tenant", kTenant}})),
                                    name);
   }
-  std::vector<Json> events(std::string_view type) {
-    std::vector<Json> found;
-    for (const Json& event : daemon_.events()) {
-      if (*event.find("type") == Json(type)) found.push_back(*event.find("data"));
-    }
-    return found;
-  }
-  // Asks until there are so many, for half a minute at most.
-  std::vector<Json> wait_for_events(std::string_view type, std::size_t count) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    std::vector<Json> found = events(type);
-    while (found.size() < count && std::chrono::steady_clock::now() < end) found = events(type);
-    return found;
-  }
   static std::int64_t number(const Json& json, std::string_view name) {
     return control::integer_member(json, name);
   }
@@ -58,7 +44,7 @@ TEST_F(Minutes, A12_TheCallEndsAtTheLimitAndUsedIsTheLimit) {
   buyer.connect();
   EXPECT_EQ(text(buyer.notified("session.ended"), "reason"), "quota_exhausted");
   EXPECT_EQ(text(buyer.notified("bye"), "reason"), "quota_exhausted");
-  const auto ended = wait_for_events("session.ended", 1);
+  const auto ended = daemon_.wait_for("session.ended", 1);
   ASSERT_THAT(ended, SizeIs(1));
   EXPECT_EQ(number(ended[0], "room_ms"), 1'500);
   EXPECT_EQ(quota("used_ms"), 1'500);
@@ -80,8 +66,8 @@ TEST_F(Minutes, A13_WarningsGoToTheBackendAndTheHost) {
   EXPECT_LE(number(seller.notified("quota.warning"), "remaining_ms"), 200);
   EXPECT_LE(number(seller.notified("quota.warning"), "remaining_ms"), 60);
   EXPECT_TRUE(buyer.notified("quota.warning").is_null());  // only the end
-  EXPECT_THAT(wait_for_events("quota.threshold", 3), SizeIs(3));
-  EXPECT_THAT(events("quota.exhausted"), SizeIs(1));
+  EXPECT_THAT(daemon_.wait_for("quota.threshold", 3), SizeIs(3));
+  EXPECT_THAT(daemon_.events_of("quota.exhausted"), SizeIs(1));
 }
 
 TEST_F(Minutes, A14_ConcurrentRoomsCannotOverspend) {
@@ -97,7 +83,7 @@ TEST_F(Minutes, A14_ConcurrentRoomsCannotOverspend) {
   for (auto& peer : peers) {
     EXPECT_EQ(text(peer->notified("session.ended"), "reason"), "quota_exhausted");
   }
-  const auto ended = wait_for_events("session.ended", 3);
+  const auto ended = daemon_.wait_for("session.ended", 3);
   std::int64_t sum = 0;
   for (const Json& one : ended) sum += number(one, "room_ms");
   EXPECT_EQ(sum, quota("used_ms"));
@@ -117,7 +103,7 @@ TEST_F(Minutes, A15_ATopUpInTheMiddleMovesTheEndOnce) {
   EXPECT_TRUE(control::flag_member(daemon_.result("quota.grant", grant), "already"));
   EXPECT_EQ(text(seller.notified("session.ended"), "reason"), "quota_exhausted");
   EXPECT_EQ(quota("used_ms"), 1'700);
-  EXPECT_THAT(events("quota.replenished"), SizeIs(2));  // the limit and the top-up
+  EXPECT_THAT(daemon_.events_of("quota.replenished"), SizeIs(2));  // the limit and the top-up
 }
 
 TEST_F(Minutes, A16_WithoutMinutesNobodyGetsIn) {
@@ -125,8 +111,8 @@ TEST_F(Minutes, A16_WithoutMinutesNobodyGetsIn) {
   set_quota(0);
   MediaPeer buyer(daemon_, join_token("buyer"));
   EXPECT_EQ(reason_of(buyer.joined), "quota_exhausted");
-  ASSERT_THAT(events("participant.rejected"), SizeIs(1));
-  EXPECT_EQ(text(events("participant.rejected")[0], "reason"), "quota_exhausted");
+  ASSERT_THAT(daemon_.events_of("participant.rejected"), SizeIs(1));
+  EXPECT_EQ(text(daemon_.events_of("participant.rejected")[0], "reason"), "quota_exhausted");
 }
 
 TEST_F(Minutes, A17_TheRecordingOfACallThatRanOutIsComplete) {
@@ -138,7 +124,7 @@ TEST_F(Minutes, A17_TheRecordingOfACallThatRanOutIsComplete) {
   seller.connect();
   MediaPeer buyer(daemon_, join_token("buyer"));
   buyer.connect();
-  const auto completed = wait_for_events("recording.completed", 1);
+  const auto completed = daemon_.wait_for("recording.completed", 1);
   ASSERT_THAT(completed, SizeIs(1));
   EXPECT_EQ(text(completed[0], "end_reason"), "quota_exhausted");
   EXPECT_GE(number(completed[0], "duration_ms"), 1'500);
@@ -172,7 +158,7 @@ TEST_F(Minutes, A19_AKilledDaemonNeverBooksMoreThanRan) {
     EXPECT_LE(quota("used_ms"), before + 20);  // what ran between the answer and the kill
     EXPECT_GE(quota("used_ms"), before - 1'100);
   }
-  const auto ended = events("session.ended");
+  const auto ended = daemon_.events_of("session.ended");
   ASSERT_THAT(ended, SizeIs(1));
   EXPECT_EQ(text(ended[0], "end_reason"), "server_restart");
   EXPECT_EQ(number(ended[0], "room_ms"), quota("used_ms"));

@@ -44,6 +44,45 @@ TEST_F(Parleyctl, CallsMethodsAndSaysWhatWasRefused) {
   EXPECT_EQ(rpc("file:///etc", {"room.list"}).first, 1);
 }
 
+TEST_F(Parleyctl, PrintsTheEventLog) {
+  Daemon daemon(folder_);
+  daemon.start();
+  const std::string url = "http://127.0.0.1:" + std::to_string(daemon.port());
+  for (const char* name : {"a", "b", "c"}) {
+    daemon.result("room.create", Json::object({{"tenant", "seller-1"}, {"name", name}}));
+  }
+  const auto [code, lines] = Daemon::run_once(
+      {"events", "--after-seq", "1", "--url", url, "--key-id", "crm", "--secret-file", secret_},
+      "parleyctl");
+  EXPECT_EQ(code, 0);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+  EXPECT_THAT(lines, HasSubstr(R"("name":"c")"));
+}
+
+TEST_F(Parleyctl, BacksUpAStoreThatIsInUse) {
+  Daemon daemon(folder_);
+  daemon.start();
+  for (int i = 0; i < 20; ++i) {
+    daemon.result("room.create",
+                  Json::object({{"tenant", "seller-1"}, {"name", "room-" + std::to_string(i)}}));
+  }
+  const std::string copy = (folder_ / "copy" / "parley.db").string();
+  std::filesystem::create_directories(folder_ / "copy");
+  const std::string store = (folder_ / "parley.db").string();
+  EXPECT_EQ(Daemon::run_once({"backup", store, copy}, "parleyctl").first, 0);
+  const auto [again, why] = Daemon::run_once({"backup", store, copy}, "parleyctl");
+  EXPECT_EQ(again, 1);
+  EXPECT_THAT(why, HasSubstr("exists already"));
+  daemon.result("room.create", Json::object({{"tenant", "seller-1"}, {"name", "later"}}));
+  daemon.stop(SIGKILL);
+  // Another daemon lives on what was copied.
+  Daemon restored(folder_ / "copy");
+  restored.start();
+  const Json rooms = restored.result("room.list", Json::object({{"tenant", "seller-1"}}));
+  EXPECT_EQ(rooms.find("rooms")->as_array()->size(), 20U);
+  EXPECT_EQ(restored.events().size(), 20U);
+}
+
 TEST_F(Parleyctl, TrustsOverHttpsOnlyWhatItIsTold) {
   const auto made = control::make_self_signed("localhost", server::Loop::wall_ms());
   const std::string certificate = write("cert.pem", made->cert_pem);

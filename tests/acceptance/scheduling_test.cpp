@@ -26,19 +26,6 @@ class Scheduling : public testing::Test {
     for (const auto& [member, value] : *more.as_object()) params.set(member, value);
     return daemon_.result("room.create", params);
   }
-  std::vector<Json> events(std::string_view type) {
-    std::vector<Json> found;
-    for (const Json& event : daemon_.events()) {
-      if (*event.find("type") == Json(type)) found.push_back(*event.find("data"));
-    }
-    return found;
-  }
-  std::vector<Json> wait_for_events(std::string_view type, std::size_t count) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-    std::vector<Json> found = events(type);
-    while (found.size() < count && std::chrono::steady_clock::now() < end) found = events(type);
-    return found;
-  }
 
   TestFolder folder_;
   Daemon daemon_{folder_.path(), "", "", ""};
@@ -54,7 +41,7 @@ TEST_F(Scheduling, A01_TheSameKeyMakesOneRoom) {
   EXPECT_EQ(text_member(second, "name"), "main");
   EXPECT_FALSE(flag_member(first, "replayed"));
   EXPECT_TRUE(flag_member(second, "replayed"));
-  EXPECT_THAT(events("room.created"), SizeIs(1));
+  EXPECT_THAT(daemon_.events_of("room.created"), SizeIs(1));
 }
 
 TEST_F(Scheduling, A02_ALinkIsForOneRoomOneTimeAndOnePerson) {
@@ -107,22 +94,22 @@ TEST_F(Scheduling, A04_AttributesComeBackUnchanged) {
       Json::object({{"buyer_email", "b@example.org"},
                     {"car", Json::object({{"id", 5'512}, {"tags", Json::array()}})}});
   create(Json::object({{"attributes", attributes}}));
-  ASSERT_THAT(events("room.created"), SizeIs(1));
-  EXPECT_EQ(events("room.created")[0].find("attributes")->dump(), attributes.dump());
+  ASSERT_THAT(daemon_.events_of("room.created"), SizeIs(1));
+  EXPECT_EQ(daemon_.events_of("room.created")[0].find("attributes")->dump(), attributes.dump());
 }
 
 TEST_F(Scheduling, A05_ABuyerWithoutSellerIsToldWithinASecond) {
   create();
   MediaPeer buyer(daemon_, join_token("buyer"));
   buyer.connect();
-  ASSERT_THAT(events("host.absent"), SizeIs(1));  // at once
-  EXPECT_EQ(events("host.absent")[0].find("waiting")->dump(), R"(["buyer"])");
+  ASSERT_THAT(daemon_.events_of("host.absent"), SizeIs(1));  // at once
+  EXPECT_EQ(daemon_.events_of("host.absent")[0].find("waiting")->dump(), R"(["buyer"])");
   MediaPeer again(daemon_, join_token("buyer"));
   ASSERT_TRUE(again.is_in());
   MediaPeer seller(daemon_, join_token("seller", "host"));
-  EXPECT_THAT(events("host.absent"), SizeIs(1));
-  ASSERT_THAT(events("host.present"), SizeIs(1));
-  EXPECT_GE(integer_member(events("host.present")[0], "waited_ms"), 0);
+  EXPECT_THAT(daemon_.events_of("host.absent"), SizeIs(1));
+  ASSERT_THAT(daemon_.events_of("host.present"), SizeIs(1));
+  EXPECT_GE(integer_member(daemon_.events_of("host.present")[0], "waited_ms"), 0);
 }
 
 TEST_F(Scheduling, A06_WithTheSellerThereNothingIsTold) {
@@ -130,7 +117,7 @@ TEST_F(Scheduling, A06_WithTheSellerThereNothingIsTold) {
   const MediaPeer seller(daemon_, join_token("seller", "host"));
   const MediaPeer buyer(daemon_, join_token("buyer"));
   ASSERT_TRUE(buyer.is_in());
-  EXPECT_THAT(events("host.absent"), IsEmpty());
+  EXPECT_THAT(daemon_.events_of("host.absent"), IsEmpty());
 }
 
 TEST_F(Scheduling, A07_WhenTheHostIsGoneTheSessionEndsAfterAWhile) {
@@ -142,9 +129,9 @@ TEST_F(Scheduling, A07_WhenTheHostIsGoneTheSessionEndsAfterAWhile) {
   EXPECT_NE(seller.rtc.ask("leave").find("result"), nullptr);
   EXPECT_EQ(text_member(buyer.notified("session.ended"), "reason"), "host_left");
   EXPECT_GE(std::chrono::steady_clock::now() - left_at, std::chrono::milliseconds(390));
-  ASSERT_THAT(events("host.absent"), SizeIs(1));
-  EXPECT_EQ(text_member(events("host.absent")[0], "reason"), "host_left");
-  EXPECT_EQ(text_member(wait_for_events("session.ended", 1).at(0), "end_reason"), "host_left");
+  ASSERT_THAT(daemon_.events_of("host.absent"), SizeIs(1));
+  EXPECT_EQ(text_member(daemon_.events_of("host.absent")[0], "reason"), "host_left");
+  EXPECT_EQ(text_member(daemon_.wait_for("session.ended", 1).at(0), "end_reason"), "host_left");
 }
 
 TEST_F(Scheduling, A08_TheBackendEndsACall) {
@@ -206,7 +193,7 @@ TEST_F(Scheduling, A47_APermanentRoomHasSessionsOfItsOwn) {
     sessions.push_back(text_member(*seller.joined.find("result"), "session_id"));
     while (buyer.heard() < 10) std::this_thread::yield();
     daemon_.result("session.end", Json::object({{"session_id", sessions.back()}}));
-    EXPECT_THAT(wait_for_events("recording.completed", static_cast<std::size_t>(day) + 1),
+    EXPECT_THAT(daemon_.wait_for("recording.completed", static_cast<std::size_t>(day) + 1),
                 SizeIs(day + 1));
   }
   EXPECT_NE(sessions[0], sessions[1]);

@@ -116,8 +116,8 @@ TEST(Webhook, ATestSaysWhatTheReceiverAnswered) {
   daemon.start();
   std::atomic<int> status{204};
   const Receiver receiver([&](const Receiver::Request&) { return status.load(); });
-  const Json put = daemon.result(
-      "webhook.put", Json::object({{"webhook", "crm"}, {"url", receiver.url()}}));
+  const Json put =
+      daemon.result("webhook.put", Json::object({{"webhook", "crm"}, {"url", receiver.url()}}));
   EXPECT_TRUE(control::is_webhook_secret(text_member(put, "secret")));
   const Json test = Json::object({{"webhook", "crm"}});
   EXPECT_TRUE(flag_member(daemon.result("webhook.test", test), "delivered"));
@@ -152,10 +152,9 @@ TEST(Webhook, NothingIsLostWhenBothSidesFail) {
       const auto it = request.fields.find(name);
       return it == request.fields.end() ? std::string() : it->second;
     };
-    const std::string expected =
-        control::sign_webhook(kSecretText, field("webhook-id"),
-                              std::strtoll(field("webhook-timestamp").c_str(), nullptr, 10),
-                              request.body);
+    const std::string expected = control::sign_webhook(
+        kSecretText, field("webhook-id"),
+        std::strtoll(field("webhook-timestamp").c_str(), nullptr, 10), request.body);
     if (field("webhook-signature") != expected) ++bad_signatures;
     // Of ten, one is refused and one is cut off: half of those after they were taken.
     const auto luck = random() % 20;
@@ -173,9 +172,9 @@ TEST(Webhook, NothingIsLostWhenBothSidesFail) {
     return luck == 2 ? 0 : 200;
   };
   const Receiver receiver(receive);
-  daemon.result("webhook.put", Json::object({{"webhook", "crm"},
-                                             {"url", receiver.url()},
-                                             {"secret", kSecretText}}));
+  daemon.result(
+      "webhook.put",
+      Json::object({{"webhook", "crm"}, {"url", receiver.url()}, {"secret", kSecretText}}));
   constexpr int kRooms = 8;
   constexpr int kRounds = 25;
   std::size_t told = 0;

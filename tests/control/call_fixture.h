@@ -93,7 +93,7 @@ class CallTest : public testing::Test {
         config,
         timers,
         *outbox,
-        [this] { return now; },
+        [this] { return now += creep; },
         [this] { return wall_ms; },
         secure_random,
         [this](std::size_t worker, server::Command command) {
@@ -283,6 +283,7 @@ class CallTest : public testing::Test {
   MemoryStore store;
   std::uint64_t last_seq = 0;
   rtp::Time now{};
+  rtp::Duration creep{0};  // the clock goes on at each look, as real ones do
   std::int64_t wall_ms = 1'795'000'000'000;
   Timers timers;
   std::optional<Keyring> keyring;

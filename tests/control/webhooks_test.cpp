@@ -25,8 +25,9 @@ TEST(SignWebhook, AgreesWithTheSpecificationsExample) {
 
 TEST(SignWebhook, RefusesSecretsThatAreNone) {
   EXPECT_TRUE(is_webhook_secret(kSecretText));
-  for (const char* bad : {"", "whsec_", "whsec_YQ==", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-                          "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "whsec_????????????????????????????????"}) {
+  for (const char* bad :
+       {"", "whsec_", "whsec_YQ==", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "whsec_????????????????????????????????"}) {
     EXPECT_FALSE(is_webhook_secret(bad)) << bad;
   }
 }
@@ -226,7 +227,8 @@ TEST_P(WebhooksRandom, NothingIsLostAndEachRoomKeepsItsOrder) {
   std::set<std::int64_t> taken;
   std::int64_t told = 0;
   const auto answer_one = [&](bool good) {
-    const Json event = *Json::parse(posts[pick(static_cast<std::uint32_t>(posts.size()))].request.body);
+    const Json event =
+        *Json::parse(posts[pick(static_cast<std::uint32_t>(posts.size()))].request.body);
     const std::int64_t seq = integer_member(event, "seq");
     if (!good) {
       const int status = pick(2) == 0 ? 0 : 503;
