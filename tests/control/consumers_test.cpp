@@ -47,7 +47,9 @@ class ConsumersTest : public CallTest {
   std::vector<std::int64_t> seqs(std::uint64_t connection) {
     std::vector<std::int64_t> all;
     for (const Json& event : notified(connection, "event")) {
-      if (!all.empty()) EXPECT_EQ(integer_member(event, "prev_seq"), all.back());
+      if (!all.empty()) {
+        EXPECT_EQ(integer_member(event, "prev_seq"), all.back());
+      }
       all.push_back(integer_member(event, "seq"));
     }
     return all;
