@@ -236,6 +236,11 @@ export class Call extends EventTarget {
     for (const [method, params] of early) this.#notified(method, params);
     await answered;
     this.#keepAlive(socket);
+    const microphone = this.#publications.get('microphone');
+    if (this.#welcome.muted_by_host && microphone && !microphone.muted) { // everybody was, before we came
+      microphone.muted = true;
+      await this.#media?.apply(microphone);
+    }
     this.#setState('joined');
     for (const publication of this.#publications.values()) {
       if (publication.muted && publication.trackId) {
