@@ -51,6 +51,9 @@ struct JoinClaims {
   std::optional<std::int64_t> max_session_ms;
   bool eject_at_exp = false;
   Json attributes;
+
+  // Whose presence a call needs, and who may decide in it.
+  [[nodiscard]] bool is_host() const noexcept { return role == Role::Host || role == Role::CoHost; }
 };
 
 inline constexpr std::size_t kMaxIdentityBytes = 128;

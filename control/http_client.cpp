@@ -29,7 +29,6 @@ struct Transfer {
 // A socket of libcurl's as the loop watches it; freed by the loop when it is closed.
 struct Watch {
   uv_poll_t poll{};
-  HttpClient* owner = nullptr;
   void* impl = nullptr;
   curl_socket_t socket = 0;
 

@@ -65,8 +65,7 @@ std::vector<MeteredPerson> metered_people(const Session& session) {
   std::vector<MeteredPerson> people;
   for (const auto& p : session.participants()) {
     if (p->hidden() || !p->on_air()) continue;
-    const bool host = p->claims.role == Role::Host || p->claims.role == Role::CoHost;
-    people.push_back({p->id, p->claims.identity, host, p->sends});
+    people.push_back({p->id, p->claims.identity, p->claims.is_host(), p->sends});
   }
   return people;
 }
@@ -324,8 +323,7 @@ void Metering::warn(const TenantAccount& one, std::int64_t remaining_ms) {
   if (whom == WhomToWarn::Nobody) return;
   for (const auto& [id, session] : one.sessions) {
     for (const auto& p : session->participants()) {
-      const bool host = p->claims.role == Role::Host || p->claims.role == Role::CoHost;
-      if (!host && whom == WhomToWarn::Hosts) continue;
+      if (!p->claims.is_host() && whom == WhomToWarn::Hosts) continue;
       session->notify(*p, "quota.warning", Json::object({{"remaining_ms", remaining_ms}}));
     }
   }

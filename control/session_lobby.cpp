@@ -6,15 +6,7 @@
 
 // Who waits to be let in, and whether there is a host to do it.
 namespace parley::control {
-namespace {
-
 using std::chrono::milliseconds;
-
-bool is_host(const JoinClaims& claims) {
-  return claims.role == Role::Host || claims.role == Role::CoHost;
-}
-
-}  // namespace
 
 Json Waiting::to_json() const {
   return Json::object({{"participant_id", id},
@@ -113,7 +105,7 @@ void Session::watch_host() {
   Json others = Json::array();
   for (const auto& p : participants_) {
     if (p->hidden()) continue;
-    if (is_host(p->claims)) {
+    if (p->claims.is_host()) {
       host = true;
     } else {
       others.push(p->claims.identity);

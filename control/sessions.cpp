@@ -15,8 +15,8 @@ RpcError rejected(Status status, std::string_view reason, std::string message) {
   return rpc_error(status, reason, std::move(message));
 }
 
-bool is_host(const JoinClaims& claims) {
-  return claims.role == Role::Host || claims.role == Role::CoHost;
+bool waits_in_lobby(const Room& room, const JoinClaims& claims) {
+  return room.config.lobby && !claims.is_host() && !claims.bypass_lobby;
 }
 
 // Why participants left, given why their session ended (control-api.md, section 0).
@@ -108,8 +108,7 @@ RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
   if (revocations_.is_revoked(claims)) {
     return refuse(Status::Unauthenticated, "token_revoked", "the token was revoked");
   }
-  const bool host = is_host(claims);
-  const bool waits = room->config.lobby && !host && !claims.bypass_lobby;
+  const bool waits = waits_in_lobby(*room, claims);
   Session* session = find_by_room(room->id);
   const bool known = session != nullptr && session->find_identity(claims.identity) != nullptr;
   switch (room->state(context_.wall_ms())) {
@@ -123,7 +122,7 @@ RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
     case RoomState::Expired:
       return refuse(Status::FailedPrecondition, "room_expired", "the room is closed");
     case RoomState::Locked:
-      if (host || known) break;
+      if (claims.is_host() || known) break;
       return refuse(Status::PermissionDenied, "room_locked", "the room is locked");
     case RoomState::Open:
       break;
@@ -186,8 +185,7 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
   }
   Session* session = find_by_room((*room)->id);
   if (session == nullptr) session = &start(**room);
-  const bool waits = (*room)->config.lobby && !is_host(claims) && !claims.bypass_lobby;
-  if (waits && session->find_identity(claims.identity) == nullptr) {
+  if (waits_in_lobby(**room, claims) && session->find_identity(claims.identity) == nullptr) {
     return wait_in_lobby(*session, **room, std::move(claims), connection);
   }
   Participant* participant = session->find_identity(claims.identity);
