@@ -81,21 +81,27 @@ bool Account::begin_period(Moment now) {
   return available_ms(now.wall_ms) > before;
 }
 
-Account::Added Account::add(Grant grant) {
+Account::Added Account::add(Grant grant, std::int64_t wall_ms) {
   if (const Grant* known = find(grant.id)) {
     const bool same = known->ms == grant.ms && known->valid_from_ms == grant.valid_from_ms &&
                       known->expires_at_ms == grant.expires_at_ms;
     return same ? Added::Already : Added::Different;
   }
+  forget_old(wall_ms);
   if (grants_.size() >= kMaxGrants) return Added::TooMany;
   grants_.push_back(std::move(grant));
   return Added::Yes;
 }
 
+// Those that can give nothing any more, the oldest half of them: the others still know a repeated
+// grant_id, and take back what was booked too much.
 void Account::forget_old(std::int64_t wall_ms) {
   if (grants_.size() < kMaxGrants / 2) return;
+  std::size_t to_go = kMaxGrants / 4;
   std::erase_if(grants_, [&](const Grant& grant) {
-    if (!grant.over_at(wall_ms)) return false;
+    const bool spent = !is_of_policy(grant) && grant.used_ms >= grant.ms;
+    if (to_go == 0 || !(spent || grant.over_at(wall_ms))) return false;
+    --to_go;
     past_used_ms_ += grant.used_ms;
     return true;
   });
@@ -132,7 +138,9 @@ void Account::settle(Moment now) {
   participant_ms_ += rate_.participants * passed;
   if (!limited()) return;
   const std::int64_t units = burn() * passed;
-  const std::int64_t booked = take(std::min(units, available_ms(now.wall_ms)), now.wall_ms);
+  // Paid from what was valid while it ran: a grant that ends now has paid for the time up to now.
+  const std::int64_t began_ms = now.wall_ms - passed;
+  const std::int64_t booked = take(std::min(units, available_ms(began_ms)), began_ms);
   over_ms_ += units - booked;
 }
 

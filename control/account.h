@@ -62,7 +62,7 @@ struct Reservation {
 // booked.
 class Account {
  public:
-  static constexpr std::size_t kMaxGrants = 1'000;  // beyond it, those that are over are summed up
+  static constexpr std::size_t kMaxGrants = 1'000;  // from half of it on, spent ones are summed up
   static constexpr std::size_t kMaxReservations = 1'000;
 
   // ---- policy and grants
@@ -71,12 +71,13 @@ class Account {
   void set_policy(QuotaPolicy policy, Moment now);
   enum class Added : std::uint8_t { Yes, Already, Different, TooMany };
   // By its id: the same again changes nothing.
-  [[nodiscard]] Added add(Grant grant);
+  [[nodiscard]] Added add(Grant grant, std::int64_t wall_ms);
   // Begins the period that `now` lies in. True when that gave minutes.
   bool begin_period(Moment now);
 
   // ---- metering
-  // Books what has run since the last time.
+  // Books what has run since the last time, on the grants that were valid then: no grant may begin
+  // or end in between (next_boundary()).
   void settle(Moment now);
   // settle() first.
   void set_rate(Rate rate) noexcept { rate_ = rate; }

@@ -9,6 +9,14 @@ constexpr std::int64_t kMaxTimeMs = 253'402'300'799'000;  // the end of the year
 constexpr std::int64_t kMaxCount = 1'000'000;
 constexpr std::int64_t kDayMs = 86'400'000;
 
+std::string printable(Params& params, std::string_view name) {
+  std::string text = params.text(name, {1, 128});
+  if (!is_printable_text(text)) {
+    params.refuse(name, std::string(name) + " has control characters");
+  }
+  return text;
+}
+
 }  // namespace
 
 // The params' tenant, which the key must serve.
@@ -99,7 +107,7 @@ RpcResult<Json> Api::quota_set(Call& call) {
 RpcResult<Json> Api::quota_grant(Call& call) {
   Params& p = call.params;
   Grant grant;
-  grant.id = p.text("grant_id", {1, 128});
+  grant.id = printable(p, "grant_id");
   grant.ms = p.integer("ms", 1, kMaxMs);
   grant.valid_from_ms = p.optional_integer("valid_from_ms", 0, kMaxTimeMs).value_or(0);
   grant.expires_at_ms = p.optional_integer("expires_at_ms", 0, kMaxTimeMs);
@@ -122,7 +130,7 @@ RpcResult<Json> Api::quota_get(Call& call) {
 
 RpcResult<Json> Api::quota_reserve(Call& call) {
   Metering::ReserveRequest request;
-  request.id = call.params.text("reservation_id", {1, 128});
+  request.id = printable(call.params, "reservation_id");
   request.n = call.params.optional_integer("n", 1).value_or(1);
   request.ms = call.params.integer("ms", 1, kMaxMs);
   request.valid_for_ms = call.params.optional_integer("valid_for_ms", 1, kDayMs).value_or(30'000);
@@ -134,7 +142,7 @@ RpcResult<Json> Api::quota_reserve(Call& call) {
 
 RpcResult<Json> Api::quota_commit(Call& call) {
   Metering::ReserveRequest request;
-  request.id = call.params.text("reservation_id", {1, 128});
+  request.id = printable(call.params, "reservation_id");
   request.n = call.params.integer("n", 1, kMaxMs);
   request.used_ms = call.params.integer("used_ms", 0, kMaxMs);
   request.ms = call.params.optional_integer("more_ms", 0, kMaxMs).value_or(0);
@@ -145,7 +153,7 @@ RpcResult<Json> Api::quota_commit(Call& call) {
 }
 
 RpcResult<Json> Api::quota_release(Call& call) {
-  const std::string id = call.params.text("reservation_id", {1, 128});
+  const std::string id = printable(call.params, "reservation_id");
   const auto tenant = tenant_of(call);
   if (!tenant) return tl::unexpected(tenant.error());
   return parts_.metering.release(*tenant, id);
@@ -170,7 +178,9 @@ RpcResult<Json> Api::usage_list(Call& call) {
     json.set("recording_ms", parts_.recordings.recorded_ms(record.id));
     page.add(std::move(json), record.started_ms, record.id);
   });
-  return page.result("usage");
+  Json result = page.result("usage");
+  result.set("complete_from_ms", parts_.sessions.remembered_from_ms());
+  return result;
 }
 
 }  // namespace parley::control

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <limits>
 #include <utility>
 
 #include "server/log.h"
@@ -16,6 +17,7 @@ constexpr std::string_view kAccountRow = "account";
 constexpr std::string_view kMeterRow = "meter";
 constexpr std::string_view kIntervalRow = "interval";
 constexpr std::string_view kCheckpointRow = "checkpoint";
+constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 std::string interval_id(std::string_view session_id, std::size_t index) {
   std::array<char, 16> number{};
@@ -81,12 +83,15 @@ Moment Metering::moment() const {
           context_.wall_ms()};
 }
 
-void Metering::load(const std::vector<Row>& rows) {
+tl::expected<void, std::string> Metering::load(const std::vector<Row>& rows) {
   std::map<std::string, const Row*> intervals;  // in the order of their numbers
   std::optional<Moment> known;
   for (const Row& row : rows) {
     if (row.kind == kIntervalRow) intervals[row.id] = &row;
-    const auto body = Json::parse(row.body);
+    const auto body = Json::parse_own(row.body);
+    if (!body && row.kind == kAccountRow) {
+      return tl::unexpected("damaged: table objects, account " + row.id + ": " + body.error());
+    }
     if (!body) continue;
     if (row.kind == kAccountRow) {
       accounts_[row.id].account = Account::from_row_json(*body);
@@ -100,7 +105,7 @@ void Metering::load(const std::vector<Row>& rows) {
   if (known) last_known_wall_ms_ = known->wall_ms;
   for (const auto& [id, row] : intervals) {
     const auto meter = meters_.find(id.substr(0, id.find('/')));
-    const auto body = Json::parse(row->body);
+    const auto body = Json::parse_own(row->body);
     if (meter != meters_.end() && body) meter->second.meter.load_interval(*body);
   }
   const Moment now = moment();
@@ -120,16 +125,40 @@ void Metering::load(const std::vector<Row>& rows) {
     metered.meter.close(end.steady_ms, end.wall_ms, "server_restart");
     if (ran) store(id, metered, open);
   }
-  for (auto& [tenant, one] : accounts_) {
-    const bool ran = one.account.rate() != Rate{};
-    if (known && ran)
-      one.account.settle({std::max(known->steady_ms, one.account.as_of()), known->wall_ms});
-    one.account.restart(now.steady_ms);
-    static_cast<void>(one.alarms.crossed(one.account, now.wall_ms));
-    one.exhausted = one.account.limited() && one.account.available_ms(now.wall_ms) == 0;
-    if (ran) store(tenant, one);
-    arm(tenant, one);
+  for (auto& [tenant, one] : accounts_) close_account(tenant, one, known, now);
+  return {};
+}
+
+// What ran in the process before this one is booked up to the last moment that is known of it; what
+// that crossed, and a period that began since, was not told yet.
+void Metering::close_account(const std::string& tenant, TenantAccount& one,
+                             std::optional<Moment> known, Moment now) {
+  const bool ran = one.account.rate() != Rate{};
+  const std::int64_t then_ms = known ? known->wall_ms : now.wall_ms;
+  static_cast<void>(one.alarms.crossed(one.account, then_ms));
+  const bool was_empty = one.account.available_ms(then_ms) == 0;
+  if (known && ran && known->steady_ms > one.account.as_of()) {
+    while (const auto edge = one.account.next_boundary(earlier(*known, one.account.as_of()))) {
+      if (*edge > known->steady_ms) break;
+      one.account.settle(earlier(*known, *edge));
+      one.account.begin_period(earlier(*known, *edge));
+    }
+    one.account.settle(*known);
   }
+  one.account.restart(now.steady_ms);
+  const bool empty = one.account.limited() && one.account.available_ms(then_ms) == 0;
+  if (empty && was_empty) {
+    one.exhausted = true;
+  } else if (empty) {
+    tell_thresholds(tenant, one, {now.steady_ms, then_ms});
+    tell_exhausted(tenant, one, {now.steady_ms, then_ms});
+  }
+  renew(tenant, one, now);
+  // A grant may have ended while nothing ran: nobody has to be told, but nobody may begin either.
+  one.exhausted = one.account.limited() && one.account.available_ms(now.wall_ms) == 0;
+  tell_thresholds(tenant, one, now);
+  store(tenant, one);
+  arm(tenant, one);
 }
 
 Metering::TenantAccount& Metering::account_of(std::string_view tenant) {
@@ -238,38 +267,49 @@ void Metering::apply(TenantAccount& one, Session& session, Metered& metered, Mom
 
 void Metering::advance(const std::string& tenant, TenantAccount& one, Moment now) {
   for (;;) {
-    const auto empty_at = one.account.exhausted_at(now.wall_ms);
+    // From one moment at which something happens by itself to the next: in between, the same grants
+    // are valid and the balance is a straight line.
+    const Moment from = earlier(now, one.account.as_of());
+    const auto due = [&](std::optional<std::int64_t> at) {
+      return at && *at <= now.steady_ms ? *at : kNever;
+    };
     const bool acts =
         !one.exhausted ||
         (one.account.policy().on_exhausted == OnExhausted::Terminate && !one.grace_until);
-    if (acts && empty_at && *empty_at <= now.steady_ms) {
-      const Moment then = earlier(now, *empty_at);
-      one.account.settle(then);
+    const std::int64_t edge = due(one.account.next_boundary(from));
+    const std::int64_t empty = acts ? due(one.account.exhausted_at(from.wall_ms)) : kNever;
+    const std::int64_t grace = due(one.grace_until);
+    const std::int64_t next = std::min({edge, empty, grace});
+    if (next == kNever) break;
+    const Moment then = earlier(now, next);
+    one.account.settle(then);
+    if (next == edge) {  // what a new period gives comes before the end of the old one's
+      renew(tenant, one, then);
+    } else if (next == empty) {
       exhaust(tenant, one, then);
-    } else if (one.grace_until && *one.grace_until <= now.steady_ms) {
-      const Moment then = earlier(now, *one.grace_until);
-      one.account.settle(then);
+    } else {
       one.grace_until.reset();
       terminate(one, then);
-    } else {
-      break;
     }
   }
   one.account.settle(now);
+}
+
+void Metering::renew(const std::string& tenant, TenantAccount& one, Moment at) {
+  one.account.expire_reservations(at.steady_ms);
+  const std::int64_t before = one.account.granted_ms(at.wall_ms);
+  if (one.account.begin_period(at)) {
+    replenished(tenant, one, at, "limit", one.account.granted_ms(at.wall_ms) - before);
+  } else if (one.exhausted && one.account.available_ms(at.wall_ms) > 0) {
+    replenished(tenant, one, at, "", 0);  // a reservation came back, or a grant has begun
+  }
 }
 
 void Metering::exhaust(const std::string& tenant, TenantAccount& one, Moment at) {
   const QuotaPolicy& policy = one.account.policy();
   if (!one.exhausted) {
     tell_thresholds(tenant, one, at);
-    one.exhausted = true;
-    ++exhaustions_;
-    context_.event({"quota.exhausted", tenant, "", "",
-                    Json::object({{"granted_ms", one.account.granted_ms(at.wall_ms)},
-                                  {"used_ms", one.account.used_ms(at.wall_ms)},
-                                  {"policy", policy.to_json()}})});
-    server::log::info("quota_exhausted",
-                      {{"tenant", tenant}, {"used_ms", one.account.used_ms(at.wall_ms)}});
+    tell_exhausted(tenant, one, at);
     if (policy.on_exhausted == OnExhausted::Restrict && restrict_session) {
       for (const auto& [id, session] : one.sessions) restrict_session(*session, policy.restrict);
     }
@@ -280,6 +320,17 @@ void Metering::exhaust(const std::string& tenant, TenantAccount& one, Moment at)
     }
   }
   if (policy.on_exhausted == OnExhausted::Terminate && !one.grace_until) terminate(one, at);
+}
+
+void Metering::tell_exhausted(const std::string& tenant, TenantAccount& one, Moment at) {
+  one.exhausted = true;
+  ++exhaustions_;
+  context_.event({"quota.exhausted", tenant, "", "",
+                  Json::object({{"granted_ms", one.account.granted_ms(at.wall_ms)},
+                                {"used_ms", one.account.used_ms(at.wall_ms)},
+                                {"policy", one.account.policy().to_json()}})});
+  server::log::info("quota_exhausted",
+                    {{"tenant", tenant}, {"used_ms", one.account.used_ms(at.wall_ms)}});
 }
 
 void Metering::terminate(TenantAccount& one, Moment at) {
@@ -360,7 +411,7 @@ RpcResult<Json> Metering::grant(const std::string& tenant, Grant grant) {
   advance(tenant, one, now);
   const std::string id = grant.id;
   const std::int64_t ms = grant.ms;
-  const Account::Added added = one.account.add(std::move(grant));
+  const Account::Added added = one.account.add(std::move(grant), now.wall_ms);
   switch (added) {
     case Account::Added::Different:
       return tl::unexpected(rpc_error(Status::AlreadyExists, "already_exists",
@@ -444,13 +495,8 @@ void Metering::add_usage(std::string_view session_id, std::size_t max_intervals,
 }
 
 void Metering::look_after(const std::string& tenant, TenantAccount& one, Moment now) {
-  one.account.expire_reservations(now.steady_ms);
-  const std::int64_t before = one.account.granted_ms(now.wall_ms);
-  if (one.account.begin_period(now)) {
-    replenished(tenant, one, now, "limit", one.account.granted_ms(now.wall_ms) - before);
-  } else if (one.exhausted && one.account.available_ms(now.wall_ms) > 0) {
-    replenished(tenant, one, now, "", 0);  // a reservation came back, or a grant has begun
-  }
+  renew(tenant, one, now);
+  advance(tenant, one, now);  // under another policy, what is empty may have an end now
   tell_thresholds(tenant, one, now);
   store(tenant, one);
   arm(tenant, one);

@@ -35,8 +35,9 @@ class Metering {
   Metering(const Metering&) = delete;
   Metering& operator=(const Metering&) = delete;
 
-  // At start, before the sessions are loaded: those that ran are closed.
-  void load(const std::vector<Row>& rows);
+  // At start, before the sessions are loaded: those that ran are closed. An account that cannot be
+  // read is the error: minutes are never taken for unlimited because they were forgotten.
+  [[nodiscard]] tl::expected<void, std::string> load(const std::vector<Row>& rows);
 
   // ---- what happens in sessions
   // Whether another session of the tenant may begin, or somebody join one that runs.
@@ -109,7 +110,12 @@ class Metering {
   // Books up to now, acts on all that happened meanwhile at the moment it did. One look at the
   // clock serves a whole change: account and session must be booked at the same millisecond.
   void advance(const std::string& tenant, TenantAccount& one, Moment now);
+  // What begins and ends by itself at that moment: periods, grants, reservations.
+  void renew(const std::string& tenant, TenantAccount& one, Moment at);
   void exhaust(const std::string& tenant, TenantAccount& one, Moment at);
+  void tell_exhausted(const std::string& tenant, TenantAccount& one, Moment at);
+  void close_account(const std::string& tenant, TenantAccount& one, std::optional<Moment> known,
+                     Moment now);
   // Stops the meters at that moment and ends their sessions when this turn is over: whoever called
   // may hold one of them.
   void terminate(TenantAccount& one, Moment at);
@@ -125,7 +131,7 @@ class Metering {
   void store(const std::string& tenant, const TenantAccount& one);
   void store(const std::string& session_id, const Metered& metered,
              const std::vector<std::size_t>& intervals);
-  // Everything that is due by itself, and after each change of the grants.
+  // After each change of grants and policy, and when the timer says that something is due.
   void look_after(const std::string& tenant, TenantAccount& one, Moment now);
   [[nodiscard]] Json balance(const std::string& tenant, const Account& account, Moment now) const;
   void arm_checkpoint();

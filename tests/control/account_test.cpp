@@ -75,18 +75,18 @@ TEST(Account, EnforcesTheUnitOfItsPolicy) {
 TEST(Account, TakesTheSameGrantOnce) {
   Account account = with_limit(1'000);
   const Grant more{"g1", 300'000, 0, 0, std::nullopt};
-  EXPECT_EQ(account.add(more), Account::Added::Yes);
-  EXPECT_EQ(account.add(more), Account::Added::Already);
-  EXPECT_EQ(account.add({"g1", 5, 0, 0, std::nullopt}), Account::Added::Different);
+  EXPECT_EQ(account.add(more, kWall), Account::Added::Yes);
+  EXPECT_EQ(account.add(more, kWall), Account::Added::Already);
+  EXPECT_EQ(account.add({"g1", 5, 0, 0, std::nullopt}, kWall), Account::Added::Different);
   EXPECT_EQ(account.granted_ms(kWall), 301'000);
 }
 
 TEST(Account, UsesFirstWhatEndsFirst) {
   Account account;
   account.restart(0);
-  ASSERT_EQ(account.add({"long", 1'000, 0, 0, kWall + 1'000'000}), Account::Added::Yes);
-  ASSERT_EQ(account.add({"short", 1'000, 0, 0, kWall + 5'000}), Account::Added::Yes);
-  ASSERT_EQ(account.add({"ever", 1'000, 0, 0, std::nullopt}), Account::Added::Yes);
+  ASSERT_EQ(account.add({"long", 1'000, 0, 0, kWall + 1'000'000}, kWall), Account::Added::Yes);
+  ASSERT_EQ(account.add({"short", 1'000, 0, 0, kWall + 5'000}, kWall), Account::Added::Yes);
+  ASSERT_EQ(account.add({"ever", 1'000, 0, 0, std::nullopt}, kWall), Account::Added::Yes);
   account.set_rate({1, 2});
   account.settle(at(1'500));
   account.set_rate({});
@@ -158,7 +158,7 @@ TEST(Account, TakesAReservationBackWhenNobodyIsHeardOf) {
 
 TEST(Account, ComesBackFromTheStoreAsItWas) {
   Account account = with_limit(10'000);
-  ASSERT_EQ(account.add({"g1", 500, 0, kWall + 5, kWall + 900'000}), Account::Added::Yes);
+  ASSERT_EQ(account.add({"g1", 500, 0, kWall + 5, kWall + 900'000}, kWall), Account::Added::Yes);
   ASSERT_TRUE(account.reserve("node-2", 4, 600, 1'000, at(0)));
   account.set_rate({1, 2});
   account.settle(at(700));
@@ -199,6 +199,33 @@ TEST(Account, EachPeriodGivesItsLimitAnew) {
   EXPECT_TRUE(account.begin_period(at(*next)));
   EXPECT_EQ(account.available_ms(kWall + *next), 1'000);
   EXPECT_FALSE(account.begin_period(at(*next)));
+}
+
+TEST(Account, MinutesCanBeBoughtWithoutEnd) {
+  Account account;
+  account.restart(0);
+  account.set_rate({1, 2});
+  constexpr int kGrants = 5'000;
+  for (int i = 0; i < kGrants; ++i) {
+    ASSERT_EQ(account.add({"g" + std::to_string(i), 10, 0, 0, std::nullopt}, kWall + 10 * i),
+              Account::Added::Yes)
+        << i;
+    account.settle(at(10 * (i + 1)));
+  }
+  EXPECT_EQ(account.used_ever_ms(), 10 * kGrants);
+  EXPECT_EQ(account.over_ms(), 0);
+  EXPECT_EQ(account.available_ms(kWall + 10 * kGrants), 0);
+}
+
+// While minutes are left in them, that many are too many.
+TEST(Account, GrantsThatAreNotSpentHaveALimit) {
+  Account account;
+  account.restart(0);
+  for (std::size_t i = 0; i < Account::kMaxGrants; ++i) {
+    ASSERT_EQ(account.add({"g" + std::to_string(i), 10, 0, 0, std::nullopt}, kWall),
+              Account::Added::Yes);
+  }
+  EXPECT_EQ(account.add({"more", 10, 0, 0, std::nullopt}, kWall), Account::Added::TooMany);
 }
 
 // Against a model that counts every single millisecond.
@@ -259,7 +286,7 @@ TEST(Account, AgreesWithAModelThatCountsEveryMillisecond) {
           break;
         case 2: {
           const std::int64_t ms = 1 + pick(300);
-          ASSERT_EQ(account.add({"g" + std::to_string(step), ms, 0, 0, std::nullopt}),
+          ASSERT_EQ(account.add({"g" + std::to_string(step), ms, 0, 0, std::nullopt}, kWall),
                     Account::Added::Yes);
           model.grant(ms);
           break;
