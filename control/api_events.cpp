@@ -39,6 +39,19 @@ bool is_tenant_pattern(std::string_view text) noexcept {
   return is_plain_name(plain);
 }
 
+RpcError needs_websocket() {
+  return rpc_error(Status::FailedPrecondition, "needs_websocket",
+                   "events come over /v1/control; over HTTP use events.list");
+}
+
+RpcError expired_cursor(std::uint64_t earliest_seq, const std::string& epoch) {
+  RpcError error = rpc_error(Status::FailedPrecondition, "cursor_expired",
+                             "events after this one are gone", "after_seq");
+  error.details.emplace_back("earliest_seq", earliest_seq);
+  error.details.emplace_back("epoch", epoch);
+  return error;
+}
+
 std::string plain_name(Params& params, std::string_view member) {
   std::string name = params.text(member, {1, 64});
   if (!is_plain_name(name)) {
@@ -50,6 +63,34 @@ std::string consumer_name(Params& params) { return plain_name(params, "consumer"
 std::string webhook_name(Params& params) { return plain_name(params, "webhook"); }
 
 }  // namespace
+
+// With a consumer it is a subscription as well, from where the caller says that he is.
+RpcResult<Json> Api::hello_method(Call& call) {
+  Params& p = call.params;
+  static_cast<void>(p.optional_text("client"));
+  static_cast<void>(p.optional_flag("events"));  // the socket's matter
+  Consumers::Subscribe request;
+  request.name = p.optional_text("consumer", {1, 64}).value_or("");
+  request.filter = filter_of(call.principal);
+  if (const Json::Object* resume = p.object("resume")) {
+    const Json nested{Json::Object(*resume)};
+    Params inner(nested);
+    request.epoch = inner.text("epoch", {1, 64});
+    request.seq = static_cast<std::uint64_t>(
+        inner.integer("after_seq", 0, std::numeric_limits<std::int64_t>::max()));
+    request.from = Consumers::Subscribe::From::Seq;
+    if (auto ok = inner.finish(); !ok) p.refuse("resume", "resume: " + ok.error().message);
+    if (request.name.empty()) p.refuse("consumer", "resume needs a consumer");
+  }
+  if (auto ok = p.finish(); !ok) return tl::unexpected(ok.error());
+  Json result = hello();
+  if (request.name.empty()) return result;
+  if (!call.connection) return tl::unexpected(needs_websocket());
+  auto subscribed = parts_.consumers.subscribe(*call.connection, std::move(request));
+  if (!subscribed) return tl::unexpected(subscribed.error());
+  result.set("subscription", std::move(*subscribed));
+  return result;
+}
 
 RpcResult<Json> Api::events_subscribe(Call& call) {
   Params& p = call.params;
@@ -77,10 +118,7 @@ RpcResult<Json> Api::events_subscribe(Call& call) {
     }
   }
   if (auto ok = p.finish(); !ok) return tl::unexpected(ok.error());
-  if (!call.connection) {
-    return tl::unexpected(rpc_error(Status::FailedPrecondition, "needs_websocket",
-                                    "events come over /v1/control; over HTTP use events.list"));
-  }
+  if (!call.connection) return tl::unexpected(needs_websocket());
   return parts_.consumers.subscribe(*call.connection, std::move(request));
 }
 
@@ -97,10 +135,23 @@ RpcResult<Json> Api::consumer_list(Call& call) {
       {{"consumers", parts_.consumers.list(call.principal.key_id, call.principal.sees_all())}});
 }
 
+// Of the caller's key, or of another one for a key that sees everything: what is left of a key that
+// is gone has to be cleared away by somebody.
+RpcResult<std::string> Api::owner_of(Call& call) {
+  const auto key_id = call.params.optional_text("key_id", {1, 64});
+  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
+  if (!key_id || *key_id == call.principal.key_id) return call.principal.key_id;
+  if (call.principal.sees_all() && call.principal.role == config::KeyRole::Admin) return *key_id;
+  return tl::unexpected(rpc_error(Status::PermissionDenied, "permission_denied",
+                                  "only an admin of all tenants may do that for another key",
+                                  "key_id"));
+}
+
 RpcResult<Json> Api::consumer_delete(Call& call) {
   const std::string name = consumer_name(call.params);
-  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  const bool removed = parts_.consumers.remove(call.principal.key_id, name);
+  const auto owner = owner_of(call);
+  if (!owner) return tl::unexpected(owner.error());
+  const bool removed = parts_.consumers.remove(*owner, name);
   return Json::object({{"consumer", name}, {"already", !removed}});
 }
 
@@ -145,22 +196,34 @@ void Api::events_list(const Principal& principal, const RpcRequest& request, Rep
   const std::int64_t limit = p.optional_integer("limit", 1, kMaxEvents).value_or(100);
   if (auto ok = p.finish(); !ok) return reply(tl::unexpected(ok.error()));
   if (after_seq > 0 && static_cast<std::uint64_t>(after_seq) + 1 < parts_.store.earliest_seq()) {
-    RpcError error = rpc_error(Status::FailedPrecondition, "cursor_expired",
-                               "events after this one are gone", "after_seq");
-    error.details.emplace_back("earliest_seq", parts_.store.earliest_seq());
-    error.details.emplace_back("epoch", parts_.facts.epoch);
-    return reply(tl::unexpected(std::move(error)));
+    return reply(tl::unexpected(expired_cursor(parts_.store.earliest_seq(), parts_.facts.epoch)));
   }
   const auto done = [filter = filter_of(principal), after_seq, reply = std::move(reply),
                      epoch = parts_.facts.epoch,
-                     last = parts_.context.outbox.durable_seq()](std::vector<EventRow> rows) {
+                     last = parts_.context.outbox.durable_seq()](const Store::Events& page) {
+    if (!page) {
+      return reply(tl::unexpected(rpc_error(Status::Internal, "event_unreadable",
+                                            "the event after this one is damaged; go on from "
+                                            "state.snapshot: " +
+                                                page.error(),
+                                            "after_seq")));
+    }
+    const std::vector<EventRow>& rows = *page;
+    // It may have been trimmed since it was asked for.
+    if (after_seq > 0 && !rows.empty() &&
+        rows.front().seq != static_cast<std::uint64_t>(after_seq) + 1) {
+      return reply(tl::unexpected(expired_cursor(rows.front().seq, epoch)));
+    }
     Json list = Json::array();
     std::uint64_t previous = static_cast<std::uint64_t>(after_seq);
     std::uint64_t scanned = previous;
+    std::size_t bytes = 0;
     for (const EventRow& row : rows) {
+      if (bytes >= Page::kMaxBytes) break;
       scanned = row.seq;
       if (!filter.may_see(row)) continue;
-      auto event = Json::parse(row.body);
+      bytes += row.body.size();
+      auto event = Json::parse_own(row.body);
       if (!event) continue;
       event->set("prev_seq", previous);
       previous = row.seq;
@@ -204,9 +267,9 @@ RpcResult<Json> Api::webhook_list(Call& call) {
 
 RpcResult<Json> Api::webhook_delete(Call& call) {
   const std::string name = webhook_name(call.params);
-  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  return Json::object(
-      {{"webhook", name}, {"already", !parts_.webhooks.remove(call.principal.key_id, name)}});
+  const auto owner = owner_of(call);
+  if (!owner) return tl::unexpected(owner.error());
+  return Json::object({{"webhook", name}, {"already", !parts_.webhooks.remove(*owner, name)}});
 }
 
 RpcResult<Json> Api::webhook_redeliver(Call& call) {

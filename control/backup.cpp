@@ -7,6 +7,8 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include "control/random_id.h"
+
 namespace parley::control {
 namespace {
 
@@ -21,9 +23,9 @@ struct Finish {
 using Database = std::unique_ptr<sqlite3, Close>;
 using Statement = std::unique_ptr<sqlite3_stmt, Finish>;
 
-tl::expected<Database, std::string> open_readonly(const std::string& file) {
+tl::expected<Database, std::string> open(const std::string& file, int flags) {
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(file.c_str(), &raw, SQLITE_OPEN_READONLY, nullptr);
+  const int code = sqlite3_open_v2(file.c_str(), &raw, flags, nullptr);
   Database database(raw);
   if (code != SQLITE_OK) return tl::unexpected(file + ": " + sqlite3_errstr(code));
   sqlite3_busy_timeout(database.get(), kBusyMs);
@@ -55,7 +57,7 @@ tl::expected<std::string, std::string> run(sqlite3* database, const char* sql,
 }
 
 bool sync(const std::string& path, int flags) {
-  const int fd = open(path.c_str(), flags | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
   if (fd < 0) return false;
   const bool synced = fsync(fd) == 0;
   close(fd);
@@ -76,7 +78,7 @@ tl::expected<void, std::string> backup_store(const std::string& file, const std:
     return tl::unexpected(to + ": " + why);
   };
   {
-    const auto source = open_readonly(file);
+    const auto source = open(file, SQLITE_OPEN_READONLY);
     if (!source) return tl::unexpected(source.error());
     // In one read transaction: what is written meanwhile is not in it.
     if (auto done = run(source->get(), "VACUUM INTO ?", &unfinished); !done) {
@@ -84,11 +86,20 @@ tl::expected<void, std::string> backup_store(const std::string& file, const std:
     }
   }
   {
-    const auto copy = open_readonly(unfinished);
+    const auto copy = open(unfinished, SQLITE_OPEN_READONLY);
     if (!copy) return fail(copy.error());
     const auto checked = run(copy->get(), "PRAGMA integrity_check");
     if (!checked) return fail(checked.error());
     if (*checked != "ok") return fail("the copy is damaged: " + *checked);
+  }
+  {
+    // Whoever goes on from the copy writes other events under numbers that were given already: its
+    // log is another one.
+    const auto copy = open(unfinished, SQLITE_OPEN_READWRITE);
+    if (!copy) return fail(copy.error());
+    const std::string epoch = random_id("ep");
+    const auto renewed = run(copy->get(), "UPDATE meta SET value = ? WHERE name = 'epoch'", &epoch);
+    if (!renewed) return fail(renewed.error());
   }
   if (!sync(unfinished, O_RDONLY)) return fail("cannot be written to the disk");
   std::filesystem::rename(unfinished, to, error);

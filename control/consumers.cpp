@@ -52,7 +52,7 @@ bool EventFilter::may_see(const EventRow& event) const {
   if (!event.tenant.empty()) return matches_any(scope, event.tenant);
   if (!event.type.starts_with("consumer.")) return true;
   if (std::find(scope.begin(), scope.end(), "*") != scope.end()) return true;
-  const auto body = Json::parse(event.body);
+  const auto body = Json::parse_own(event.body);
   const Json* data = body ? body->find("data") : nullptr;
   return data != nullptr && text_member(*data, "key_id") == key_id;
 }
@@ -85,7 +85,7 @@ Consumers::~Consumers() { context_.timers.cancel(check_timer_); }
 void Consumers::load(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (row.kind != kRow) continue;
-    const auto body = Json::parse(row.body);
+    const auto body = Json::parse_own(row.body);
     const Json* filter = body ? body->find("filter") : nullptr;
     if (filter == nullptr) {
       server::log::error("consumer_unreadable", {{"consumer", row.id}});
@@ -95,11 +95,21 @@ void Consumers::load(const std::vector<Row>& rows) {
     consumer.name = text_member(*body, "name");
     consumer.filter = EventFilter::from_json(*filter);
     consumer.cursor = static_cast<std::uint64_t>(integer_member(*body, "cursor"));
+    consumer.acked = static_cast<std::uint64_t>(
+        integer_member(*body, "acked", static_cast<std::int64_t>(consumer.cursor)));
     consumer.created_ms = row.created_ms;
     consumer.last_ack_ms = integer_member(*body, "last_ack_ms");
     consumer.looked_at = consumer.cursor;
   }
   arm();
+}
+
+void Consumers::keys_changed(const ScopeOf& scope_of) {
+  for (auto& [id, consumer] : consumers_) {
+    auto scope = scope_of(consumer.filter.key_id);
+    consumer.orphaned = !scope;
+    if (scope) consumer.filter.scope = std::move(*scope);
+  }
 }
 
 Consumers::Consumer* Consumers::find(std::string_view id) {
@@ -112,6 +122,7 @@ void Consumers::put(const std::string& id, const Consumer& consumer) {
                        Json::object({{"name", consumer.name},
                                      {"filter", consumer.filter.to_json()},
                                      {"cursor", consumer.cursor},
+                                     {"acked", consumer.acked},
                                      {"last_ack_ms", consumer.last_ack_ms}})
                            .dump(),
                        consumer.created_ms});
@@ -132,6 +143,7 @@ RpcResult<Json> Consumers::subscribe(ConnectionId connection, Subscribe request)
   const std::uint64_t last = context_.outbox.last_seq();
   Consumer* consumer = find(id);
   std::uint64_t cursor = consumer == nullptr ? last : consumer->cursor;
+  std::optional<std::uint64_t> delivered;
   switch (request.from) {
     case Subscribe::From::Cursor:
       break;
@@ -142,7 +154,14 @@ RpcResult<Json> Consumers::subscribe(ConnectionId connection, Subscribe request)
       cursor = last;
       break;
     case Subscribe::From::Seq:
-      cursor = request.seq;
+      // Its own note of what it has dealt with, which may lie behind ours by events that it never
+      // wanted: those may be gone without loss.
+      if (consumer != nullptr && consumer->filter == request.filter &&
+          request.seq >= consumer->acked && request.seq < cursor) {
+        delivered = request.seq;
+      } else {
+        cursor = request.seq;
+      }
       break;
   }
   if (request.epoch && *request.epoch != epoch_) return tl::unexpected(expired_error());
@@ -171,8 +190,11 @@ RpcResult<Json> Consumers::subscribe(ConnectionId connection, Subscribe request)
   consumer->started = false;
   consumer->reading = false;
   consumer->filter = std::move(request.filter);
+  consumer->orphaned = false;
   consumer->window = request.window;
-  consumer->cursor = consumer->scanned = consumer->delivered = consumer->looked_at = cursor;
+  consumer->cursor = consumer->scanned = consumer->looked_at = cursor;
+  consumer->delivered = delivered.value_or(cursor);
+  if (!delivered && request.from != Subscribe::From::Cursor) consumer->acked = cursor;
   consumer->unacked.clear();
   consumer->oldest_ms.reset();
   put(id, *consumer);
@@ -207,7 +229,7 @@ RpcResult<Json> Consumers::acknowledge(const std::string& key_id, const std::str
   }
   const bool already = seq <= consumer->cursor;
   if (!already) {
-    consumer->cursor = seq;
+    consumer->cursor = consumer->acked = seq;
     consumer->last_ack_ms = context_.wall_ms();
     auto& unacked = consumer->unacked;
     while (!unacked.empty() && unacked.front() <= seq) unacked.pop_front();
@@ -225,6 +247,11 @@ bool Consumers::remove(const std::string& key_id, const std::string& name) {
   const auto it = consumers_.find(id_of(key_id, name));
   if (it == consumers_.end()) return false;
   context_.outbox.remove(kRow, it->first);
+  if (it->second.connection) {
+    context_.outbox.after([this, to = *it->second.connection, name](bool) {
+      context_.send(to, rpc_notification("consumer_deleted", Json::object({{"consumer", name}})));
+    });
+  }
   consumers_.erase(it);
   return true;
 }
@@ -286,19 +313,19 @@ void Consumers::pump(const std::string& id, Consumer& consumer) {
   if (consumer.unacked.size() >= consumer.window || consumer.scanned >= durable) return;
   consumer.reading = true;
   const std::size_t room = std::min(consumer.window - consumer.unacked.size(), kPage);
-  store_.events_after(
-      consumer.scanned, room,
-      [this, id, generation = consumer.generation, durable](const std::vector<EventRow>& rows) {
-        on_page(id, generation, durable, rows);
-      });
+  store_.events_after(consumer.scanned, room,
+                      [this, id, generation = consumer.generation, durable](
+                          const Store::Events& page) { on_page(id, generation, durable, page); });
 }
 
 void Consumers::on_page(const std::string& id, std::uint64_t generation, std::uint64_t asked_at,
-                        const std::vector<EventRow>& rows) {
+                        const Store::Events& page) {
   Consumer* consumer = find(id);
   if (consumer == nullptr || consumer->generation != generation) return;
   consumer->reading = false;
   if (!consumer->connection) return;
+  if (!page) return expire(*consumer);  // what cannot be read is gone
+  const std::vector<EventRow>& rows = *page;
   for (const EventRow& row : rows) {
     if (row.seq <= consumer->scanned) continue;  // acknowledged meanwhile
     if (row.seq != consumer->scanned + 1) return expire(*consumer);
@@ -358,8 +385,9 @@ void Consumers::arm() {
 void Consumers::check() {
   for (auto& [id, consumer] : consumers_) {
     if (consumer.oldest_ms) {
-      tell_lag(id, consumer);
+      if (!consumer.orphaned) tell_lag(id, consumer);
     } else {
+      move_over_unwanted(id, consumer);
       if (std::exchange(consumer.lag_told, false)) {
         server::log::info("consumer_caught_up", {{"consumer", id}});
       }
@@ -369,13 +397,24 @@ void Consumers::check() {
   }
 }
 
+// Nobody acknowledges what he is never sent: without this, a consumer of rare events would lose its
+// place when the log in front of it is trimmed.
+void Consumers::move_over_unwanted(const std::string& id, Consumer& consumer) {
+  if (!consumer.unacked.empty() || consumer.looked_at <= consumer.cursor) return;
+  if (consumer.connection && consumer.scanned < consumer.looked_at) return;  // on its way
+  consumer.cursor = consumer.looked_at;
+  put(id, consumer);
+}
+
 void Consumers::look_for_oldest(const std::string& id, Consumer& consumer) {
   if (consumer.looking || consumer.looked_at >= context_.outbox.durable_seq()) return;
   consumer.looking = true;
-  store_.events_after(consumer.looked_at, kPage, [this, id](const std::vector<EventRow>& rows) {
+  store_.events_after(consumer.looked_at, kPage, [this, id](const Store::Events& page) {
     Consumer* found = find(id);
     if (found == nullptr) return;
     found->looking = false;
+    if (!page) return;
+    const std::vector<EventRow>& rows = *page;
     for (const EventRow& row : rows) {
       if (row.seq <= found->looked_at || found->oldest_ms) continue;
       found->looked_at = row.seq;
@@ -411,7 +450,7 @@ std::vector<Consumers::Lag> Consumers::lags() const {
   const std::uint64_t last = context_.outbox.durable_seq();
   for (const auto& [id, consumer] : consumers_) {
     Lag lag;
-    lag.consumer = id;
+    lag.name = id;
     lag.events = last > consumer.cursor ? last - consumer.cursor : 0;
     if (consumer.oldest_ms) lag.seconds = static_cast<double>(now - *consumer.oldest_ms) / 1e3;
     lag.since_ack_s = static_cast<double>(now - consumer.last_ack_ms) / 1e3;

@@ -32,6 +32,7 @@ struct EventFilter {
   [[nodiscard]] bool may_see(const EventRow& event) const;
   [[nodiscard]] Json to_json() const;
   [[nodiscard]] static EventFilter from_json(const Json& json);
+  friend bool operator==(const EventFilter&, const EventFilter&) = default;
 };
 
 // Backends' durable places in the event log (control-api.md, section 4). A consumer has a name
@@ -53,6 +54,9 @@ class Consumers {
   Consumers& operator=(const Consumers&) = delete;
 
   void load(const std::vector<Row>& rows);
+  // Of each consumer what its key may see now. One whose key is gone waits, and nobody is alarmed.
+  using ScopeOf = std::function<std::optional<std::vector<std::string>>(std::string_view key_id)>;
+  void keys_changed(const ScopeOf& scope_of);
 
   struct Subscribe {
     std::string name;
@@ -80,7 +84,7 @@ class Consumers {
   void arm();
 
   struct Lag {
-    std::string consumer;  // "key/name"
+    std::string name;  // "key/name"
     std::uint64_t events = 0;
     double seconds = 0;
     double since_ack_s = 0;
@@ -92,10 +96,12 @@ class Consumers {
   struct Consumer {
     std::string name;
     EventFilter filter;
-    std::uint64_t cursor = 0;  // acknowledged
+    std::uint64_t cursor = 0;  // up to here nothing is to be delivered any more
+    std::uint64_t acked = 0;   // the last acknowledgement; between them nothing was wanted
     std::size_t window = kDefaultWindow;
     std::int64_t created_ms = 0;
     std::int64_t last_ack_ms = 0;
+    bool orphaned = false;  // its key is not configured any more
 
     // Of the socket.
     std::optional<ConnectionId> connection;
@@ -118,12 +124,13 @@ class Consumers {
   void put(const std::string& id, const Consumer& consumer);
   void pump(const std::string& id, Consumer& consumer);
   void on_page(const std::string& id, std::uint64_t generation, std::uint64_t asked_at,
-               const std::vector<EventRow>& rows);
+               const Store::Events& page);
   void deliver(Consumer& consumer, const EventRow& event);
   void expire(Consumer& consumer);
   void detach(Consumer& consumer);
   [[nodiscard]] std::chrono::milliseconds check_interval() const;
   void check();
+  void move_over_unwanted(const std::string& id, Consumer& consumer);
   void look_for_oldest(const std::string& id, Consumer& consumer);
   void tell_lag(const std::string& id, Consumer& consumer);
   [[nodiscard]] RpcError expired_error() const;

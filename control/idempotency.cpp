@@ -30,6 +30,8 @@ std::string id_of(std::string_view scope, const Json& params) {
   return std::string(scope) + "/" + text_member(params, "idempotency_key");
 }
 
+std::string key_of(const std::string& id) { return id.substr(0, id.find('/')); }
+
 }  // namespace
 
 std::string canonical_params(const Json& params) { return sorted(params).dump(); }
@@ -37,14 +39,14 @@ std::string canonical_params(const Json& params) { return sorted(params).dump();
 void Idempotency::load(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (row.kind != kKind) continue;
-    const auto body = Json::parse(row.body);
+    const auto body = Json::parse_own(row.body);
     if (!body) continue;
     const Json* result = body->find("result");
     entries_[row.id] = {text_member(*body, "params"), result == nullptr ? Json() : *result,
                         row.created_ms};
-    by_age_[{row.created_ms, row.id}] = true;
+    by_age_[key_of(row.id)].emplace(row.created_ms, row.id);
   }
-  forget_old();
+  for (auto& [key, of_key] : by_age_) forget_old(of_key);
 }
 
 RpcResult<std::optional<Json>> Idempotency::find(std::string_view scope, const Json& params) {
@@ -64,25 +66,26 @@ RpcResult<std::optional<Json>> Idempotency::find(std::string_view scope, const J
 
 void Idempotency::remember(std::string_view scope, const Json& params, const Json& result) {
   if (params.find("idempotency_key") == nullptr) return;
-  forget_old();
   const std::string id = id_of(scope, params);
+  ByAge& of_key = by_age_[key_of(id)];
+  forget_old(of_key);
   const std::int64_t now = context_.wall_ms();
   if (const auto old = entries_.find(id); old != entries_.end()) {
-    by_age_.erase({old->second.at_ms, id});
+    of_key.erase({old->second.at_ms, id});
   }
   entries_[id] = {canonical_params(params), result, now};
-  by_age_[{now, id}] = true;
+  of_key.emplace(now, id);
   const Json body = Json::object({{"params", entries_[id].params}, {"result", result}});
   context_.outbox.put({std::string(kKind), id, "", body.dump(), now});
 }
 
-void Idempotency::forget_old() {
-  while (!by_age_.empty()) {
-    const auto& [at_ms, id] = by_age_.begin()->first;
-    if (at_ms + kKeepMs > context_.wall_ms() && entries_.size() < kMaxEntries) return;
+void Idempotency::forget_old(ByAge& of_key) {
+  while (!of_key.empty()) {
+    const auto& [at_ms, id] = *of_key.begin();
+    if (at_ms + kKeepMs > context_.wall_ms() && of_key.size() < kMaxEntries) return;
     context_.outbox.remove(kKind, id);
     entries_.erase(id);
-    by_age_.erase(by_age_.begin());
+    of_key.erase(of_key.begin());
   }
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,7 @@ namespace parley::control {
 class Idempotency {
  public:
   static constexpr std::int64_t kKeepMs = 86'400'000;
-  static constexpr std::size_t kMaxEntries = 100'000;  // beyond it the oldest are forgotten
+  static constexpr std::size_t kMaxEntries = 100'000;  // of a key; beyond it its oldest go
   static constexpr std::size_t kMaxKeyBytes = 64;
 
   explicit Idempotency(Context& context) : context_(context) {}
@@ -35,11 +36,12 @@ class Idempotency {
     Json result;
     std::int64_t at_ms = 0;
   };
-  void forget_old();
+  using ByAge = std::set<std::pair<std::int64_t, std::string>>;
+  void forget_old(ByAge& of_key);
 
   Context& context_;
-  std::map<std::string, Entry, std::less<>> entries_;
-  std::map<std::pair<std::int64_t, std::string>, bool> by_age_;
+  std::map<std::string, Entry, std::less<>> entries_;  // by "key/method/idempotency key"
+  std::map<std::string, ByAge, std::less<>> by_age_;   // of each API key
 };
 
 // Members sorted by name at every level, without `idempotency_key`.

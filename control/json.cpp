@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include <nlohmann/json.hpp>
@@ -188,6 +189,11 @@ tl::expected<Json, Json::ParseError> Json::parse(std::string_view text, Limits l
     return tl::unexpected(builder.error());
   }
   return builder.take();
+}
+
+tl::expected<Json, Json::ParseError> Json::parse_own(std::string_view text) {
+  constexpr std::size_t kAny = std::numeric_limits<std::size_t>::max();
+  return parse(text, {kAny, 64, kAny});
 }
 
 std::string Json::dump() const {

@@ -34,6 +34,8 @@ class Json {
   // after the value, and whatever passes a limit (RFC 8259).
   [[nodiscard]] static tl::expected<Json, ParseError> parse(std::string_view text);
   [[nodiscard]] static tl::expected<Json, ParseError> parse(std::string_view text, Limits limits);
+  // What we wrote ourselves, of any size: a limit there would lose what was kept.
+  [[nodiscard]] static tl::expected<Json, ParseError> parse_own(std::string_view text);
   // Compact UTF-8. Bytes that are no UTF-8 come out as U+FFFD; it never fails.
   [[nodiscard]] std::string dump() const;
 

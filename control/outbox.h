@@ -48,6 +48,7 @@ class Outbox {
   [[nodiscard]] std::uint64_t last_seq() const noexcept { return next_seq_ - 1; }
   [[nodiscard]] std::uint64_t durable_seq() const noexcept { return durable_seq_; }
   [[nodiscard]] bool healthy() const { return store_.healthy(); }
+  [[nodiscard]] bool congested() const { return store_.congested(); }
 
  private:
   Store& store_;

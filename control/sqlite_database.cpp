@@ -9,6 +9,8 @@
 namespace parley::control {
 namespace {
 
+constexpr int kBusyMs = 5'000;
+
 // Each entry takes the schema one version further. Plain SQL that PostgreSQL understands too.
 constexpr std::array kMigrations = {
     "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);"
@@ -148,6 +150,8 @@ SqliteDatabase::Result<SqliteDatabase> SqliteDatabase::open(const std::string& f
 
 SqliteDatabase::Result<void> SqliteDatabase::configure() {
   sqlite3_extended_result_codes(database_.get(), 1);
+  // Another program may look at the file, or copy it.
+  sqlite3_busy_timeout(database_.get(), kBusyMs);
   sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   return execute(
       "PRAGMA trusted_schema = OFF;"
@@ -227,9 +231,12 @@ SqliteDatabase::Result<void> SqliteDatabase::prepare() {
        "SELECT seq, id, type, tenant, room_id, body, time_ms, checksum FROM events"
        " WHERE seq > ? ORDER BY seq LIMIT ?"},
       {&trim_,
+       // Those before the first one that is young enough: the wall clock may have gone back, and
+       // the log has no holes.
        "DELETE FROM events WHERE seq IN"
-       " (SELECT seq FROM (SELECT seq, time_ms FROM events ORDER BY seq LIMIT ?) AS oldest"
-       " WHERE time_ms < ?)"},
+       " (SELECT seq FROM (SELECT seq FROM events ORDER BY seq LIMIT ?) AS oldest"
+       " WHERE seq < (SELECT COALESCE(MIN(seq), 9223372036854775807) FROM"
+       " (SELECT seq, time_ms FROM events ORDER BY seq LIMIT ?) AS young WHERE time_ms >= ?))"},
   }};
   for (const auto& [place, sql] : statements) {
     sqlite3_stmt* raw = nullptr;
@@ -285,8 +292,7 @@ SqliteDatabase::Result<StoreState> SqliteDatabase::load() {
   const auto newest = number("SELECT COALESCE(MAX(seq), 0) FROM events");
   const auto oldest = number("SELECT COALESCE(MIN(seq), 0) FROM events");
   if (step != SQLITE_DONE || !newest || !oldest) return tl::unexpected("damaged: " + last_error());
-  if (state.epoch.empty() || !numbered ||
-      (*newest != 0 && static_cast<std::uint64_t>(*newest) != state.last_seq)) {
+  if (state.epoch.empty() || !numbered || static_cast<std::uint64_t>(*newest) > state.last_seq) {
     return tl::unexpected(std::string("damaged: table meta does not fit table events"));
   }
   state.earliest_seq = *oldest > 0 ? static_cast<std::uint64_t>(*oldest) : state.last_seq + 1;
@@ -341,6 +347,7 @@ SqliteDatabase::Result<std::vector<EventRow>> SqliteDatabase::events_after(std::
                    query.text(5),
                    query.number(6)};
     if (query.number(7) != checksum_of(event)) {
+      if (!events.empty()) return events;
       return tl::unexpected("damaged: table events, seq " + std::to_string(event.seq) +
                             ": checksum does not match");
     }
@@ -360,7 +367,8 @@ SqliteDatabase::Result<std::size_t> SqliteDatabase::trim_events(std::int64_t bef
   const auto used = static_cast<std::uint64_t>((*pages - *free_pages) * *page_size);
   if (used > max_bytes) before_ms = INT64_MAX;
   Query query(trim_.get());
-  query.bind(static_cast<std::int64_t>(limit)).bind(before_ms);
+  const auto count = static_cast<std::int64_t>(limit);
+  query.bind(count).bind(count).bind(before_ms);
   if (query.step() != SQLITE_DONE) return tl::unexpected(last_error());
   return static_cast<std::size_t>(sqlite3_changes(database_.get()));
 }

@@ -20,8 +20,8 @@
 namespace parley::control {
 namespace {
 
-// Batches that wait for the disk. Beyond either, the disk has been stuck for long: the store
-// gives up as after a failed commit, because the batch cannot be left out.
+// Batches that wait for the disk. From half of either on nothing new should be begun; beyond them
+// the store gives up as after a failed commit, because the batch cannot be left out.
 constexpr std::size_t kMaxQueuedBatches = 65'536;
 constexpr std::size_t kMaxQueuedBytes = 67'108'864;
 constexpr std::size_t kTrimStep = 500;
@@ -29,13 +29,13 @@ constexpr std::chrono::seconds kTrimInterval{30};
 constexpr std::chrono::milliseconds kRetryPost{10};
 
 using Committed = std::function<void(tl::expected<void, std::string>)>;
-using Read = std::function<void(std::vector<EventRow>)>;
+using Read = std::function<void(Store::Events)>;
 
 struct CommitTask {
   Batch batch;
   std::size_t bytes = 0;
   std::string refused;  // not empty: was never taken, and this is why
-  Committed done;
+  std::vector<Committed> done;
 };
 struct ReadTask {
   std::uint64_t after_seq = 0;
@@ -112,9 +112,15 @@ class SqliteStore final : public Store {
   SqliteStore& operator=(const SqliteStore&) = delete;
 
   void commit(Batch batch, Committed done) override {
-    CommitTask task{std::move(batch), 0, {}, std::move(done)};
-    task.bytes = bytes_of(task.batch);
     const std::lock_guard lock(mutex_);
+    if (batch.empty() && !tasks_.empty() && std::holds_alternative<CommitTask>(tasks_.back())) {
+      // It waits for what is before it, and costs nothing beside it.
+      std::get<CommitTask>(tasks_.back()).done.push_back(std::move(done));
+      return;
+    }
+    CommitTask task{std::move(batch), 0, {}, {}};
+    task.done.push_back(std::move(done));
+    task.bytes = bytes_of(task.batch);
     const bool full = tasks_.size() >= kMaxQueuedBatches || queued_bytes_ > kMaxQueuedBytes;
     if (full && failure_.empty()) fail_locked("the disk does not keep up: queue is full");
     if (!failure_.empty()) {
@@ -135,6 +141,11 @@ class SqliteStore final : public Store {
   }
 
   [[nodiscard]] std::uint64_t earliest_seq() const override { return earliest_seq_; }
+
+  [[nodiscard]] bool congested() const override {
+    const std::lock_guard lock(mutex_);
+    return tasks_.size() >= kMaxQueuedBatches / 2 || queued_bytes_ > kMaxQueuedBytes / 2;
+  }
 
   [[nodiscard]] bool healthy() const override {
     const std::lock_guard lock(mutex_);
@@ -192,7 +203,7 @@ class SqliteStore final : public Store {
     for (Task& task : tasks) {
       if (auto* commit = std::get_if<CommitTask>(&task)) {
         stage(*commit);
-        group.push_back(std::move(commit->done));
+        for (Committed& done : commit->done) group.push_back(std::move(done));
       } else {
         finish(group);
         read(std::get<ReadTask>(task));
@@ -247,10 +258,10 @@ class SqliteStore final : public Store {
 
   void read(ReadTask& task) {
     auto events = database_.events_after(task.after_seq, task.limit);
-    if (!events) fail(events.error());
-    complete([done = std::move(task.done),
-              rows = events ? std::move(*events) : std::vector<EventRow>{}]() mutable {
-      done(std::move(rows));
+    // Whoever reads it is told; what is written does not depend on it.
+    if (!events) server::log::limited("events_unreadable", {{"why", events.error()}});
+    complete([done = std::move(task.done), events = std::move(events)]() mutable {
+      done(std::move(events));
     });
   }
 

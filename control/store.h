@@ -61,10 +61,14 @@ class Store {
   // error) every later `done` gets the error and nothing more is written: the file is poisoned.
   virtual void commit(Batch batch, std::function<void(tl::expected<void, std::string>)> done) = 0;
   // Events after `after_seq`, at most `limit`, oldest first; runs `done` on the loop's thread.
+  // A damaged row ends the list before it; when it is the first, it is the error.
+  using Events = tl::expected<std::vector<EventRow>, std::string>;
   virtual void events_after(std::uint64_t after_seq, std::size_t limit,
-                            std::function<void(std::vector<EventRow>)> done) = 0;
+                            std::function<void(Events)> done) = 0;
   // The oldest event that is still there, or the next one when there is none.
   [[nodiscard]] virtual std::uint64_t earliest_seq() const = 0;
+  // So much waits for the disk that nothing more should be begun.
+  [[nodiscard]] virtual bool congested() const { return false; }
   // False after a failed commit: /readyz says so.
   [[nodiscard]] virtual bool healthy() const = 0;
 };

@@ -97,7 +97,7 @@ Webhooks::~Webhooks() {
 void Webhooks::load(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (row.kind != kRow) continue;
-    const auto body = Json::parse(row.body);
+    const auto body = Json::parse_own(row.body);
     const Json* filter = body ? body->find("filter") : nullptr;
     if (filter == nullptr) {
       server::log::error("webhook_unreadable", {{"webhook", row.id}});
@@ -110,8 +110,21 @@ void Webhooks::load(const std::vector<Row>& rows) {
     webhook.filter = EventFilter::from_json(*filter);
     webhook.enabled = flag_member(*body, "enabled");
     webhook.created_ms = row.created_ms;
-    restart(webhook, static_cast<std::uint64_t>(integer_member(*body, "cursor")));
-    pump(row.id, webhook);
+    webhook.stored = static_cast<std::uint64_t>(integer_member(*body, "cursor"));
+    webhook.orphaned = true;  // until keys_changed() says that its key is there
+    restart(webhook, webhook.stored);
+  }
+}
+
+void Webhooks::keys_changed(const Consumers::ScopeOf& scope_of) {
+  for (auto& [id, webhook] : webhooks_) {
+    auto scope = scope_of(webhook.filter.key_id);
+    if (scope && !webhook.orphaned && webhook.filter.scope == *scope) continue;
+    if (!scope && !webhook.orphaned) server::log::warn("webhook_without_key", {{"webhook", id}});
+    webhook.orphaned = !scope;
+    if (scope) webhook.filter.scope = std::move(*scope);
+    restart(webhook, webhook.cursor);
+    pump(id, webhook);
   }
 }
 
@@ -120,7 +133,12 @@ Webhooks::Webhook* Webhooks::find(std::string_view id) {
   return it == webhooks_.end() ? nullptr : &it->second;
 }
 
-void Webhooks::store(const std::string& id, const Webhook& webhook) {
+void Webhooks::keep_place(const std::string& id, Webhook& webhook) {
+  if (webhook.cursor >= webhook.stored + kPlaceEvents) store(id, webhook);
+}
+
+void Webhooks::store(const std::string& id, Webhook& webhook) {
+  webhook.stored = webhook.cursor;
   context_.outbox.put({std::string(kRow), id, "",
                        Json::object({{"name", webhook.name},
                                      {"url", webhook.url},
@@ -158,6 +176,7 @@ RpcResult<Json> Webhooks::put(Put put) {
   }
   webhook->url = std::move(put.url);
   webhook->filter = std::move(put.filter);
+  webhook->orphaned = false;
   webhook->enabled = put.enabled;
   if (put.secret) webhook->secret = *put.secret;
   webhook->failed = 0;
@@ -263,12 +282,13 @@ RpcResult<void> Webhooks::test(const std::string& key_id, const std::string& nam
 
 void Webhooks::publish(const EventRow& event) {
   for (auto& [id, webhook] : webhooks_) {
-    if (!webhook.enabled || webhook.reading) continue;
+    if (!webhook.works() || webhook.reading) continue;
     if (webhook.scanned + 1 != event.seq || webhook.pending.size() >= kWindow) {
       pump(id, webhook);
       continue;
     }
     take(webhook, event);
+    keep_place(id, webhook);
     send_due(id, webhook);
   }
 }
@@ -282,12 +302,12 @@ void Webhooks::take(Webhook& webhook, const EventRow& event) {
     pending.lane = event.room_id.empty() ? event.tenant : event.room_id;
     webhook.pending.push_back(std::move(pending));
   } else if (webhook.pending.empty()) {
-    webhook.cursor = event.seq;  // to the disk with the next one that is delivered
+    webhook.cursor = event.seq;
   }
 }
 
 void Webhooks::pump(const std::string& id, Webhook& webhook) {
-  if (!webhook.enabled) return;
+  if (!webhook.works()) return;
   send_due(id, webhook);
   if (!webhook.reading && webhook.pending.size() < kWindow &&
       webhook.scanned < context_.outbox.durable_seq()) {
@@ -297,27 +317,38 @@ void Webhooks::pump(const std::string& id, Webhook& webhook) {
 
 void Webhooks::read_on(const std::string& id, Webhook& webhook) {
   webhook.reading = true;
-  store_.events_after(
-      webhook.scanned, kWindow - webhook.pending.size(),
-      [this, id, generation = webhook.generation](const std::vector<EventRow>& rows) {
-        Webhook* found = find(id);
-        if (found == nullptr || found->generation != generation) return;
-        found->reading = false;
-        if (!rows.empty() && rows.front().seq > found->scanned + 1) {
-          found->last_error = "events before " + std::to_string(rows.front().seq) +
-                              " were deleted before they could be delivered";
-          server::log::error("webhook_lost_events", {{"webhook", id}, {"why", found->last_error}});
-        }
-        for (const EventRow& row : rows) {
-          if (row.seq > context_.outbox.durable_seq()) break;  // comes by publish()
-          take(*found, row);
-        }
-        if (rows.empty()) {
-          send_due(id, *found);
-        } else {
-          pump(id, *found);
-        }
-      });
+  store_.events_after(webhook.scanned, kWindow - webhook.pending.size(),
+                      [this, id, generation = webhook.generation](const Store::Events& page) {
+                        Webhook* found = find(id);
+                        if (found == nullptr || found->generation != generation) return;
+                        found->reading = false;
+                        if (!page) {
+                          ++found->scanned;  // it cannot be read; those after it can
+                          lost(id, *found, page.error());
+                          return pump(id, *found);
+                        }
+                        const std::vector<EventRow>& rows = *page;
+                        if (!rows.empty() && rows.front().seq > found->scanned + 1) {
+                          lost(id, *found,
+                               "events before " + std::to_string(rows.front().seq) +
+                                   " were deleted before they could be delivered");
+                        }
+                        for (const EventRow& row : rows) {
+                          if (row.seq > context_.outbox.durable_seq()) break;  // comes by publish()
+                          take(*found, row);
+                        }
+                        keep_place(id, *found);
+                        if (rows.empty()) {
+                          send_due(id, *found);
+                        } else {
+                          pump(id, *found);
+                        }
+                      });
+}
+
+void Webhooks::lost(const std::string& id, Webhook& webhook, std::string why) {
+  webhook.last_error = std::move(why);
+  server::log::error("webhook_lost_events", {{"webhook", id}, {"why", webhook.last_error}});
 }
 
 // Each lane's first event that was not taken yet, if its time has come.
@@ -403,7 +434,7 @@ std::vector<Webhooks::State> Webhooks::states() const {
   std::vector<State> all;
   const std::uint64_t last = context_.outbox.durable_seq();
   for (const auto& [id, webhook] : webhooks_) {
-    if (!webhook.enabled) continue;
+    if (!webhook.works()) continue;
     all.push_back({id, last > webhook.cursor ? last - webhook.cursor : 0, webhook.failed});
   }
   return all;

@@ -27,7 +27,9 @@ namespace parley::control {
 class Webhooks {
  public:
   static constexpr std::size_t kMaxWebhooks = 100;
-  static constexpr std::size_t kWindow = 64;      // events between the cursor and the newest sent
+  static constexpr std::size_t kWindow = 64;  // events between the cursor and the newest sent
+  static constexpr std::uint64_t kPlaceEvents =
+      1'000;                                      // passed over between two notes of the place
   static constexpr std::size_t kMaxInFlight = 8;  // at once to one webhook
   static constexpr std::chrono::milliseconds kFirstRetry{1'000};
   static constexpr std::chrono::milliseconds kLongestRetry{600'000};
@@ -41,6 +43,8 @@ class Webhooks {
   Webhooks& operator=(const Webhooks&) = delete;
 
   void load(const std::vector<Row>& rows);
+  // Of each webhook what its key may see now; with its key it stops. Nothing is sent before this.
+  void keys_changed(const Consumers::ScopeOf& scope_of);
 
   struct Put {
     std::string name;
@@ -71,7 +75,7 @@ class Webhooks {
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
   // Of those enabled: by "key/name", how many events behind, and failures in a row.
   struct State {
-    std::string webhook;
+    std::string name;  // "key/name"
     std::uint64_t behind = 0;
     std::uint64_t failed = 0;
   };
@@ -92,11 +96,14 @@ class Webhooks {
     std::string secret;
     EventFilter filter;
     bool enabled = true;
+    bool orphaned = false;  // its key is not configured any more
     std::uint64_t cursor = 0;
     std::int64_t created_ms = 0;
+    [[nodiscard]] bool works() const noexcept { return enabled && !orphaned; }
 
     std::uint64_t generation = 0;
     std::uint64_t scanned = 0;
+    std::uint64_t stored = 0;  // the cursor on the disk
     bool reading = false;
     std::deque<Pending> pending;  // by seq
     std::size_t in_flight = 0;
@@ -107,7 +114,10 @@ class Webhooks {
   };
 
   [[nodiscard]] Webhook* find(std::string_view id);
-  void store(const std::string& id, const Webhook& webhook);
+  void store(const std::string& id, Webhook& webhook);
+  // Now and then, over events that it does not want.
+  void keep_place(const std::string& id, Webhook& webhook);
+  void lost(const std::string& id, Webhook& webhook, std::string why);
   void restart(Webhook& webhook, std::uint64_t cursor);
   void pump(const std::string& id, Webhook& webhook);
   void read_on(const std::string& id, Webhook& webhook);

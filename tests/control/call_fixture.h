@@ -39,7 +39,7 @@ class MemoryStore final : public Store {
     }
   }
   void events_after(std::uint64_t after, std::size_t limit,
-                    std::function<void(std::vector<EventRow>)> done) override {
+                    std::function<void(Events)> done) override {
     std::vector<EventRow> found;
     for (const EventRow& event : events) {
       if (event.seq > after && found.size() < limit) found.push_back(event);
@@ -263,7 +263,7 @@ class CallTest : public testing::Test {
     const auto rows = store.all_rows();
     tenants->load(rows);
     rooms->load(rows);
-    metering->load(rows);
+    EXPECT_TRUE(metering->load(rows));
     revocations->load(rows);
     sessions->load(rows);
     outbox->flush();

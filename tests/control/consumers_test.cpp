@@ -185,7 +185,7 @@ TEST_F(ConsumersTest, WhoLagsIsToldOfOnce) {
   ack("alive", 2);
   const auto lags = consumers->lags();
   ASSERT_THAT(lags, SizeIs(2));
-  EXPECT_EQ(lags[1].consumer, "crm/slow");
+  EXPECT_EQ(lags[1].name, "crm/slow");
   EXPECT_GE(lags[1].seconds, 30);
   wait(seconds(60));
   EXPECT_EQ(event_types().size(), 2U);
@@ -210,6 +210,49 @@ TEST_F(ConsumersTest, AnAbsentOnesLagIsFoundInTheLog) {
 }
 
 // Events, acknowledgements, lost sockets and a slow disk in any order.
+// Whoever waits for what is rare acknowledges nothing for a week, while the log goes on.
+TEST_F(ConsumersTest, OnesPlaceDoesNotExpireWithEventsItNeverWanted) {
+  auto rare = request("money");
+  rare.filter.types = {"quota.*"};
+  ASSERT_TRUE(subscribe(1, rare));
+  tell(1, "quota.exhausted");
+  ack("money", 1);
+  tell(400);
+  wait(seconds(10));
+  store.trim(300);
+  consumers->closed({1});
+  tell(100);
+  wait(seconds(10));
+  store.trim(150);
+  ASSERT_TRUE(subscribe(2, rare));
+  consumers->closed({2});
+  outbox->flush();
+  // Its own note is older still, and says the same.
+  auto by_its_note = rare;
+  by_its_note.from = Consumers::Subscribe::From::Seq;
+  by_its_note.seq = 1;
+  ASSERT_TRUE(subscribe(3, by_its_note));
+  tell(1, "quota.replenished");
+  const auto got = notified(3, "event");
+  ASSERT_THAT(got, SizeIs(1));
+  EXPECT_EQ(integer_member(got[0], "prev_seq"), 1);
+  // With other wishes, what is gone may have been wanted.
+  auto all = request("money");
+  all.from = Consumers::Subscribe::From::Seq;
+  all.seq = 1;
+  EXPECT_EQ(subscribe(4, all).error().reason, "cursor_expired");
+}
+
+TEST_F(ConsumersTest, OneWhoseKeyIsGoneAlarmsNobody) {
+  ASSERT_TRUE(subscribe(1, request("old")));
+  consumers->closed({1});
+  consumers->keys_changed(
+      [](std::string_view) -> std::optional<std::vector<std::string>> { return std::nullopt; });
+  tell(5);
+  wait(seconds(600));
+  for (const EventRow& row : store.events) EXPECT_NE(row.type, "consumer.lagging");
+}
+
 class ConsumersRandom : public ConsumersTest, public testing::WithParamInterface<unsigned> {};
 
 TEST_P(ConsumersRandom, NothingIsLostAndTheOrderIsKept) {

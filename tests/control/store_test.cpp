@@ -10,7 +10,9 @@
 #include <random>
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,7 +51,8 @@ tl::expected<void, std::string> commit(server::Loop& loop, Store& store, Batch b
 std::vector<EventRow> events_after(server::Loop& loop, Store& store, std::uint64_t seq,
                                    std::size_t limit = 1'000) {
   std::vector<EventRow> rows;
-  store.events_after(seq, limit, [&](std::vector<EventRow> found) {
+  store.events_after(seq, limit, [&](Store::Events page) {
+    std::vector<EventRow> found = page.value_or(std::vector<EventRow>{});
     rows = std::move(found);
     loop.stop();
   });
@@ -246,6 +249,75 @@ TEST_F(SqliteStoreTest, DeletesTheOldestEventsWhenTheFileIsTooLarge) {
   EXPECT_EQ(again->state.last_seq, 3'000U);
   EXPECT_EQ(again->state.earliest_seq, 3'001U);
   EXPECT_EQ(again->state.rows.size(), 50U);
+}
+
+// The wall clock went back by an hour: the log keeps its order and its last number.
+TEST_F(SqliteStoreTest, ClocksThatGoBackLeaveNoHoles) {
+  {
+    auto opened = open();
+    ASSERT_TRUE(opened.has_value());
+    Batch batch;
+    for (std::uint64_t seq = 1; seq <= 10; ++seq) batch.events.push_back(event(seq, 1));
+    batch.events.push_back(event(11));
+    for (std::uint64_t seq = 12; seq <= 20; ++seq) batch.events.push_back(event(seq, 1));
+    ASSERT_TRUE(commit(loop_, *opened->store, std::move(batch)));
+  }
+  auto opened = open();
+  ASSERT_TRUE(opened.has_value()) << opened.error();
+  std::vector<EventRow> rows;
+  for (int tries = 0; tries < 10'000 && rows.size() != 10; ++tries) {
+    rows = events_after(loop_, *opened->store, 0, 2'000);
+  }
+  ASSERT_EQ(rows.size(), 10U);
+  EXPECT_EQ(rows.front().seq, 11U);
+  opened->store.reset();
+  const auto again = open();
+  ASSERT_TRUE(again.has_value()) << again.error();
+  EXPECT_EQ(again->state.earliest_seq, 11U);
+}
+
+// Whoever reads a damaged event is told; what is written goes on.
+TEST_F(SqliteStoreTest, ADamagedEventHarmsOnlyItsReaders) {
+  write_some_rows(20);
+  {
+    sqlite3* raw = nullptr;
+    ASSERT_EQ(sqlite3_open(config_.file.c_str(), &raw), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(raw, "UPDATE events SET type = 'forged' WHERE seq = 5", nullptr, nullptr,
+                           nullptr),
+              SQLITE_OK);
+    sqlite3_close(raw);
+  }
+  auto opened = open();
+  ASSERT_TRUE(opened.has_value()) << opened.error();
+  EXPECT_EQ(events_after(loop_, *opened->store, 0).size(), 4U);
+  std::string why;
+  opened->store->events_after(4, 10, [&](const Store::Events& page) {
+    why = page ? "" : page.error();
+    loop_.stop();
+  });
+  loop_.run();
+  EXPECT_THAT(why, testing::HasSubstr("table events, seq 5"));
+  EXPECT_EQ(events_after(loop_, *opened->store, 5).size(), 15U);
+  EXPECT_TRUE(opened->store->healthy());
+  EXPECT_TRUE(commit(loop_, *opened->store, events_only(21, 21)));
+}
+
+// Reads and answers cost nothing beside the batch they wait for, however slow the disk is.
+TEST_F(SqliteStoreTest, EmptyBatchesWaitWithTheOneBeforeThem) {
+  auto opened = open();
+  ASSERT_TRUE(opened.has_value());
+  std::size_t answered = 0;
+  constexpr std::size_t kMany = 200'000;
+  opened->store->commit(events_only(1, 1), [](const tl::expected<void, std::string>&) {});
+  for (std::size_t i = 0; i < kMany; ++i) {
+    opened->store->commit({}, [&](const tl::expected<void, std::string>& result) {
+      EXPECT_TRUE(result);
+      if (++answered == kMany) loop_.stop();
+    });
+  }
+  loop_.run();
+  EXPECT_EQ(answered, kMany);
+  EXPECT_TRUE(opened->store->healthy());
 }
 
 // A child commits numbered events and tells each number that was acknowledged through a pipe,

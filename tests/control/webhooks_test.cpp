@@ -43,6 +43,10 @@ class WebhooksTest : public CallTest {
         },
         [this] { outbox->flush(); });
     webhooks->load(store.all_rows());
+    webhooks->keys_changed([](std::string_view key_id) -> std::optional<std::vector<std::string>> {
+      if (key_id != "crm") return std::nullopt;
+      return std::vector<std::string>{"seller-*"};
+    });
     outbox->on_event([this](const EventRow& row) { webhooks->publish(row); });
   }
   struct Posted {
@@ -215,6 +219,20 @@ TEST_F(WebhooksTest, AnAnswerToWhatWasChangedMeanwhileCountsForNothing) {
   ASSERT_TRUE(webhooks->remove("crm", "crm"));
   const Posted newer = posts.at(0);
   newer.done({200, ""});
+}
+
+TEST_F(WebhooksTest, WithItsKeyItStops) {
+  put();
+  room("one");
+  ASSERT_THAT(posts, SizeIs(1));
+  webhooks->keys_changed(
+      [](std::string_view) -> std::optional<std::vector<std::string>> { return std::nullopt; });
+  room("two");
+  EXPECT_THAT(posts, SizeIs(1));
+  webhooks->keys_changed([](std::string_view) -> std::optional<std::vector<std::string>> {
+    return std::vector<std::string>{"seller-*"};
+  });
+  EXPECT_GT(posts.size(), 1U);
 }
 
 class WebhooksRandom : public WebhooksTest, public testing::WithParamInterface<unsigned> {};
