@@ -93,10 +93,14 @@ RpcResult<Json> Actions::remove_participant(const Actor& actor, Session& session
     return tl::unexpected(ok.error());
   }
   const Participant* participant = session.find(participant_id);
-  if (participant == nullptr) return Json::object({{"already", true}});
+  const Waiting* waiting = session.find_waiting(participant_id);
+  if (participant == nullptr && waiting == nullptr) return Json::object({{"already", true}});
   Room* room = rooms_.find(session.room_id());
   if (ban && room != nullptr) {
-    add_ban(*room, participant->claims.identity);
+    add_ban(*room,
+            std::string((participant == nullptr ? waiting->claims : participant->claims).identity));
+  } else if (waiting != nullptr) {
+    sessions_.stop_waiting(session, participant_id, "removed", true);
   } else {
     sessions_.leave(session, participant_id, "removed", true);
   }
@@ -151,12 +155,9 @@ RpcResult<Json> Actions::admit(const Actor& actor, Session& session,
       !ok) {
     return tl::unexpected(ok.error());
   }
-  const Room* room = rooms_.find(session.room_id());
-  if (room != nullptr && session.find_waiting(participant_id) != nullptr &&
-      session.participants().size() >= room->config.max_participants) {
-    return tl::unexpected(rpc_error(Status::ResourceExhausted, "room_full", "the room is full"));
-  }
-  return Json::object({{"already", !sessions_.admit(session, participant_id)}});
+  const auto admitted = sessions_.admit(session, participant_id);
+  if (!admitted) return tl::unexpected(admitted.error());
+  return Json::object({{"already", !*admitted}});
 }
 
 RpcResult<Json> Actions::deny(const Actor& actor, Session& session,
@@ -241,6 +242,18 @@ RpcResult<Json> Actions::start_recording(const Actor& actor, Session& session) {
                        {"already", already}});
 }
 
+RpcResult<Json> Actions::delete_recording(const Actor& actor, const RecordingRecord& record) {
+  if (auto ok =
+          authorize(actor, Permission::Record, "recording.delete", record.tenant, record.room_id);
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const std::string id = record.id;
+  const auto removed = recordings_.remove(id);
+  if (!removed) return tl::unexpected(removed.error());
+  return Json::object({{"recording_id", id}, {"already", !*removed}});
+}
+
 RpcResult<Json> Actions::stop_recording(const Actor& actor, const RecordingRecord& record) {
   if (auto ok =
           authorize(actor, Permission::Record, "recording.stop", record.tenant, record.room_id);
@@ -263,9 +276,8 @@ RpcResult<Json> Actions::list_recordings(const Actor& actor, std::string_view ro
   constexpr std::size_t kMaxListed = 1'000;
   Json list = Json::array();
   recordings_.for_each([&](const RecordingRecord& record) {
-    if (record.room_id == room_id && list.as_array()->size() < kMaxListed) {
-      list.push(record.to_json());
-    }
+    if (record.room_id != room_id || record.state == RecordingRecord::State::Deleted) return;
+    if (list.as_array()->size() < kMaxListed) list.push(record.to_json());
   });
   return Json::object({{"recordings", std::move(list)}});
 }

@@ -60,6 +60,8 @@ class Actions {
   [[nodiscard]] RpcResult<Json> end_session(const Actor& actor, Session& session);
   [[nodiscard]] RpcResult<Json> start_recording(const Actor& actor, Session& session);
   [[nodiscard]] RpcResult<Json> stop_recording(const Actor& actor, const RecordingRecord& record);
+  // The files; a backend's matter. The record stays.
+  [[nodiscard]] RpcResult<Json> delete_recording(const Actor& actor, const RecordingRecord& record);
   // All of a participant's room; a key filters by itself.
   [[nodiscard]] RpcResult<Json> list_recordings(const Actor& actor, std::string_view room_id);
   [[nodiscard]] RpcResult<Json> recording_links(const Actor& actor, const RecordingRecord& record,

@@ -58,6 +58,8 @@ std::string_view name_of(State state) noexcept {
       return "completed";
     case State::Failed:
       return "failed";
+    case State::Deleted:
+      return "deleted";
   }
   return "failed";
 }
@@ -94,7 +96,7 @@ Row RecordingRecord::to_row() const {
 }
 
 std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
-  const auto body = Json::parse(row.body);
+  const auto body = Json::parse_own(row.body);
   if (!body || !body->is_object()) return std::nullopt;
   RecordingRecord record;
   record.id = row.id;
@@ -103,7 +105,8 @@ std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
   record.room_id = text_member(*body, "room_id");
   record.room_name = text_member(*body, "room_name");
   record.session_id = text_member(*body, "session_id");
-  for (const State state : {State::Active, State::Processing, State::Completed, State::Failed}) {
+  for (const State state :
+       {State::Active, State::Processing, State::Completed, State::Failed, State::Deleted}) {
     if (text_member(*body, "state") == name_of(state)) record.state = state;
   }
   record.duration_ms = integer_member(*body, "duration_ms");

@@ -41,6 +41,8 @@ void Recordings::load(const std::vector<Row>& rows) {
       continue;
     }
     if (record->state == State::Active) record->state = State::Processing;
+    // The process before this one may have ended between saying so and doing it.
+    if (record->state == State::Deleted) static_cast<void>(recorder_.remove(record->id));
     index(*record);
     records_[record->id] = std::move(*record);
   }
@@ -271,6 +273,23 @@ void Recordings::fail(const recorder::Failed& failed) {
       {{"recording", record->id}, {"reason", failed.reason}, {"detail", failed.detail}});
 }
 
+RpcResult<bool> Recordings::remove(const std::string& recording_id) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || record->state == State::Deleted) return false;
+  if (!record->is_over()) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_over",
+                                    "stop the recording, and wait for recording.completed",
+                                    "recording_id"));
+  }
+  record->state = State::Deleted;
+  store(*record);
+  tell(*record, "recording.deleted", Json(Json::Object{}));
+  context_.outbox.after([this, recording_id](bool durable) {
+    if (durable) static_cast<void>(recorder_.remove(recording_id));
+  });
+  return true;
+}
+
 void Recordings::settle_when_stored(const std::string& recording_id) {
   context_.outbox.after([this, recording_id](bool durable) {
     if (durable) recorder_.settle(recording_id);
@@ -316,6 +335,10 @@ Json Recordings::info(const Session& session) const {
 RpcResult<Json> Recordings::links(const RecordingRecord& record,
                                   const std::optional<std::string>& file, std::int64_t ttl_s,
                                   std::string_view audience) const {
+  if (record.state == State::Deleted) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_deleted",
+                                    "the files were deleted", "recording_id"));
+  }
   if (record.state != State::Completed && record.files.empty()) {
     return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_ready",
                                     "the recording is not completed", "recording_id"));

@@ -19,7 +19,7 @@ namespace parley::control {
 
 // One recording as the API knows it, kept in the store.
 struct RecordingRecord {
-  enum class State : std::uint8_t { Active, Processing, Completed, Failed };
+  enum class State : std::uint8_t { Active, Processing, Completed, Failed, Deleted };
   struct Person {
     std::string participant_id;
     std::string identity;
@@ -41,7 +41,7 @@ struct RecordingRecord {
   std::vector<recorder::RecordedFile> files;
 
   [[nodiscard]] bool is_over() const noexcept {
-    return state == State::Completed || state == State::Failed;
+    return state == State::Completed || state == State::Failed || state == State::Deleted;
   }
   [[nodiscard]] Json to_json() const;
   [[nodiscard]] Row to_row() const;
@@ -70,6 +70,8 @@ class Recordings {
   [[nodiscard]] RpcResult<const RecordingRecord*> start(Session& session);
   // The session may not be recorded (any more), or may be again.
   void forbid(const Session& session, bool forbidden);
+  // Deletes the files of one that is over, once that is kept. False when they were deleted before.
+  [[nodiscard]] RpcResult<bool> remove(const std::string& recording_id);
   // False when it was over already.
   bool stop(const std::string& recording_id, std::string_view reason);
   void on_recorder_event(const recorder::RecorderEvent& event);

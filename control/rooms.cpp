@@ -70,9 +70,9 @@ RpcResult<Rooms::Created> Rooms::create(RoomConfig config) {
   }
   if (auto ok = tenants_.check_active(config.tenant); !ok) return tl::unexpected(ok.error());
   const Tenant* tenant = tenants_.find(config.tenant);
-  const auto has = by_tenant_.find(config.tenant);
-  if (tenant != nullptr && tenant->max_rooms && has != by_tenant_.end() &&
-      has->second >= *tenant->max_rooms) {
+  const auto known = by_tenant_.find(config.tenant);
+  const std::size_t has = known == by_tenant_.end() ? 0 : known->second;
+  if (tenant != nullptr && tenant->max_rooms && has >= *tenant->max_rooms) {
     return tl::unexpected(rpc_error(Status::ResourceExhausted, "too_many_rooms",
                                     "this tenant's max_rooms is reached; delete some"));
   }

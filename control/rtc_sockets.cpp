@@ -1,5 +1,8 @@
 #include "control/rtc_sockets.h"
 
+#include <algorithm>
+
+#include "control/schema.h"
 #include "server/log.h"
 
 namespace parley::control {
@@ -10,6 +13,12 @@ constexpr std::size_t kMaxIntents = 64;
 constexpr std::uint16_t kNormal = 1000;
 constexpr std::uint16_t kGoingAway = 1001;
 constexpr std::uint16_t kPolicy = 1008;
+
+// Nothing of it is kept, and nobody else is told.
+bool is_momentary(std::string_view method) {
+  return method == "slot.want" || method == "ping" || method == "offer" || method == "leave" ||
+         method == "recording.list" || method == "recording.access_link";
+}
 
 RpcResult<std::vector<SendIntent>> read_intents(const Json::Array* list) {
   std::vector<SendIntent> intents;
@@ -66,8 +75,15 @@ const std::map<std::string_view, RtcSockets::Handler>& RtcSockets::methods() {
   return kMethods;
 }
 
+std::vector<std::string> RtcSockets::method_names() {
+  std::vector<std::string> names = {"join"};  // the one before which there is no participant
+  for (const auto& [name, handler] : methods()) names.emplace_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 void RtcSockets::opened(ConnectionId connection) {
-  Socket& socket = sockets_[connection];
+  Socket& socket = sockets_.try_emplace(connection, context_.now()).first->second;
   socket.join_timer = context_.timers.at(context_.now() + kJoinDeadline, [this, connection] {
     context_.close(connection, kPolicy, "join did not come in time");
   });
@@ -88,19 +104,30 @@ void RtcSockets::message(ConnectionId connection, std::string_view text) {
   const auto it = sockets_.find(connection);
   if (it == sockets_.end()) return;
   auto request = parse_request(text);
-  const std::shared_ptr<std::string> answer = promise_answer(connection, it->second);
+  const std::shared_ptr<Answer> answer = promise_answer(connection, it->second);
   if (!request) {
-    *answer = text_of(request.error().id, tl::unexpected(request.error().error));
+    answer->text = text_of(request.error().id, tl::unexpected(request.error().error));
     return;
   }
   if (it->second.unanswered > context_.config.control.max_inflight) {
     RpcError error = rpc_error(Status::ResourceExhausted, "rate_limited",
                                "too many requests are under way on this connection");
     error.retry_after_ms = 100;
-    *answer = text_of(request->id, tl::unexpected(std::move(error)));
+    answer->text = text_of(request->id, tl::unexpected(std::move(error)));
     return;
   }
-  *answer = text_of(request->id, dispatch(connection, it->second, *request));
+  if (auto error = over_rate(it->second, *request)) {
+    answer->text = text_of(request->id, tl::unexpected(std::move(*error)));
+    return;
+  }
+  const RpcResult<Json> result = dispatch(connection, it->second, *request);
+  answer->text = text_of(request->id, result);
+  // A call goes on while the disk does not; what a host decides must not seem to be kept.
+  if (result && !is_momentary(request->method) && request->method != "join") {
+    answer->if_lost =
+        text_of(request->id, tl::unexpected(rpc_error(Status::Unavailable, "store_failed",
+                                                      "the change could not be kept")));
+  }
   if (!it->second.closing) return;
   context_.outbox.after([this, connection, closing = *it->second.closing](bool) {
     context_.close(connection, closing.first, closing.second);
@@ -109,14 +136,25 @@ void RtcSockets::message(ConnectionId connection, std::string_view text) {
 
 // Answers leave in the order of the requests, each after what it tells of is durable and before
 // what comes of it: who ends the session is answered before he is sent away with the others.
-std::shared_ptr<std::string> RtcSockets::promise_answer(ConnectionId connection, Socket& socket) {
+std::shared_ptr<RtcSockets::Answer> RtcSockets::promise_answer(ConnectionId connection,
+                                                               Socket& socket) {
   ++socket.unanswered;
-  auto answer = std::make_shared<std::string>();  // filled in before the turn ends
-  context_.outbox.after([this, connection, answer](bool) {
+  auto answer = std::make_shared<Answer>();  // filled in before the turn ends
+  context_.outbox.after([this, connection, answer](bool durable) {
     if (const auto it = sockets_.find(connection); it != sockets_.end()) --it->second.unanswered;
-    context_.send(connection, *answer);
+    const bool lost = !durable && !answer->if_lost.empty();
+    context_.send(connection, lost ? answer->if_lost : answer->text);
   });
   return answer;
+}
+
+std::optional<RpcError> RtcSockets::over_rate(Socket& socket, const RpcRequest& request) const {
+  TokenBucket& bucket = is_momentary(request.method) ? socket.requests : socket.changes;
+  const auto wait_ms = bucket.take(context_.now());
+  if (!wait_ms) return std::nullopt;
+  RpcError error = rpc_error(Status::ResourceExhausted, "rate_limited", "requests come too fast");
+  error.retry_after_ms = *wait_ms;
+  return error;
 }
 
 std::string RtcSockets::text_of(const Json& id, const RpcResult<Json>& result) {
@@ -128,12 +166,17 @@ std::string RtcSockets::text_of(const Json& id, const RpcResult<Json>& result) {
 
 RpcResult<Json> RtcSockets::dispatch(ConnectionId connection, Socket& socket,
                                      const RpcRequest& request) {
-  if (request.method == "join") return join(connection, socket, request.params);
   const auto method = methods().find(request.method);
-  if (method == methods().end()) {
+  const bool joins = request.method == "join";
+  if (method == methods().end() && !joins) {
     return tl::unexpected(rpc_error(Status::MethodNotFound, "unknown_method",
                                     "there is no method of this name", "method"));
   }
+  const SchemaSet& schemas = SchemaSet::of_api();
+  if (auto ok = schemas.check_request(schemas.participant_methods(), request); !ok) {
+    return tl::unexpected(ok.error());
+  }
+  if (joins) return join(connection, socket, request.params);
   Session* session = sessions_.find(socket.session_id);
   Participant* participant = session == nullptr ? nullptr : session->find(socket.participant_id);
   if (session != nullptr && session->find_waiting(socket.participant_id) != nullptr) {

@@ -10,6 +10,7 @@
 #include "control/auth.h"
 #include "control/context.h"
 #include "control/params.h"
+#include "control/rate_limit.h"
 #include "control/rpc.h"
 #include "control/sessions.h"
 
@@ -33,12 +34,25 @@ class RtcSockets {
     return sockets_.count(connection) != 0;
   }
   [[nodiscard]] std::size_t size() const noexcept { return sockets_.size(); }
+  [[nodiscard]] static std::vector<std::string> method_names();
 
  private:
+  // Of one participant. A page that scrolls wants other slots many times a second; nobody mutes
+  // himself so often.
+  static constexpr double kRequestsPerS = 50;
+  static constexpr double kChangesPerS = 5;
+  static constexpr double kChangesAtOnce = 40;
+
   struct Socket {
+    explicit Socket(rtp::Time now)
+        : requests(kRequestsPerS, 2 * kRequestsPerS, now),
+          changes(kChangesPerS, kChangesAtOnce, now) {}
+
     std::string session_id;  // empty until join
     std::string participant_id;
     std::uint32_t unanswered = 0;
+    TokenBucket requests;  // what costs only this moment
+    TokenBucket changes;   // what everybody is told of, and what is kept
     Timers::Id join_timer = 0;
     std::optional<std::pair<std::uint16_t, std::string_view>> closing;  // after this answer
   };
@@ -53,8 +67,13 @@ class RtcSockets {
   RpcResult<Json> dispatch(ConnectionId connection, Socket& socket, const RpcRequest& request);
   RpcResult<Json> from_lobby(Socket& socket, Session& session, const RpcRequest& request);
   RpcResult<Json> join(ConnectionId connection, Socket& socket, const Json& params);
-  [[nodiscard]] std::shared_ptr<std::string> promise_answer(ConnectionId connection,
-                                                            Socket& socket);
+  struct Answer {
+    std::string text;
+    std::string if_lost;  // when what it tells of could not be kept; empty: the same
+  };
+  [[nodiscard]] std::shared_ptr<Answer> promise_answer(ConnectionId connection, Socket& socket);
+  // Comes this one too fast?
+  [[nodiscard]] std::optional<RpcError> over_rate(Socket& socket, const RpcRequest& request) const;
   [[nodiscard]] std::string text_of(const Json& id, const RpcResult<Json>& result);
 
   RpcResult<Json> offer(Caller& caller, Params& params);

@@ -135,6 +135,26 @@ void Session::resume(Participant& participant, JoinClaims claims, ConnectionId c
   arm_end(participant);
   set_state(participant,
             participant.media_away ? ParticipantState::Reconnecting : ParticipantState::Active);
+  withhold_again(participant);
+  watch_host();
+}
+
+void Session::apply_given(JoinClaims& claims) const {
+  const auto given = given_.find(claims.identity);
+  if (given == given_.end()) return;
+  const ParticipantChange& change = given->second;
+  if (change.name) claims.name = *change.name;
+  if (change.attributes) claims.attributes = *change.attributes;
+  if (!change.role) return;
+  claims.role = *change.role;
+  claims.permissions = Permissions::of(*change.role);
+}
+
+void Session::remember_change(const Participant& participant, const ParticipantChange& change) {
+  ParticipantChange& given = given_[participant.claims.identity];
+  if (change.name) given.name = change.name;
+  if (change.role) given.role = change.role;
+  if (change.attributes) given.attributes = change.attributes;
 }
 
 void Session::lose_socket(Participant& participant) {
@@ -183,6 +203,7 @@ void Session::arm_end(Participant& participant) {
 }
 
 void Session::change(Participant& participant, ParticipantChange change) {
+  remember_change(participant, change);
   if (change.name) participant.claims.name = *change.name;
   if (change.attributes) participant.claims.attributes = *change.attributes;
   if (change.role && *change.role != participant.claims.role) {

@@ -106,6 +106,9 @@ class Session {
   };
   // Another role takes effect at once: what it does not allow to be published is not forwarded.
   void change(Participant& participant, ParticipantChange change);
+  // Whoever was given another role, name or attributes keeps them for this session, whatever his
+  // token says.
+  void apply_given(JoinClaims& claims) const;
   [[nodiscard]] Json join_result(const Participant& participant, const Room& room) const;
   [[nodiscard]] Json roster(const Participant* without) const;
 
@@ -196,6 +199,7 @@ class Session {
   void say_bye(const Participant& participant, std::string_view reason);
   void left_event(const Participant& participant, std::string_view reason);
   void arm_end(Participant& participant);
+  void remember_change(const Participant& participant, const ParticipantChange& change);
 
   Context& context_;
   std::string id_;
@@ -211,6 +215,7 @@ class Session {
   std::uint32_t last_peer_ = 0;
   bool ever_connected_ = false;
   std::optional<MuteAll> mute_all_;
+  std::map<std::string, ParticipantChange, std::less<>> given_;  // by identity
   bool pictures_withheld_ = false;
   std::vector<std::unique_ptr<Participant>> participants_;
   std::vector<Waiting> waiting_;

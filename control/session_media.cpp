@@ -160,7 +160,7 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
     track.source = line.source;
     track.section = section_of(track.no);
     // What is muted from the start never was heard.
-    track.host_muted = track.source == TrackSource::Microphone && is_muted_by_host(participant);
+    track.host_muted = is_audio(track.source) && is_muted_by_host(participant);
     track.withheld = withholds(participant, track);
     participant.tracks.push_back(track);
     if (track.stopped()) context_.post(participant.worker, server::MuteTrack{track.no, true});

@@ -58,7 +58,7 @@ bool Session::set_muted(Participant& owner, Track& track, bool muted, MutedBy by
 }
 
 bool Session::may_unmute(const Participant& owner, const Track& track) const {
-  if (!track.host_muted || track.source != TrackSource::Microphone) return true;
+  if (!track.host_muted || !is_audio(track.source)) return true;
   if (!mute_all_ || mute_all_->unmute_allowed) return true;
   return !mute_all_->covers(owner) || owner.may(Permission::MuteOthers);
 }
@@ -73,7 +73,7 @@ std::size_t Session::mute_all(MuteAll mute) {
   for (const auto& p : participants_) {
     if (!mute_all_->covers(*p)) continue;
     for (Track& track : p->tracks) {
-      if (track.source != TrackSource::Microphone) continue;
+      if (!is_audio(track.source)) continue;
       if (set_muted(*p, track, true, mute_all_->by)) ++count;
     }
   }
@@ -83,12 +83,11 @@ std::size_t Session::mute_all(MuteAll mute) {
 // What somebody has muted himself stays muted.
 bool Session::clear_mute_all(MutedBy by) {
   if (!mute_all_) return false;
-  const MuteAll was = *mute_all_;
   mute_all_.reset();
+  // Those too whom only an earlier one had muted, and the last one left out.
   for (const auto& p : participants_) {
-    if (!was.covers(*p)) continue;
     for (Track& track : p->tracks) {
-      if (track.source != TrackSource::Microphone) continue;
+      if (!is_audio(track.source)) continue;
       change_mute(*p, track, by, [](Track& t) { t.host_muted = false; });
     }
   }

@@ -23,7 +23,7 @@ Json SessionRecord::to_json() const {
 Row SessionRecord::to_row() const { return {"session", id, tenant, to_json().dump(), started_ms}; }
 
 std::optional<SessionRecord> SessionRecord::from_row(const Row& row) {
-  const auto body = Json::parse(row.body);
+  const auto body = Json::parse_own(row.body);
   if (!body || !body->is_object()) return std::nullopt;
   SessionRecord record;
   record.id = row.id;

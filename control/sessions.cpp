@@ -83,6 +83,7 @@ void Sessions::remember(SessionRecord record) {
       ++it;
       continue;
     }
+    remembered_from_ms_ = it->first.first + 1;
     context_.outbox.remove("session", it->second);
     metering_.forget(it->second);
     records_.erase(it->second);
@@ -143,7 +144,7 @@ RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
   if (!known) {
     if (auto ok = admit_for_tenant(claims, session); !ok) return tl::unexpected(ok.error());
   }
-  if (!context_.outbox.healthy() || context_.workers.empty()) {
+  if (!context_.outbox.healthy() || context_.outbox.congested() || context_.workers.empty()) {
     return tl::unexpected(
         rejected(Status::Unavailable, "server_busy", "the server cannot take a call now"));
   }
@@ -174,19 +175,22 @@ RpcResult<void> Sessions::admit_for_tenant(const JoinClaims& claims, const Sessi
 }
 
 RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId connection) {
+  if (const Room* named = named_room(claims)) {
+    if (const Session* running = find_by_room(named->id)) running->apply_given(claims);
+  }
   auto room = admit(claims);
   if (!room) {
-    if (const Room* named = named_room(claims); named != nullptr) {
-      context_.event(
-          {"participant.rejected", claims.tenant, named->id, "",
-           Json::object({{"identity", claims.identity}, {"reason", room.error().reason}})});
-    }
+    tell_rejected(claims, room.error().reason);
     return tl::unexpected(room.error());
   }
   Session* session = find_by_room((*room)->id);
   if (session == nullptr) session = &start(**room);
   if (waits_in_lobby(**room, claims) && session->find_identity(claims.identity) == nullptr) {
     return wait_in_lobby(*session, **room, std::move(claims), connection);
+  }
+  if (const Waiting* before = session->find_waiting_identity(claims.identity)) {
+    session->stop_waiting(std::string(before->id), "duplicate_identity",
+                          true);  // came in otherwise
   }
   Participant* participant = session->find_identity(claims.identity);
   if (participant != nullptr && participant->connection) {
@@ -196,13 +200,29 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
   }
   if (participant != nullptr) {
     session->resume(*participant, std::move(claims), connection);
+    metering_.changed(*session, "");  // another token may make another role
   } else {
     participant = &session->add(std::move(claims), connection);
   }
+  note_people(*session);
   watch_emptiness(*session);
   Joined joined{session->id(), participant->id, session->join_result(*participant, **room)};
   if (observer_.recording) joined.result.set("recording", observer_.recording(*session));
   return joined;
+}
+
+void Sessions::tell_rejected(const JoinClaims& claims, std::string_view reason) {
+  constexpr RateLimit::Rates kTold{0, 5};
+  const Room* room = named_room(claims);
+  if (room == nullptr || rejections_.take(room->id, kTold, true, context_.now())) return;
+  context_.event({"participant.rejected", claims.tenant, room->id, "",
+                  Json::object({{"identity", claims.identity}, {"reason", reason}})});
+}
+
+void Sessions::note_people(const Session& session) {
+  SessionRecord& record = records_[session.id()];
+  record.participants_peak = session.peak();
+  record.participants_total = session.total();
 }
 
 Sessions::Joined Sessions::wait_in_lobby(Session& session, const Room& room, JoinClaims claims,
@@ -220,9 +240,18 @@ Sessions::Joined Sessions::wait_in_lobby(Session& session, const Room& room, Joi
   return {session.id(), one.id, std::move(result)};
 }
 
-bool Sessions::admit(Session& session, std::string_view participant_id) {
+RpcResult<bool> Sessions::admit(Session& session, std::string_view participant_id) {
   const Room* room = rooms_.find(session.room_id());
-  if (room == nullptr || session.admit(participant_id, *room) == nullptr) return false;
+  const Waiting* waiting = session.find_waiting(participant_id);
+  if (room == nullptr || waiting == nullptr) return false;
+  if (session.participants().size() >= room->config.max_participants) {
+    return tl::unexpected(rejected(Status::ResourceExhausted, "room_full", "the room is full"));
+  }
+  if (auto ok = admit_for_tenant(waiting->claims, &session); !ok) {
+    return tl::unexpected(ok.error());
+  }
+  session.admit(participant_id, *room);
+  note_people(session);
   watch_emptiness(session);
   return true;
 }
@@ -364,6 +393,9 @@ void Sessions::watch_emptiness(Session& session) {
                                            if (is_empty(*due) != empty)
                                              return watch_emptiness(*due);
                                            if (!empty && due->ever_connected()) return;
+                                           // Who is early waits as long as he likes.
+                                           if (!due->waiting().empty())
+                                             return watch_emptiness(*due);
                                            end(*due, somebody_came ? "departure_timeout" : "empty");
                                          });
 }
@@ -399,8 +431,6 @@ void Sessions::end(Session& session, std::string_view reason) {
   SessionRecord& record = records_[id];
   record.ended_ms = context_.wall_ms();
   record.end_reason = std::string(reason);
-  record.participants_peak = session.peak();
-  record.participants_total = session.total();
   session.broadcast("session.ended", Json::object({{"reason", reason}}));
   session.remove_all(left_reason(reason), reason);
   metering_.ended(session, left_reason(reason));

@@ -45,7 +45,8 @@ struct SessionsObserver {
 // worker carries it. Routes the workers' events to them.
 class Sessions {
  public:
-  static constexpr std::size_t kMaxRemembered = 10'000;  // ended ones
+  // Ended ones, with who was in them when: some 2 KB each.
+  static constexpr std::size_t kMaxRemembered = 100'000;
 
   Sessions(Context& context, const Tenants& tenants, const Revocations& revocations, Rooms& rooms,
            Metering& metering);
@@ -67,8 +68,8 @@ class Sessions {
   // Its socket ended; `gone`: the client said good-bye (close 1000 or 1001).
   void socket_closed(std::string_view session_id, std::string_view participant_id,
                      ConnectionId connection, bool gone);
-  // From the lobby. False when nobody of this id waits.
-  bool admit(Session& session, std::string_view participant_id);
+  // From the lobby, where there is a place for him now. False when nobody of this id waits.
+  [[nodiscard]] RpcResult<bool> admit(Session& session, std::string_view participant_id);
   bool stop_waiting(Session& session, std::string_view participant_id, std::string_view reason,
                     bool bye);
   void change_participant(Session& session, Participant& participant,
@@ -89,6 +90,8 @@ class Sessions {
   [[nodiscard]] Session* find_by_room(std::string_view room_id);
   [[nodiscard]] const SessionRecord* record(std::string_view session_id) const;
   void for_each_record(const std::function<void(const SessionRecord&)>& visit) const;
+  // From when on all records are there; older ones may have been forgotten.
+  [[nodiscard]] std::int64_t remembered_from_ms() const noexcept { return remembered_from_ms_; }
   [[nodiscard]] std::size_t running() const noexcept { return sessions_.size(); }
   [[nodiscard]] std::size_t participants() const noexcept;
 
@@ -112,6 +115,8 @@ class Sessions {
   [[nodiscard]] Joined wait_in_lobby(Session& session, const Room& room, JoinClaims claims,
                                      ConnectionId connection);
   void remember(SessionRecord record);
+  void note_people(const Session& session);
+  void tell_rejected(const JoinClaims& claims, std::string_view reason);
   [[nodiscard]] Room* named_room(const JoinClaims& claims);
   [[nodiscard]] Session* find(server::RoomId worker_room);
 
@@ -128,6 +133,8 @@ class Sessions {
   std::unordered_map<std::uint64_t, Session*> by_worker_room_;
   std::map<std::string, SessionRecord, std::less<>> records_;
   std::map<std::pair<std::int64_t, std::string>, std::string> by_age_;
+  std::int64_t remembered_from_ms_ = 0;
+  RateLimit rejections_;  // of each room, so that nobody fills the log from outside
 };
 
 }  // namespace parley::control

@@ -131,8 +131,95 @@ TEST_F(HostTest, TheEarlyBuyerWaitsUntilAHostComes) {
   EXPECT_EQ(integer_member(buyer, "opens_at_ms"), *early.config.starts_at_ms);
   EXPECT_EQ(count("host.absent"), 1U);
   EXPECT_EQ(text(join(2, "seller", "host"), "reason"), "room_not_open_yet");
-  wait(minutes(4));
+  wait(minutes(9));
   EXPECT_EQ(session().waiting().size(), 1U);
+  EXPECT_THAT(notified(1, "bye"), IsEmpty());
+  // Longer than a room may stand empty; the room is open by now.
+  wait(minutes(4));
+  ASSERT_EQ(session().waiting().size(), 1U);
+  join(2, "seller", "host");
+  ask(2, "participant.admit", id(id_of(buyer)));
+  EXPECT_THAT(notified(1, "admitted"), SizeIs(1));
+}
+
+TEST_F(HostTest, FromTheLobbyNobodyComesInBesideTheTenantsLimits) {
+  rooms->find("seller-1", "main")->config.lobby = true;
+  Tenant tenant;
+  tenant.id = "seller-1";
+  tenant.max_participants = 1;
+  ASSERT_TRUE(tenants->put(tenant, std::nullopt));
+  join(1, "seller", "host");
+  const Json buyer = join(2, "buyer");
+  if (text(buyer, "state") != "waiting") return;  // refused at once, which is as good
+  EXPECT_EQ(text(ask(1, "participant.admit", id(id_of(buyer))), "reason"), "too_many_participants");
+  EXPECT_EQ(session().waiting().size(), 1U);
+}
+
+TEST_F(HostTest, ARoleThatWasTakenAwayDoesNotComeBackWithTheToken) {
+  join(1, "seller", "host");
+  const Json helper = join(2, "helper", "co_host");
+  Participant& p = *session().find(id_of(helper));
+  Session::ParticipantChange change;
+  change.role = Role::Viewer;
+  sessions->change_participant(session(), p, std::move(change));
+  outbox->flush();
+  rtc->closed({2}, 1006);
+  outbox->flush();
+  EXPECT_EQ(text(join(3, "helper", "co_host"), "role"), "viewer");
+  rtc->closed({3}, 1000);
+  outbox->flush();
+  EXPECT_EQ(text(join(4, "helper", "co_host"), "role"), "viewer");
+  EXPECT_EQ(text(ask(4, "room.mute_all"), "reason"), "permission_denied");
+}
+
+// Whoever calls his microphone the sound of his screen is as silent as the others.
+TEST_F(HostTest, MuteAllIsForAllSound) {
+  join(1, "seller", "host");
+  join(2, "buyer");
+  Json tracks = Json::array();
+  tracks.push(Json::object({{"mid", "0"}, {"source", "screen_share_audio"}}));
+  offer(2, "chromium-simulcast-vp8-offer.sdp", std::move(tracks));
+  ask(1, "room.mute_all", Json::object({{"unmute_allowed", false}}));
+  const auto muted = commands_of<server::MuteTrack>();
+  ASSERT_FALSE(muted.empty());
+  EXPECT_TRUE(muted.back().muted);
+  const std::string track = session().find_identity("buyer")->tracks.front().id;
+  EXPECT_EQ(
+      text(ask(2, "track.update", Json::object({{"track_id", track}, {"muted", false}})), "reason"),
+      "muted_by_host");
+}
+
+TEST_F(HostTest, WhoMutesHimselfTooOftenHasToWait) {
+  join(1, "seller", "host");
+  publish(1);
+  const std::string track = session().find_identity("seller")->tracks.front().id;
+  const std::size_t before = store.events.size();
+  Json last;
+  for (int i = 0; i < 1'000; ++i) {
+    last = ask(1, "track.update", Json::object({{"track_id", track}, {"muted", i % 2 == 0}}));
+  }
+  EXPECT_EQ(text(last, "reason"), "rate_limited");
+  EXPECT_GT(integer_member(last, "retry_after_ms"), 0);
+  EXPECT_LT(store.events.size() - before, 50U);
+  EXPECT_EQ(ask(1, "ping").find("reason"), nullptr);
+  wait(seconds(1));
+  EXPECT_EQ(
+      ask(1, "track.update", Json::object({{"track_id", track}, {"muted", true}})).find("reason"),
+      nullptr);
+}
+
+TEST_F(HostTest, RefusedGuestsDoNotFillTheLog) {
+  rooms->find("seller-1", "main")->locked = true;
+  for (std::uint64_t i = 1; i <= 300; ++i) join(i, "guest-" + std::to_string(i));
+  EXPECT_GE(count("participant.rejected"), 5U);
+  EXPECT_LE(count("participant.rejected"), 20U);
+}
+
+TEST_F(HostTest, WhatAHostDecidesIsNotSaidToBeDoneWhenItIsNotKept) {
+  join(1, "seller", "host");
+  store.failed = true;
+  EXPECT_EQ(text(ask(1, "room.lock"), "reason"), "store_failed");
+  EXPECT_EQ(ask(1, "ping").find("reason"), nullptr);
 }
 
 TEST_F(HostTest, WhoWaitsMayGoAndMayBypass) {
