@@ -6,6 +6,8 @@
 namespace parley::acceptance {
 namespace {
 
+using control::integer_member;
+using control::text_member;
 using ::testing::HasSubstr;
 
 class Parleyctl : public testing::Test {
@@ -74,6 +76,7 @@ TEST_F(Parleyctl, BacksUpAStoreThatIsInUse) {
   EXPECT_EQ(again, 1);
   EXPECT_THAT(why, HasSubstr("exists already"));
   daemon.result("room.create", Json::object({{"tenant", "seller-1"}, {"name", "later"}}));
+  const std::string epoch = text_member(daemon.result("hello"), "epoch");
   daemon.stop(SIGKILL);
   // Another daemon lives on what was copied.
   Daemon restored(folder_ / "copy");
@@ -81,6 +84,9 @@ TEST_F(Parleyctl, BacksUpAStoreThatIsInUse) {
   const Json rooms = restored.result("room.list", Json::object({{"tenant", "seller-1"}}));
   EXPECT_EQ(rooms.find("rooms")->as_array()->size(), 20U);
   EXPECT_EQ(restored.events().size(), 20U);
+  // It goes on under numbers that the other has given away: its log is another one.
+  RpcSocket socket(restored, "/v1/control", "parley.control.v1", api_token());
+  EXPECT_NE(text_member(*socket.ask("hello").find("result"), "epoch"), epoch);
 }
 
 TEST_F(Parleyctl, TrustsOverHttpsOnlyWhatItIsTold) {
@@ -117,6 +123,65 @@ TEST_F(Parleyctl, SignsJoinTokensThatTheDaemonTakes) {
   EXPECT_EQ(
       Daemon::run_once({"token", "--key-id", "crm", "--secret-file", secret_}, "parleyctl").first,
       2);
+}
+
+// A call with everything in it, as a monitor makes it every minute.
+TEST_F(Parleyctl, ProbesTheWholeWay) {
+  Daemon daemon(folder_);
+  daemon.start();
+  const std::string url = "http://127.0.0.1:" + std::to_string(daemon.port());
+  const std::vector<std::string> as = {"--url",         url,     "--key-id", "ops",
+                                       "--secret-file", secret_, "--json"};
+  std::vector<std::string> command = {"probe", "--seconds", "2"};
+  command.insert(command.end(), as.begin(), as.end());
+  const auto [code, said] = Daemon::run_once(command, "parleyctl");
+  ASSERT_EQ(code, 0) << said;
+  const auto figures = Json::parse(said.substr(0, said.find('\n')));
+  ASSERT_TRUE(figures) << said;
+  EXPECT_GT(integer_member(*figures, "heard"), 50);
+  EXPECT_GE(integer_member(*figures, "recorded_ms"), 1'000);
+  // Nothing of it is left.
+  const std::string ops = api_token("ops");
+  EXPECT_EQ(*daemon.call("room.list", Json(Json::Object{}), ops).find("result")->find("rooms"),
+            Json::array());
+  const Json list = daemon.call("recording.list", Json(Json::Object{}), ops);
+  const Json& record = list.find("result")->find("recordings")->as_array()->at(0);
+  EXPECT_EQ(text_member(record, "state"), "deleted");
+  EXPECT_FALSE(
+      std::filesystem::exists(folder_ / "recordings" / text_member(record, "recording_id")));
+  EXPECT_EQ(daemon.wait_for("recording.deleted", 0).size(), 0U);
+}
+
+TEST_F(Parleyctl, AProbeThatFailsSaysAtWhat) {
+  Daemon daemon(folder_, "recording: {enabled: false}\n");
+  const auto [dead, nobody] = Daemon::run_once(
+      {"probe", "--url", "http://127.0.0.1:1", "--key-id", "ops", "--secret-file", secret_},
+      "parleyctl");
+  EXPECT_EQ(dead, 1);
+  EXPECT_THAT(nobody, HasSubstr("probe: "));
+}
+
+TEST_F(Parleyctl, ShowsTablesToPeopleAndTakesWords) {
+  Daemon daemon(folder_);
+  daemon.start();
+  const std::string url = "http://127.0.0.1:" + std::to_string(daemon.port());
+  const auto [created, room] =
+      rpc(url, {"room.create", "tenant=seller-1", "name=car 5", "max_participants=3", "lobby=true",
+                R"(attributes={"buyer":"b"})", "--table"});
+  ASSERT_EQ(created, 0) << room;
+  EXPECT_THAT(room, HasSubstr("created"));
+  const auto [listed, table] = rpc(url, {"room.list", "tenant=seller-1", "--table"});
+  EXPECT_EQ(listed, 0);
+  EXPECT_THAT(table, HasSubstr("max_participants"));
+  EXPECT_THAT(table, HasSubstr("car 5"));
+  EXPECT_THAT(table, HasSubstr(" UTC"));
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 2);
+  const auto [wrong, why] = rpc(url, {"room.create", "tenant=seller-1", "max_participants=many"});
+  EXPECT_EQ(wrong, 2);
+  EXPECT_THAT(why, HasSubstr("max_participants: \"many\" is no integer"));
+  const auto [known, methods] = Daemon::run_once({"methods", "room"}, "parleyctl");
+  EXPECT_EQ(known, 0);
+  EXPECT_THAT(methods, HasSubstr("room.mute_all"));
 }
 
 }  // namespace
