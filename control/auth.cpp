@@ -107,8 +107,9 @@ RpcResult<void> read_grants(const Json& grants, JoinClaims& claims) {
   claims.eject_at_exp = flag("eject_at_exp", false);
   if (const Json* value = grants.find("max_session_ms"); value != nullptr) {
     claims.max_session_ms = value->as_int();
-    if (!claims.max_session_ms || *claims.max_session_ms <= 0) {
-      return invalid("parley.max_session_ms must be a positive whole number");
+    if (!claims.max_session_ms || *claims.max_session_ms <= 0 ||
+        *claims.max_session_ms > kMaxSessionMs) {
+      return invalid("parley.max_session_ms must be a positive whole number, at most a year");
     }
   }
   if (const Json* value = grants.find("attributes"); value != nullptr) {
@@ -129,6 +130,12 @@ bool is_read_method(std::string_view method, bool mutating) {
 bool is_sellers_method(std::string_view method) {
   return method == "tenant.put" || method == "tenant.delete" || method == "quota.set" ||
          method == "quota.grant" || method == "webhook.put";
+}
+
+// What concerns everybody on this server.
+bool is_operators_method(std::string_view method) {
+  return method == "server.drain" || method == "server.reload" || method == "server.stats" ||
+         method == "log.set";
 }
 
 }  // namespace
@@ -169,6 +176,7 @@ bool Principal::may_call(std::string_view method, bool mutating) const {
   if (role == config::KeyRole::Observer && !is_read_method(method, mutating)) return false;
   const bool sells = role == config::KeyRole::Admin || role == config::KeyRole::Operator;
   if (!sells && is_sellers_method(method)) return false;
+  if (is_operators_method(method) && !(sells && sees_all())) return false;
   if (methods.empty()) return true;
   return std::any_of(methods.begin(), methods.end(),
                      [&](const std::string& pattern) { return matches_pattern(pattern, method); });
@@ -210,6 +218,14 @@ const Keyring::Entry* Keyring::find(std::string_view key_id) const {
   return entry == entries_.end() ? nullptr : &*entry;
 }
 
+namespace {
+
+Principal principal_of(const config::ApiKey& key) {
+  return {key.id, key.role, key.tenants, key.methods, {key.reads_per_s, key.writes_per_s}};
+}
+
+}  // namespace
+
 RpcResult<Principal> Keyring::verify_api_token(std::string_view token, std::int64_t now_ms,
                                                std::string_view address) const {
   const auto refused = [] {
@@ -229,8 +245,12 @@ RpcResult<Principal> Keyring::verify_api_token(std::string_view token, std::int6
       entry.from.empty() || std::any_of(entry.from.begin(), entry.from.end(),
                                         [&](const Cidr& range) { return range.contains(address); });
   if (!from_there) return refused();
-  const config::ApiKey& key = entry.config;
-  return Principal{key.id, key.role, key.tenants, key.methods};
+  return principal_of(entry.config);
+}
+
+std::optional<Principal> Keyring::principal(std::string_view key_id) const {
+  const Entry* entry = find(key_id);
+  return entry == nullptr ? std::nullopt : std::optional(principal_of(entry->config));
 }
 
 RpcResult<JoinClaims> Keyring::verify_join_token(std::string_view token,
@@ -259,7 +279,8 @@ RpcResult<JoinClaims> Keyring::verify_join_token(std::string_view token,
   const auto nbf = seconds_as_ms(*json, "nbf");
   const auto exp = seconds_as_ms(*json, "exp");
   if (!nbf || !exp) return invalid("nbf and exp are mandatory");
-  claims.issued_ms = seconds_as_ms(*json, "iat").value_or(*nbf);
+  // One that does not say when it was made is older than any ban.
+  claims.issued_ms = seconds_as_ms(*json, "iat").value_or(0);
   claims.expires_ms = *exp;
   claims.key_id = text_of(*json, "iss");
   claims.jti = text_of(*json, "jti");

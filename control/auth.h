@@ -13,6 +13,7 @@
 #include "control/json.h"
 #include "control/jwt.h"
 #include "control/permissions.h"
+#include "control/rate_limit.h"
 #include "control/rpc.h"
 
 namespace parley::control {
@@ -27,6 +28,7 @@ struct Principal {
   config::KeyRole role = config::KeyRole::Observer;
   std::vector<std::string> tenants;  // patterns
   std::vector<std::string> methods;  // patterns; empty: all the role allows
+  RateLimit::Rates rates;            // of the key
 
   [[nodiscard]] bool may_see(std::string_view tenant) const;
   // `mutating`: the method changes something.
@@ -46,7 +48,7 @@ struct JoinClaims {
   Permissions permissions;
   bool hidden = false;
   bool bypass_lobby = false;
-  std::int64_t issued_ms = 0;  // iat, else nbf
+  std::int64_t issued_ms = 0;  // iat, or 0
   std::int64_t expires_ms = 0;
   std::optional<std::int64_t> max_session_ms;
   bool eject_at_exp = false;
@@ -59,6 +61,7 @@ struct JoinClaims {
 inline constexpr std::size_t kMaxIdentityBytes = 128;
 inline constexpr std::size_t kMaxDisplayNameBytes = 128;
 inline constexpr std::size_t kMaxAttributesBytes = 4'096;
+inline constexpr std::int64_t kMaxSessionMs = 31'622'400'000;
 
 // `*` stands for any run of characters, everything else for itself.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view text) noexcept;
@@ -72,6 +75,8 @@ class Keyring {
   // `address`: where it came from.
   [[nodiscard]] RpcResult<Principal> verify_api_token(std::string_view token, std::int64_t now_ms,
                                                       std::string_view address) const;
+  // As the key is configured now; nothing for one that is gone.
+  [[nodiscard]] std::optional<Principal> principal(std::string_view key_id) const;
   // Reasons: token_invalid, token_expired, token_not_yet_valid.
   [[nodiscard]] RpcResult<JoinClaims> verify_join_token(std::string_view token,
                                                         std::int64_t now_ms) const;

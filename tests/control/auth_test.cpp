@@ -55,7 +55,7 @@ TEST_F(AuthTest, ReadsAJoinTokenOfTheNextSecretToo) {
   EXPECT_EQ(claims->role, Role::Participant);
   EXPECT_EQ(claims->key_id, "crm");
   EXPECT_EQ(claims->expires_ms, 1'795'000'600'000);
-  EXPECT_EQ(claims->issued_ms, 1'795'000'000'000);
+  EXPECT_EQ(claims->issued_ms, 0) << "it does not say when it was made";
 }
 
 TEST_F(AuthTest, RefusesForgedAndForeignTokens) {
@@ -144,13 +144,44 @@ TEST_F(AuthTest, EveryRefusedApiCredentialLooksTheSame) {
 }
 
 TEST_F(AuthTest, AnObserverKeyReadsAndNothingMore) {
-  const Principal observer{"o", config::KeyRole::Observer, {"*"}, {}};
+  const Principal observer{"o", config::KeyRole::Observer, {"*"}, {}, {}};
   EXPECT_TRUE(observer.may_call("room.list", false));
   EXPECT_FALSE(observer.may_call("room.create", true));
   EXPECT_FALSE(observer.may_call("token.create", false));
-  const Principal narrow{"n", config::KeyRole::Admin, {"*"}, {"room.*"}};
+  const Principal narrow{"n", config::KeyRole::Admin, {"*"}, {"room.*"}, {}};
   EXPECT_TRUE(narrow.may_call("room.create", true));
   EXPECT_FALSE(narrow.may_call("session.end", true));
+}
+
+// What concerns all tenants is for those who run the server.
+TEST_F(AuthTest, ASellersKeyDoesNotRunTheServer) {
+  using config::KeyRole;
+  const std::vector<std::string> all = {"*"};
+  const std::vector<std::string> some = {"blue-*"};
+  for (const char* method : {"server.drain", "server.reload", "log.set"}) {
+    EXPECT_TRUE((Principal{"k", KeyRole::Admin, all, {}, {}}.may_call(method, true)));
+    EXPECT_TRUE((Principal{"k", KeyRole::Operator, all, {}, {}}.may_call(method, true)));
+    EXPECT_FALSE((Principal{"k", KeyRole::Admin, some, {}, {}}.may_call(method, true)));
+    EXPECT_FALSE((Principal{"k", KeyRole::Tenant, all, {}, {}}.may_call(method, true)));
+    EXPECT_FALSE((Principal{"k", KeyRole::Observer, all, {}, {}}.may_call(method, true)));
+  }
+  EXPECT_FALSE((Principal{"k", KeyRole::Tenant, some, {}, {}}.may_call("server.stats", false)));
+}
+
+// A link for a meeting next month counts from then on.
+TEST_F(AuthTest, ATokensLifeIsMeasuredFromWhenItBegins) {
+  const auto claims = [&](std::int64_t days, std::int64_t ttl_days) {
+    Json json = join_claims();
+    json.set("iat", kNow / 1'000);
+    json.set("nbf", kNow / 1'000 + days * 86'400);
+    json.set("exp", kNow / 1'000 + (days + ttl_days) * 86'400);
+    return json;
+  };
+  const std::int64_t in_a_month = kNow + 30 * std::int64_t{86'400'000} + 1'000;
+  EXPECT_TRUE(keyring_.verify_join_token(sign(claims(30, 7)), in_a_month));
+  EXPECT_FALSE(keyring_.verify_join_token(sign(claims(30, 32)), in_a_month));
+  const std::int64_t in_two_years = kNow + 730 * std::int64_t{86'400'000} + 1'000;
+  EXPECT_FALSE(keyring_.verify_join_token(sign(claims(730, 7)), in_two_years));
 }
 
 TEST(Pattern, AStarStandsForAnyRun) {
