@@ -60,6 +60,8 @@ struct ApiKey {
   std::vector<std::string> tenants = {"*"};  // patterns, `*` matches any run of characters
   std::vector<std::string> methods;          // empty: all its role allows
   std::vector<std::string> cidrs;            // where it may come from; empty: anywhere
+  std::uint32_t reads_per_s = 200;           // 0: no limit; those of Auth unless named
+  std::uint32_t writes_per_s = 50;
   friend bool operator==(const ApiKey&, const ApiKey&) = default;
 };
 
@@ -68,6 +70,8 @@ struct Auth {
   std::uint32_t max_key_token_ttl_s = 300;  // API-key JWTs
   std::uint32_t max_join_token_ttl_s = 2'678'400;
   std::uint32_t leeway_s = 5;
+  std::uint32_t reads_per_s = 200;  // of a tenant by all keys, and of a key that names none; 0: any
+  std::uint32_t writes_per_s = 50;  // likewise; twice as many at once
   friend bool operator==(const Auth&, const Auth&) = default;
 };
 

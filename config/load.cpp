@@ -321,7 +321,9 @@ void read_api_key(Section& s, ApiKey& key) {
                         {"observer", KeyRole::Observer}})
       .texts("tenants", key.tenants)
       .texts("methods", key.methods)
-      .texts("cidrs", key.cidrs);
+      .texts("cidrs", key.cidrs)
+      .number("reads_per_s", key.reads_per_s, 0, 1'000'000)
+      .number("writes_per_s", key.writes_per_s, 0, 1'000'000);
   if (key.id.empty()) fail(s.node(), s.name("id"), "missing: an API key needs an id");
   const int sources =
       (key.secrets.empty() ? 0 : 1) + (file.empty() ? 0 : 1) + (env.empty() ? 0 : 1);
@@ -349,9 +351,13 @@ void read_api_key(Section& s, ApiKey& key) {
 }
 
 void read_auth(Section& s, Auth& auth) {
+  s.number("reads_per_s", auth.reads_per_s, 0, 1'000'000)
+      .number("writes_per_s", auth.writes_per_s, 0, 1'000'000);
   s.sections("api_keys",
              [&](Section& child) {
                ApiKey key;
+               key.reads_per_s = auth.reads_per_s;
+               key.writes_per_s = auth.writes_per_s;
                read_api_key(child, key);
                const bool taken =
                    std::any_of(auth.api_keys.begin(), auth.api_keys.end(),

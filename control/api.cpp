@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
+#include "control/api_description.h"
+#include "control/schema.h"
 #include "server/log.h"
 
 namespace parley::control {
 namespace {
 
-constexpr std::string_view kProtocol = "parley.control/1.0";
+constexpr std::string_view kProtocolVersion = "1.1";
+constexpr std::string_view kProtocol = "parley.control/1.1";
 constexpr std::int64_t kDefaultTokenTtlS = 3'600;
 
 }  // namespace
@@ -20,7 +23,10 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"ping", {&Api::ping, false}},
       {"rpc.discover", {&Api::discover, false}},
       {"server.info", {&Api::server_info, false}},
+      {"server.stats", {&Api::server_stats, false}},
       {"server.drain", {&Api::server_drain, true}},
+      {"server.reload", {&Api::server_reload, true}},
+      {"log.set", {&Api::log_set, true}},
       {"token.create", {&Api::token_create, false}},
       {"token.revoke", {&Api::token_revoke, true}},
       {"events.list", {nullptr, false}},
@@ -71,11 +77,18 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"track.mute", {&Api::track_mute, true}},
       {"recording.start", {&Api::recording_start, true}},
       {"recording.stop", {&Api::recording_stop, true}},
+      {"recording.delete", {&Api::recording_delete, true}},
       {"recording.get", {&Api::recording_get, false}},
       {"recording.list", {&Api::recording_list, false}},
       {"recording.access_link", {&Api::recording_access_link, false}},
   };
   return kMethods;
+}
+
+std::vector<std::string> Api::method_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, method] : methods()) names.emplace_back(name);
+  return names;
 }
 
 bool Api::is_mutating(std::string_view method) {
@@ -94,9 +107,27 @@ void Api::call(const Principal& principal, const RpcRequest& request, Reply repl
     return reply(tl::unexpected(rpc_error(Status::PermissionDenied, "permission_denied",
                                           "this key may not call " + request.method)));
   }
+  if (const auto wait_ms = over_rate(principal, request, method->second.mutating)) {
+    RpcError error = rpc_error(Status::ResourceExhausted, "rate_limited",
+                               "more requests a second than this key or this tenant may make");
+    error.retry_after_ms = *wait_ms;
+    return reply(tl::unexpected(std::move(error)));
+  }
+  if (method->second.mutating && parts_.context.outbox.congested()) {
+    RpcError error = rpc_error(Status::Unavailable, "server_busy",
+                               "the disk does not keep up; nothing new can be begun");
+    error.retry_after_ms = 1'000;
+    return reply(tl::unexpected(std::move(error)));
+  }
   if (method->second.mutating && !parts_.context.outbox.healthy()) {
     return reply(tl::unexpected(
         rpc_error(Status::Unavailable, "store_failed", "nothing can be kept at the moment")));
+  }
+  // What the schema says of the params comes before anything looks into them; what only the daemon
+  // knows (limits of the configuration, who is there) is left to the handlers.
+  const SchemaSet& schemas = SchemaSet::of_api();
+  if (const auto ok = schemas.check_request(schemas.backend_methods(), request); !ok) {
+    return reply(tl::unexpected(ok.error()));
   }
   if (request.method == "events.list") return events_list(principal, request, std::move(reply));
   if (request.method == "webhook.test") return webhook_test(principal, request, std::move(reply));
@@ -118,6 +149,25 @@ void Api::call(const Principal& principal, const RpcRequest& request, Reply repl
     parts_.idempotency.remember(scope, request.params, *result);
   }
   reply(std::move(result));
+}
+
+// Each request counts for its key, and for its tenant whoever asks, so that one seller's mistake
+// costs no other seller. Acknowledgements are free: they come as fast as the events.
+std::optional<std::int64_t> Api::over_rate(const Principal& principal, const RpcRequest& request,
+                                           bool write) {
+  if (request.method == "events.ack") return std::nullopt;
+  const rtp::Time now = parts_.context.now();
+  if (const auto wait = rates_.take("key/" + principal.key_id, principal.rates, write, now)) {
+    return wait;
+  }
+  std::string tenant = text_member(request.params, "tenant");
+  if (tenant.empty()) {
+    const Room* room = parts_.rooms.find(text_member(request.params, "room_id"));
+    if (room != nullptr) tenant = room->config.tenant;
+  }
+  if (tenant.empty() || !principal.may_see(tenant)) return std::nullopt;
+  const config::Auth& auth = parts_.context.config.auth;
+  return rates_.take("tenant/" + tenant, {auth.reads_per_s, auth.writes_per_s}, write, now);
 }
 
 // Who has changed what, or was not let (A44).
@@ -150,12 +200,6 @@ Json Api::hello() const {
                        {"server_time_ms", context.wall_ms()}});
 }
 
-RpcResult<Json> Api::hello_method(Call& call) {
-  static_cast<void>(call.params.optional_text("client"));
-  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  return hello();
-}
-
 RpcResult<Json> Api::ping(Call& call) {
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
   return Json::object({{"server_time_ms", parts_.context.wall_ms()}});
@@ -163,24 +207,26 @@ RpcResult<Json> Api::ping(Call& call) {
 
 RpcResult<Json> Api::discover(Call& call) {
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  Json list = Json::array();
-  for (const auto& [name, method] : methods()) {
-    if (!call.principal.may_call(name, method.mutating)) continue;
-    list.push(Json::object({{"name", name}, {"mutating", method.mutating}}));
-  }
-  return Json::object({{"protocol", kProtocol}, {"methods", std::move(list)}});
+  return openrpc(&call.principal);
 }
 
-RpcResult<Json> Api::server_info(Call& call) {
-  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  return Json::object({{"version", parts_.facts.version},
-                       {"boot_id", parts_.facts.boot_id},
-                       {"uptime_ms", parts_.context.wall_ms() - parts_.facts.started_ms},
-                       {"workers", static_cast<std::uint64_t>(parts_.context.workers.size())},
-                       {"rooms", static_cast<std::uint64_t>(parts_.rooms.size())},
-                       {"sessions", static_cast<std::uint64_t>(parts_.sessions.running())},
-                       {"participants", static_cast<std::uint64_t>(parts_.sessions.participants())},
-                       {"store_healthy", parts_.context.outbox.healthy()}});
+Json Api::openrpc(const Principal* principal) {
+  return openrpc_document(SchemaSet::of_api(), kProtocolVersion,
+                          [&](std::string_view name) -> std::optional<bool> {
+                            const bool mutating = is_mutating(name);
+                            if (principal != nullptr && !principal->may_call(name, mutating)) {
+                              return std::nullopt;
+                            }
+                            return mutating;
+                          });
+}
+
+std::optional<Json> Api::schema_page(std::string_view name) {
+  const SchemaSet& schemas = SchemaSet::of_api();
+  if (name == "openrpc.json") return openrpc(nullptr);
+  if (name == "asyncapi.json") return asyncapi_document(schemas, kProtocolVersion);
+  const Json* file = schemas.file(name);
+  return file == nullptr ? std::nullopt : std::optional(*file);
 }
 
 RpcResult<Json> Api::token_create(Call& call) {
@@ -192,9 +238,15 @@ RpcResult<Json> Api::token_create(Call& call) {
   const auto role = p.choice("role", {"host", "co_host", "participant", "viewer", "observer"});
   const std::int64_t limit = parts_.context.config.auth.max_join_token_ttl_s;
   const auto ttl_s = p.optional_integer("ttl_s", 1, limit);
+  constexpr std::int64_t kYearMs = 31'536'000'000;
   const auto nbf = p.optional_integer("not_before_ms", 0);
-  const auto max_session_ms = p.optional_integer("max_session_ms", 1);
+  if (nbf && *nbf > parts_.context.wall_ms() + kYearMs) {
+    p.refuse("not_before_ms", "not_before_ms must be within a year");
+  }
+  const auto max_session_ms = p.optional_integer("max_session_ms", 1, kMaxSessionMs);
   const auto hidden = p.optional_flag("hidden");
+  const auto bypass_lobby = p.optional_flag("bypass_lobby");
+  const auto eject_at_exp = p.optional_flag("eject_at_exp");
   const auto can_subscribe = p.optional_flag("can_subscribe");
   const Json::Array* can_publish = p.array("can_publish", 4);
   const Json::Object* attributes = p.object("attributes");
@@ -210,6 +262,8 @@ RpcResult<Json> Api::token_create(Call& call) {
   if (name) grants.set("name", *name);
   if (max_session_ms) grants.set("max_session_ms", *max_session_ms);
   if (hidden) grants.set("hidden", *hidden);
+  if (bypass_lobby) grants.set("bypass_lobby", *bypass_lobby);
+  if (eject_at_exp) grants.set("eject_at_exp", *eject_at_exp);
   if (can_subscribe) grants.set("can_subscribe", *can_subscribe);
   if (can_publish != nullptr) grants.set("can_publish", Json(*can_publish));
   if (attributes != nullptr) grants.set("attributes", Json(*attributes));
@@ -244,17 +298,6 @@ RpcResult<Json> Api::token_revoke(Call& call) {
   if (!kept) return tl::unexpected(kept.error());
   parts_.sessions.remove_revoked();
   return Json(Json::Object{});
-}
-
-RpcResult<Json> Api::server_drain(Call& call) {
-  constexpr std::int64_t kDayMs = 86'400'000;
-  const auto limit = call.params.optional_integer("limit_ms", 0, kDayMs);
-  const bool cancel = call.params.optional_flag("cancel").value_or(false);
-  if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  parts_.sessions.drain(!cancel,
-                        limit ? std::optional(std::chrono::milliseconds(*limit)) : std::nullopt);
-  return Json::object(
-      {{"draining", !cancel}, {"sessions", static_cast<std::uint64_t>(parts_.sessions.running())}});
 }
 
 }  // namespace parley::control

@@ -13,6 +13,7 @@
 #include "control/context.h"
 #include "control/idempotency.h"
 #include "control/params.h"
+#include "control/rate_limit.h"
 #include "control/recordings.h"
 #include "control/rooms.h"
 #include "control/rpc.h"
@@ -28,6 +29,12 @@ struct ServerFacts {
   std::string boot_id;
   std::string epoch;  // of the event log
   std::int64_t started_ms = 0;
+};
+
+// What the API asks of the daemon itself.
+struct ServerHandles {
+  std::function<Json()> stats;              // all metrics, as an array
+  std::function<RpcResult<Json>()> reload;  // the configuration file, as far as it goes
 };
 
 // The methods a backend calls, by name (docs/control-protocol.md): the same over the control
@@ -50,6 +57,7 @@ class Api {
     Webhooks& webhooks;
     Store& store;
     ServerFacts facts;
+    ServerHandles server;
   };
   explicit Api(Parts parts);
 
@@ -57,9 +65,14 @@ class Api {
   // Calls `reply` once, at once or later. `connection`: the control socket that asks, if it is one.
   void call(const Principal& principal, const RpcRequest& request, Reply reply,
             std::optional<ConnectionId> connection = std::nullopt);
+  [[nodiscard]] static std::vector<std::string> method_names();
+  [[nodiscard]] static bool is_method(std::string_view name) { return methods().contains(name); }
+  [[nodiscard]] std::uint64_t rate_limited() const noexcept { return rates_.refused(); }
   // Whether an answer must not be given when the store cannot keep what it tells.
   [[nodiscard]] static bool is_mutating(std::string_view method);
   [[nodiscard]] Json hello() const;
+  // GET /v1/schema/NAME: openrpc.json, asyncapi.json, or a file of control/schema.
+  [[nodiscard]] static std::optional<Json> schema_page(std::string_view name);
 
  private:
   struct Call {
@@ -73,22 +86,32 @@ class Api {
     bool mutating = false;
   };
   static const std::map<std::string_view, Method>& methods();
+  // How long this one has to wait, if it has to.
+  [[nodiscard]] std::optional<std::int64_t> over_rate(const Principal& principal,
+                                                      const RpcRequest& request, bool write);
+  // Of the methods that this principal may call, or of all.
+  [[nodiscard]] static Json openrpc(const Principal* principal);
   static void audit(const Principal& principal, const RpcRequest& request,
                     const RpcResult<Json>& result);
 
   // api.cpp
-  RpcResult<Json> hello_method(Call& call);
   RpcResult<Json> ping(Call& call);
   RpcResult<Json> discover(Call& call);
-  RpcResult<Json> server_info(Call& call);
-  RpcResult<Json> server_drain(Call& call);
   RpcResult<Json> token_create(Call& call);
   RpcResult<Json> token_revoke(Call& call);
+  // api_server.cpp
+  RpcResult<Json> server_info(Call& call);
+  RpcResult<Json> server_stats(Call& call);
+  RpcResult<Json> server_drain(Call& call);
+  RpcResult<Json> server_reload(Call& call);
+  RpcResult<Json> log_set(Call& call);
   // api_events.cpp
+  RpcResult<Json> hello_method(Call& call);
   RpcResult<Json> events_subscribe(Call& call);
   RpcResult<Json> events_ack(Call& call);
   RpcResult<Json> consumer_list(Call& call);
   RpcResult<Json> consumer_delete(Call& call);
+  RpcResult<std::string> owner_of(Call& call);
   RpcResult<Json> state_snapshot(Call& call);
   RpcResult<Json> webhook_put(Call& call);
   RpcResult<Json> webhook_list(Call& call);
@@ -147,6 +170,7 @@ class Api {
   // api_calls.cpp (recordings)
   RpcResult<Json> recording_start(Call& call);
   RpcResult<Json> recording_stop(Call& call);
+  RpcResult<Json> recording_delete(Call& call);
   RpcResult<Json> recording_get(Call& call);
   RpcResult<Json> recording_list(Call& call);
   RpcResult<Json> recording_access_link(Call& call);
@@ -161,6 +185,7 @@ class Api {
   [[nodiscard]] Json room_json(const Room& room);
 
   Parts parts_;
+  RateLimit rates_;
 };
 
 // One page of a list: rows come in the order of (time, id), the token names the last one given, so
@@ -168,6 +193,8 @@ class Api {
 class Page {
  public:
   static constexpr std::int64_t kMaxLimit = 1'000;
+  // A page ends with the row that passes this, so that an answer fits into a socket's queue.
+  static constexpr std::size_t kMaxBytes = 1'048'576;
   enum class Order : std::uint8_t { OldestFirst, NewestFirst };
   // Reads `limit` and `page_token`.
   explicit Page(Params& params, Order order = Order::OldestFirst);
@@ -189,6 +216,7 @@ class Page {
   std::uint64_t value_ = 0;
   Key last_;
   bool more_ = false;
+  std::size_t bytes_ = 0;
   Json rows_ = Json::array();
 };
 

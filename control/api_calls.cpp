@@ -7,7 +7,10 @@ namespace parley::control {
 
 std::string Api::participant_of(Call& call, const Session& session) const {
   const auto id = call.params.optional_text("participant_id");
-  if (id) return *id;
+  if (id) {
+    static_cast<void>(call.params.optional_text("identity", {1, kMaxIdentityBytes}));
+    return *id;
+  }
   const std::string identity = call.params.text("identity", {1, kMaxIdentityBytes});
   if (const Participant* p = session.find_identity(identity)) return p->id;
   if (const Waiting* one = session.find_waiting_identity(identity)) return one->id;
@@ -31,9 +34,13 @@ RpcResult<Api::Found> Api::find_participant(Call& call) {
   Found found;
   if (peeked != nullptr) {
     found.participant_id = participant_of(call, *peeked);
-  } else if (!call.params.optional_text("participant_id") &&
-             !call.params.optional_text("identity", {1, kMaxIdentityBytes})) {
-    call.params.refuse("participant_id", "participant_id is missing");
+  } else {
+    const bool by_id = call.params.optional_text("participant_id").has_value();
+    const bool by_identity =
+        call.params.optional_text("identity", {1, kMaxIdentityBytes}).has_value();
+    if (!by_id && !by_identity) {
+      call.params.refuse("participant_id", "participant_id is missing");
+    }
   }
   const auto session = session_of(call);
   if (!session) return tl::unexpected(session.error());
@@ -198,6 +205,12 @@ RpcResult<Json> Api::recording_stop(Call& call) {
   return parts_.actions.stop_recording(actor_of(call.principal), **record);
 }
 
+RpcResult<Json> Api::recording_delete(Call& call) {
+  const auto record = recording_of(call);
+  if (!record) return tl::unexpected(record.error());
+  return parts_.actions.delete_recording(actor_of(call.principal), **record);
+}
+
 RpcResult<Json> Api::recording_get(Call& call) {
   const auto record = recording_of(call);
   if (!record) return tl::unexpected(record.error());
@@ -208,7 +221,8 @@ RpcResult<Json> Api::recording_list(Call& call) {
   const auto tenant = call.params.optional_text("tenant", {1, 64});
   const auto room_id = call.params.optional_text("room_id");
   const auto session_id = call.params.optional_text("session_id");
-  const auto state = call.params.choice("state", {"active", "processing", "completed", "failed"});
+  const auto state =
+      call.params.choice("state", {"active", "processing", "completed", "failed", "deleted"});
   Page page(call.params, Page::Order::NewestFirst);
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
   parts_.recordings.for_each([&](const RecordingRecord& record) {

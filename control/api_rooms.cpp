@@ -46,12 +46,13 @@ bool Page::takes(std::int64_t time_ms, std::string_view id) {
     const Key key(time_ms, id);
     if (order_ == Order::OldestFirst ? key <= *after_ : key >= *after_) return false;
   }
-  if (rows_.as_array()->size() < limit_) return true;
+  if (rows_.as_array()->size() < limit_ && bytes_ < kMaxBytes) return true;
   more_ = true;
   return false;
 }
 
 void Page::add(Json row, std::int64_t time_ms, std::string_view id) {
+  bytes_ += row.dump().size();
   rows_.push(std::move(row));
   last_ = {time_ms, std::string(id)};
 }
@@ -106,6 +107,7 @@ void Api::read_room_config(Params& p, RoomConfig& config) const {
   };
   optional("starts_at_ms", 0, kMaxTimeMs, config.starts_at_ms);
   optional("expires_at_ms", 0, kMaxTimeMs, config.expires_at_ms);
+  if (p.is_null("max_participants")) config.max_participants = limits.max_participants;
   number("max_participants", 1, limits.max_participants, config.max_participants);
   number("empty_timeout_s", 1, kWeekS, config.empty_timeout_s);
   number("departure_timeout_s", 0, kWeekS, config.departure_timeout_s);
@@ -131,8 +133,10 @@ void Api::read_room_config(Params& p, RoomConfig& config) const {
       p.refuse("attributes", "attributes are longer than 4096 bytes");
     }
   }
-  const std::int64_t opens = config.starts_at_ms.value_or(parts_.context.wall_ms());
-  if (config.expires_at_ms && *config.expires_at_ms <= opens) {
+  // A room that is over may be changed in everything else.
+  const bool names_window = p.names("starts_at_ms") || p.names("expires_at_ms");
+  const std::int64_t opens = std::max(config.starts_at_ms.value_or(0), parts_.context.wall_ms());
+  if (names_window && config.expires_at_ms && *config.expires_at_ms <= opens) {
     p.refuse("expires_at_ms", "expires_at_ms must be later than the start and than now");
   }
 }
@@ -259,6 +263,10 @@ RpcResult<Session*> Api::session_of(Call& call) {
     return tl::unexpected(
         rpc_error(Status::FailedPrecondition, "no_session", "nobody is in the room", "room_id"));
   }
+  // Its room may be named beside it, and says nothing more.
+  for (const char* name : {"room_id", "tenant", "room"}) {
+    static_cast<void>(call.params.optional_text(name));
+  }
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
   Session* session = parts_.sessions.find(*session_id);
   if (session == nullptr || !call.principal.may_see(session->tenant())) {
@@ -301,10 +309,12 @@ RpcResult<Json> Api::session_end(Call& call) {
   const auto session = session_of(call);
   if (session) return parts_.actions.end_session(actor_of(call.principal), **session);
   // What has ended already is a success (control-api.md, section 3).
-  const bool over = session.error().reason == "no_session";
-  const auto id = call.params.optional_text("session_id");
-  const SessionRecord* record = id ? parts_.sessions.record(*id) : nullptr;
-  if (over || (record != nullptr && call.principal.may_see(record->tenant))) {
+  const std::string& reason = session.error().reason;
+  const SessionRecord* record =
+      reason == "session_not_found"
+          ? parts_.sessions.record(text_member(call.params.all(), "session_id"))
+          : nullptr;
+  if (reason == "no_session" || (record != nullptr && call.principal.may_see(record->tenant))) {
     return Json::object({{"already", true}});
   }
   return tl::unexpected(session.error());

@@ -80,18 +80,21 @@ void ControlSockets::message(ConnectionId connection, std::string_view text) {
   const Principal principal = socket.principal;  // the call may close the socket
   api_.call(
       principal, *request,
-      [this, connection, key, request = *request](RpcResult<Json> result) {
+      [this, connection, key, request = *request, since = context_.now()](RpcResult<Json> result) {
         const auto caller = sockets_.find(connection);
         if (caller != sockets_.end() && result) {
           if (request.method == "hello") {
-            caller->second.wants_events = true;
+            const Json* events = request.params.find("events");
+            caller->second.wants_events = request.params.find("consumer") == nullptr &&
+                                          (events == nullptr || *events != Json(false));
             caller->second.last_seq = context_.outbox.durable_seq();
           } else if (request.method == "events.subscribe") {
             caller->second.wants_events = false;
           }
         }
         context_.outbox.after(
-            [this, connection, key, request, result = std::move(result)](bool ok) {
+            [this, connection, key, request, since, result = std::move(result)](bool ok) {
+              note(request, result.has_value(), since);
               const auto asker = sockets_.find(connection);
               if (asker == sockets_.end()) return;
               asker->second.unanswered.erase(key);
@@ -105,6 +108,37 @@ void ControlSockets::message(ConnectionId connection, std::string_view text) {
 
 void ControlSockets::closed(ConnectionId connection) {
   if (sockets_.erase(connection) != 0) consumers_.closed(connection);
+}
+
+void ControlSockets::keys_changed() {
+  std::vector<ConnectionId> gone;
+  for (auto& [connection, socket] : sockets_) {
+    if (auto principal = keyring_.principal(socket.principal.key_id)) {
+      socket.principal = std::move(*principal);
+    } else {
+      gone.push_back(connection);
+    }
+  }
+  for (const ConnectionId connection : gone) {
+    context_.close(connection, 1008, "the key is gone");
+  }
+}
+
+void ControlSockets::note(const RpcRequest& request, bool good, rtp::Time since) {
+  const bool known = Api::is_method(request.method);
+  MethodStats& stats = methods_[known ? request.method : "unknown"];
+  ++stats.requests;
+  stats.errors += good ? 0 : 1;
+  stats.seconds += std::chrono::duration<double>(context_.now() - since).count();
+}
+
+std::vector<ControlSockets::MethodStats> ControlSockets::method_stats() const {
+  std::vector<MethodStats> all;
+  for (const auto& [name, stats] : methods_) {
+    all.push_back(stats);
+    all.back().name = name;
+  }
+  return all;
 }
 
 void ControlSockets::beat() {
@@ -150,12 +184,20 @@ void ControlSockets::post(const HttpRequest& http, std::function<void(HttpRespon
   if (!request) return fail(request.error().id, request.error().error);
   api_.call(
       *principal, *request,
-      [this, respond = std::move(respond), request = *request](RpcResult<Json> result) {
-        context_.outbox.after([this, respond, request, result = std::move(result)](bool durable) {
-          const bool kept = durable || !Api::is_mutating(request.method);
-          const int status = !result ? http_status_of(result.error().status) : kept ? 200 : 503;
-          respond(json_response(status, answer_text(request, result, durable)));
-        });
+      [this, respond = std::move(respond), request = *request,
+       since = context_.now()](RpcResult<Json> result) {
+        context_.outbox.after(
+            [this, respond, request, since, result = std::move(result)](bool durable) {
+              note(request, result.has_value(), since);
+              const bool kept = durable || !Api::is_mutating(request.method);
+              const int status = !result ? http_status_of(result.error().status) : kept ? 200 : 503;
+              HttpResponse response = json_response(status, answer_text(request, result, durable));
+              if (!result && result.error().retry_after_ms) {
+                const std::int64_t seconds = (*result.error().retry_after_ms + 999) / 1'000;
+                response.headers.emplace_back("Retry-After", std::to_string(seconds));
+              }
+              respond(std::move(response));
+            });
         context_.outbox.flush();
       });
 }

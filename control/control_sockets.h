@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "control/api.h"
 #include "control/auth.h"
@@ -47,6 +48,16 @@ class ControlSockets {
   // POST /v1/rpc; `respond` is called once.
   void post(const HttpRequest& request, std::function<void(HttpResponse)> respond);
 
+  // The keys were read anew: each socket has the rights its key has now, or is closed with it.
+  void keys_changed();
+
+  struct MethodStats {
+    std::string name;
+    std::uint64_t requests = 0;
+    std::uint64_t errors = 0;
+    double seconds = 0;  // from the requests to their answers
+  };
+  [[nodiscard]] std::vector<MethodStats> method_stats() const;
   [[nodiscard]] std::size_t size() const noexcept { return sockets_.size(); }
   [[nodiscard]] std::uint64_t auth_failures() const noexcept { return auth_failures_; }
 
@@ -57,6 +68,8 @@ class ControlSockets {
     std::uint64_t last_seq = 0;  // of the last event sent, or of hello
     std::set<std::string> unanswered;
   };
+  // Counts an answer; unknown methods, which anybody can make up, are one.
+  void note(const RpcRequest& request, bool good, rtp::Time since);
   // Turns a result into text when it may be told, replacing it if it could not be kept.
   [[nodiscard]] std::string answer_text(const RpcRequest& request, const RpcResult<Json>& result,
                                         bool durable) const;
@@ -67,6 +80,7 @@ class ControlSockets {
   Consumers& consumers_;
   Timers::Id heartbeat_ = 0;
   std::map<ConnectionId, Socket> sockets_;
+  std::map<std::string, MethodStats, std::less<>> methods_;
   mutable std::uint64_t auth_failures_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "control/auth.h"
 #include "control/context.h"
 #include "control/control_sockets.h"
+#include "control/daemon_metrics.h"
 #include "control/http_client.h"
 #include "control/idempotency.h"
 #include "control/pages.h"
@@ -36,7 +37,7 @@ HttpResponse text(int status, std::string body) {
 std::string link_key_of(const StoreState& state, Outbox& outbox, std::int64_t now_ms) {
   for (const Row& row : state.rows) {
     if (row.kind == "secret" && row.id == "recording_links") {
-      if (const auto body = Json::parse(row.body)) return text_member(*body, "key");
+      if (const auto body = Json::parse_own(row.body)) return text_member(*body, "key");
     }
   }
   std::string key = random_secret();
@@ -53,15 +54,54 @@ ServerFacts facts_of(const StoreState& state, std::string version, std::int64_t 
   return facts;
 }
 
+Json metrics_json(const server::Metrics& metrics) {
+  Json all = Json::array();
+  for (const server::Metrics::Sample& sample : metrics.samples()) {
+    Json one = Json::object({{"name", sample.name}});
+    if (!sample.labels.empty()) {
+      Json labels{Json::Object{}};
+      for (const auto& [name, value] : sample.labels) labels.set(name, value);
+      one.set("labels", std::move(labels));
+    }
+    const auto whole = static_cast<std::int64_t>(sample.value);
+    const bool is_whole = static_cast<double>(whole) == sample.value;
+    one.set("value", is_whole ? Json(whole) : Json(sample.value));
+    all.push(std::move(one));
+  }
+  return all;
+}
+
+// Sections of which nothing is taken over while the daemon runs, and that are not the same.
+std::vector<std::string> waiting_for_restart(const config::Config& now, config::Config wanted) {
+  std::vector<std::string> sections;
+  const auto look = [&](const char* name, bool same) {
+    if (!same) sections.emplace_back(name);
+  };
+  wanted.log.level = now.log.level;
+  wanted.control.cors_origins = now.control.cors_origins;
+  look("log", wanted.log == now.log);
+  look("control", wanted.control == now.control);
+  look("workers", wanted.workers == now.workers);
+  look("ice", wanted.ice == now.ice);
+  look("srtp", wanted.srtp == now.srtp);
+  look("ingress", wanted.ingress == now.ingress);
+  look("egress", wanted.egress == now.egress);
+  look("media", wanted.media == now.media);
+  look("recording", wanted.recording == now.recording);
+  look("store", wanted.store == now.store);
+  return sections;
+}
+
 }  // namespace
 
 struct Daemon::Impl {
-  Impl(Parts daemon_parts, OpenedStore opened, Keyring ring)
+  Impl(Parts daemon_parts, OpenedStore& opened, Keyring ring)
       : parts(std::move(daemon_parts)),
+        config(parts.config),
         store(std::move(opened.store)),
         keyring(std::move(ring)),
         outbox(*store, opened.state.last_seq, secure_random),
-        context{parts.config,
+        context{config,
                 timers,
                 outbox,
                 [] { return server::Loop::now(); },
@@ -92,9 +132,22 @@ struct Daemon::Impl {
               http.post(std::move(request), std::move(done));
             },
             [this] { end_turn(); }),
-        api({context, keyring, tenants, revocations, rooms, metering, sessions, actions, recordings,
-             idempotency, consumers, webhooks, *store,
-             facts_of(opened.state, parts.version, server::Loop::wall_ms())}),
+        metrics(parts.metrics),
+        api({context,
+             keyring,
+             tenants,
+             revocations,
+             rooms,
+             metering,
+             sessions,
+             actions,
+             recordings,
+             idempotency,
+             consumers,
+             webhooks,
+             *store,
+             facts_of(opened.state, parts.version, server::Loop::wall_ms()),
+             {[this] { return metrics_json(fresh_metrics()); }, [this] { return reload_json(); }}}),
         control(context, keyring, api, consumers),
         rtc(context, keyring, sessions, actions, recordings) {
     outbox.on_event([this](const EventRow& event) {
@@ -112,16 +165,30 @@ struct Daemon::Impl {
          },
          [this](Session& session, std::string_view reason) { recordings.detach(session, reason); },
          [this](const Session& session) { return recordings.info(session); }});
-    tenants.load(opened.state.rows);
-    rooms.load(opened.state.rows);
-    metering.load(opened.state.rows);
-    revocations.load(opened.state.rows);
-    sessions.load(opened.state.rows);
-    recordings.load(opened.state.rows);
-    idempotency.load(opened.state.rows);
-    consumers.load(opened.state.rows);
-    webhooks.load(opened.state.rows);
     control.beat();
+  }
+  // What the store held at the end of the process before this one.
+  [[nodiscard]] tl::expected<void, std::string> load(const std::vector<Row>& rows) {
+    tenants.load(rows);
+    rooms.load(rows);
+    if (auto loaded = metering.load(rows); !loaded) return loaded;
+    revocations.load(rows);
+    sessions.load(rows);
+    recordings.load(rows);
+    idempotency.load(rows);
+    consumers.load(rows);
+    webhooks.load(rows);
+    keys_changed();
+    return {};
+  }
+  void keys_changed() {
+    const auto scope_of = [this](std::string_view key_id) {
+      const auto principal = keyring.principal(key_id);
+      return principal ? std::optional(principal->tenants) : std::nullopt;
+    };
+    consumers.keys_changed(scope_of);
+    webhooks.keys_changed(scope_of);
+    control.keys_changed();
   }
   ~Impl() {
     if (armed != 0) parts.loop.cancel(armed);
@@ -160,7 +227,16 @@ struct Daemon::Impl {
   HttpResponse answer_get(const HttpRequest& request);
   void check_shutdown();
 
+  tl::expected<std::vector<std::string>, std::string> reload();
+  RpcResult<Json> reload_json();
+  [[nodiscard]] Stats stats() const;
+  const server::Metrics& fresh_metrics() {
+    metrics.refresh(stats());
+    return parts.metrics;
+  }
+
   Parts parts;
+  config::Config config;  // as it is now; what the doors and the disk got stays as it was
   std::unique_ptr<Store> store;
   Keyring keyring;
   Timers timers;
@@ -178,6 +254,7 @@ struct Daemon::Impl {
   Consumers consumers;
   HttpClient http;
   Webhooks webhooks;
+  DaemonMetrics metrics;
   Api api;
   ControlSockets control;
   RtcSockets rtc;
@@ -192,7 +269,7 @@ struct Daemon::Impl {
 std::vector<std::pair<std::string, std::string>> Daemon::Impl::cors_headers(
     const HttpRequest& request) const {
   const std::string* origin = request.header("origin");
-  const auto& allowed = parts.config.control.cors_origins;
+  const auto& allowed = config.control.cors_origins;
   if (origin == nullptr || std::find(allowed.begin(), allowed.end(), *origin) == allowed.end()) {
     return {};
   }
@@ -237,8 +314,17 @@ HttpResponse Daemon::Impl::answer_get(const HttpRequest& request) {
     return store->healthy() ? text(200, "ready\n") : text(503, "the store cannot be written\n");
   }
   if (request.path == "/metrics") {
-    HttpResponse response = text(200, parts.metrics());
+    HttpResponse response = text(200, fresh_metrics().render());
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    return response;
+  }
+  constexpr std::string_view kSchemas = "/v1/schema/";
+  if (request.path.starts_with(kSchemas)) {
+    const auto page = Api::schema_page(std::string_view(request.path).substr(kSchemas.size()));
+    if (!page) return text(404, "openrpc.json and asyncapi.json are here\n");
+    HttpResponse response = text(200, page->dump() + "\n");
+    response.content_type = "application/json";
+    response.headers = {{"Access-Control-Allow-Origin", "*"}};  // anybody's tools may read it
     return response;
   }
   if (request.path.starts_with("/v1/recordings/")) return recordings.serve(request);
@@ -281,6 +367,58 @@ tl::expected<AcceptWebSocket, HttpResponse> Daemon::Impl::upgrade(ConnectionId c
   return tl::unexpected(text(404, "not found\n"));
 }
 
+tl::expected<std::vector<std::string>, std::string> Daemon::Impl::reload() {
+  auto wanted = parts.read_config();
+  if (!wanted) return tl::unexpected(wanted.error());
+  auto ring = Keyring::from_config(wanted->auth);
+  if (!ring) return tl::unexpected(ring.error());
+  auto waiting = waiting_for_restart(config, *wanted);
+  keyring = std::move(*ring);
+  config.auth = std::move(wanted->auth);
+  config.rooms = wanted->rooms;
+  config.timers = std::move(wanted->timers);
+  config.log.level = wanted->log.level;
+  config.control.cors_origins = std::move(wanted->control.cors_origins);
+  server::log::set_level(config.log.level);
+  keys_changed();
+  server::log::info("reloaded", {{"keys", config.auth.api_keys.size()}});
+  for (const std::string& section : waiting) {
+    server::log::warn("restart_needed", {{"section", section}});
+  }
+  return waiting;
+}
+
+RpcResult<Json> Daemon::Impl::reload_json() {
+  const auto waiting = reload();
+  if (!waiting) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "invalid_config", waiting.error()));
+  }
+  Json list = Json::array();
+  for (const std::string& section : *waiting) list.push(section);
+  return Json::object({{"restart_needed", std::move(list)}});
+}
+
+Daemon::Stats Daemon::Impl::stats() const {
+  Stats now;
+  now.rooms = rooms.size();
+  now.sessions = sessions.running();
+  now.participants = sessions.participants();
+  now.control_sockets = control.size();
+  now.rtc_sockets = rtc.size();
+  now.auth_failures = control.auth_failures();
+  now.rate_limited = api.rate_limited();
+  now.last_seq = outbox.durable_seq();
+  now.methods = control.method_stats();
+  now.webhooks = webhooks.states();
+  now.webhook_counters = webhooks.counters();
+  now.consumers = consumers.lags();
+  now.metering = metering.stats();
+  now.store_healthy = store->healthy();
+  now.listener = listener->stats();
+  now.recorder = recorder.stats();
+  return now;
+}
+
 void Daemon::Impl::check_shutdown() {
   if (recorder.stats().active_recordings == 0) {
     const auto done = std::exchange(shut_down_done, [] {});
@@ -301,7 +439,11 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   if (!keyring) return tl::unexpected(keyring.error());
   auto store = open_sqlite_store(parts.loop, parts.config.store);
   if (!store) return tl::unexpected(store.error());
-  auto impl = std::make_unique<Impl>(std::move(parts), std::move(*store), std::move(*keyring));
+  const std::string file = parts.config.store.file;
+  auto impl = std::make_unique<Impl>(std::move(parts), *store, std::move(*keyring));
+  if (auto loaded = impl->load(store->state.rows); !loaded) {
+    return tl::unexpected("store.file: " + file + ": " + loaded.error());
+  }
   Impl* const self = impl.get();
   ListenerHandlers handlers;
   handlers.on_request = [self](ConnectionId connection, const HttpRequest& request) {
@@ -354,7 +496,7 @@ void Daemon::shut_down(std::function<void()> done) {
 
 void Daemon::call(std::string_view key_id, std::string_view method, Json params,
                   std::function<void(const Json& result)> reply) {
-  const Principal operator_here{std::string(key_id), config::KeyRole::Admin, {"*"}, {}};
+  const Principal operator_here{std::string(key_id), config::KeyRole::Admin, {"*"}, {}, {}};
   RpcRequest request;
   request.id = Json(1);
   request.method = std::string(method);
@@ -370,22 +512,10 @@ void Daemon::call(std::string_view key_id, std::string_view method, Json params,
 
 std::vector<std::string> Daemon::urls() const { return impl_->listener->urls(); }
 
-Daemon::Stats Daemon::stats() const {
-  Stats stats;
-  stats.rooms = impl_->rooms.size();
-  stats.sessions = impl_->sessions.running();
-  stats.participants = impl_->sessions.participants();
-  stats.control_sockets = impl_->control.size();
-  stats.rtc_sockets = impl_->rtc.size();
-  stats.auth_failures = impl_->control.auth_failures();
-  stats.webhooks = impl_->webhooks.states();
-  stats.webhook_counters = impl_->webhooks.counters();
-  stats.consumers = impl_->consumers.lags();
-  stats.metering = impl_->metering.stats();
-  stats.store_healthy = impl_->store->healthy();
-  stats.listener = impl_->listener->stats();
-  stats.recorder = impl_->recorder.stats();
-  return stats;
+tl::expected<std::vector<std::string>, std::string> Daemon::reload() {
+  auto waiting = impl_->reload();
+  impl_->end_turn();
+  return waiting;
 }
 
 }  // namespace parley::control

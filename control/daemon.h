@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "control/consumers.h"
+#include "control/control_sockets.h"
 #include "control/json.h"
 #include "control/listener.h"
 #include "control/metering.h"
@@ -17,6 +18,7 @@
 #include "recorder/recorder.h"
 #include "server/api.h"
 #include "server/loop.h"
+#include "server/metrics.h"
 
 namespace parley::control {
 
@@ -36,7 +38,9 @@ class Daemon {
     const config::Config& config;
     MediaServer media;
     std::string version;
-    std::function<std::string()> metrics;  // text of GET /metrics
+    server::Metrics& metrics;  // the control half adds its own to it
+    // The configuration as it stands in its file now, or what is wrong with it.
+    std::function<tl::expected<config::Config, std::string>()> read_config;
   };
   // Opens store, recorder and sockets, or says in one sentence what failed.
   [[nodiscard]] static tl::expected<std::unique_ptr<Daemon>, std::string> open(Parts parts);
@@ -46,6 +50,10 @@ class Daemon {
 
   // What the workers report (server::OnEvents).
   void on_worker_events(std::size_t worker, const std::vector<server::Event>& events);
+
+  // Takes over what can change while it runs: keys, timers, limits of rooms, the log's level. Gives
+  // the sections that wait for a restart, or what is wrong with the file; then nothing changes.
+  [[nodiscard]] tl::expected<std::vector<std::string>, std::string> reload();
 
   // Ends sessions and recordings (`server_shutdown`), then calls `done`; at most 10 s.
   void shut_down(std::function<void()> done);
@@ -63,6 +71,9 @@ class Daemon {
     std::size_t control_sockets = 0;
     std::size_t rtc_sockets = 0;
     std::uint64_t auth_failures = 0;
+    std::uint64_t rate_limited = 0;
+    std::uint64_t last_seq = 0;
+    std::vector<ControlSockets::MethodStats> methods;
     Metering::Stats metering;
     std::vector<Consumers::Lag> consumers;
     std::vector<Webhooks::State> webhooks;
@@ -71,7 +82,6 @@ class Daemon {
     ListenerStats listener;
     recorder::RecorderStats recorder;
   };
-  [[nodiscard]] Stats stats() const;
 
  private:
   struct Impl;

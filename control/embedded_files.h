@@ -5,11 +5,12 @@
 
 namespace parley::control {
 
-// A file of control/web as it was at build time (control/embed_web.cmake writes the table).
-struct WebAsset {
+// A file as it was at build time (control/embed_files.cmake writes the tables).
+struct EmbeddedFile {
   std::string_view name;  // "parley.js"
   std::string_view content;
 };
-[[nodiscard]] std::span<const WebAsset> web_assets() noexcept;
+[[nodiscard]] std::span<const EmbeddedFile> web_files() noexcept;     // control/web
+[[nodiscard]] std::span<const EmbeddedFile> schema_files() noexcept;  // control/schema
 
 }  // namespace parley::control

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "control/web_assets.h"
+#include "control/embedded_files.h"
 
 namespace parley::control {
 namespace {
@@ -27,10 +27,10 @@ HttpResponse serve_page(std::string_view path, bool demo_page) {
   if (name.empty() || name == "demo") name = "index.html";
   // The library is for other people's pages, too; the demo can be switched off.
   if (demo_page || name == "parley.js") {
-    for (const WebAsset& asset : web_assets()) {
-      if (asset.name != name) continue;
+    for (const EmbeddedFile& file : web_files()) {
+      if (file.name != name) continue;
       response.content_type = std::string(content_type_of(name));
-      response.body = std::string(asset.content);
+      response.body = std::string(file.content);
       response.headers.emplace_back("Cache-Control", "no-cache");
       response.headers.emplace_back("Referrer-Policy", "no-referrer");
       response.headers.emplace_back(

@@ -37,6 +37,7 @@ class Params {
   // Null (the pointer) when it is absent.
   [[nodiscard]] const Json::Object* object(std::string_view name);
   [[nodiscard]] const Json::Array* array(std::string_view name, std::size_t max);
+  [[nodiscard]] bool names(std::string_view name) const { return params_.find(name) != nullptr; }
   // It is there and says null: of a member that is to be cleared.
   [[nodiscard]] bool is_null(std::string_view name) const;
   // One of `allowed`.

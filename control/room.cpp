@@ -94,7 +94,7 @@ Row Room::to_row() const {
 }
 
 std::optional<Room> Room::from_row(const Row& row) {
-  const auto body = Json::parse(row.body);
+  const auto body = Json::parse_own(row.body);
   if (!body || !body->is_object()) return std::nullopt;
   Room room;
   room.id = row.id;

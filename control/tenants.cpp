@@ -43,7 +43,7 @@ Json Tenant::to_json() const {
 Row Tenant::to_row() const { return {std::string(kRow), id, id, to_json().dump(), created_ms}; }
 
 std::optional<Tenant> Tenant::from_row(const Row& row) {
-  const auto body = Json::parse(row.body);
+  const auto body = Json::parse_own(row.body);
   if (!body || !body->is_object()) return std::nullopt;
   Tenant tenant;
   tenant.id = row.id;

@@ -172,6 +172,8 @@ void stop() {
   s.logger.reset();
 }
 
+void set_level(config::LogLevel level) { logger().set_level(level_of(level)); }
+
 void debug(std::string_view event, Fields fields) { write(spdlog::level::debug, event, fields); }
 void info(std::string_view event, Fields fields) { write(spdlog::level::info, event, fields); }
 void warn(std::string_view event, Fields fields) { write(spdlog::level::warn, event, fields); }

@@ -52,6 +52,8 @@ using Fields = std::initializer_list<Field>;
 // Before start() and after stop() lines are written at once, unqueued.
 void start(const config::Log& config);
 void stop();
+// From now on. Any thread.
+void set_level(config::LogLevel level);
 
 void debug(std::string_view event, Fields fields = {});
 void info(std::string_view event, Fields fields = {});

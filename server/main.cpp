@@ -129,6 +129,14 @@ tl::expected<config::Config, std::string> read_config(const Options& options) {
   return config;
 }
 
+// The demo's key is made at each start, and stays what it was then.
+tl::expected<config::Config, std::string> read_config_again(const Options& options,
+                                                            const config::Config& at_start) {
+  auto config = read_config(options);
+  if (config && options.demo) config->auth.api_keys.back() = at_start.auth.api_keys.back();
+  return config;
+}
+
 // This thread answers whoever joins and the backend; on a machine whose cores are all busy, it
 // waits for media rather than media for it. It is the last to be started, so the others are not
 // meant.
@@ -139,18 +147,22 @@ void yield_to_media() {
   }
 }
 
-// Calls back on the loop, for each of the given signals.
+// Calls back on the loop: to end (SIGTERM, SIGINT), and to read the configuration again (SIGHUP).
 class Signals {
  public:
-  Signals(server::Loop& loop, std::function<void()> on_signal) : on_signal_(std::move(on_signal)) {
-    int number[] = {SIGTERM, SIGINT};
-    for (std::size_t i = 0; i < 2; ++i) {
+  Signals(server::Loop& loop, std::function<void()> on_end, std::function<void()> on_reload)
+      : on_end_(std::move(on_end)), on_reload_(std::move(on_reload)) {
+    const int numbers[kCount] = {SIGTERM, SIGINT, SIGHUP};
+    for (std::size_t i = 0; i < kCount; ++i) {
       uv_signal_init(loop.uv(), &handles_[i]);
       handles_[i].data = this;
       uv_signal_start(
           &handles_[i],
-          [](uv_signal_t* handle, int) { static_cast<Signals*>(handle->data)->on_signal_(); },
-          number[i]);
+          [](uv_signal_t* handle, int number) {
+            const auto* self = static_cast<Signals*>(handle->data);
+            (number == SIGHUP ? self->on_reload_ : self->on_end_)();
+          },
+          numbers[i]);
       uv_unref(reinterpret_cast<uv_handle_t*>(&handles_[i]));
     }
   }
@@ -165,93 +177,11 @@ class Signals {
   Signals& operator=(const Signals&) = delete;
 
  private:
-  std::function<void()> on_signal_;
-  uv_signal_t handles_[2] = {};
+  static constexpr std::size_t kCount = 3;
+  std::function<void()> on_end_;
+  std::function<void()> on_reload_;
+  uv_signal_t handles_[kCount] = {};
 };
-
-void register_metrics(server::Metrics& metrics, control::Daemon*& daemon) {
-  using Stats = control::Daemon::Stats;
-  const auto read = [&daemon](std::function<double(const Stats&)> field) {
-    return [&daemon, field = std::move(field)] {
-      return daemon == nullptr ? 0.0 : field(daemon->stats());
-    };
-  };
-  const auto number = [](auto value) { return static_cast<double>(value); };
-  metrics.gauge("parley_rooms", "Rooms that exist",
-                read([=](const Stats& s) { return number(s.rooms); }));
-  metrics.gauge("parley_sessions", "Sessions that run",
-                read([=](const Stats& s) { return number(s.sessions); }));
-  metrics.gauge("parley_participants", "Participants in sessions",
-                read([=](const Stats& s) { return number(s.participants); }));
-  metrics.gauge("parley_sockets", "WebSockets that are open",
-                read([=](const Stats& s) { return number(s.control_sockets); }),
-                {{"door", "control"}});
-  metrics.gauge("parley_sockets", "WebSockets that are open",
-                read([=](const Stats& s) { return number(s.rtc_sockets); }), {{"door", "rtc"}});
-  using Lag = control::Consumers::Lag;
-  const auto of_consumers = [&daemon](std::function<double(const Lag&)> field) {
-    return [&daemon, field = std::move(field)] {
-      std::vector<std::pair<server::Metrics::Labels, double>> all;
-      if (daemon == nullptr) return all;
-      for (const Lag& lag : daemon->stats().consumers) {
-        all.push_back({{{"consumer", lag.consumer}}, field(lag)});
-      }
-      return all;
-    };
-  };
-  metrics.gauges("parley_consumer_lag_seconds", "Age of the oldest event without acknowledgement",
-                 of_consumers([](const Lag& lag) { return lag.seconds; }));
-  metrics.gauges("parley_consumer_lag_events", "Events behind the cursor",
-                 of_consumers([=](const Lag& lag) { return number(lag.events); }));
-  metrics.gauges("parley_consumer_last_ack_seconds", "Since the last acknowledgement",
-                 of_consumers([](const Lag& lag) { return lag.since_ack_s; }));
-  metrics.gauges("parley_consumer_connected", "1 while a socket is subscribed",
-                 of_consumers([=](const Lag& lag) { return number(lag.connected ? 1 : 0); }));
-  using Hook = control::Webhooks::State;
-  const auto of_webhooks = [&daemon](std::function<double(const Hook&)> field) {
-    return [&daemon, field = std::move(field)] {
-      std::vector<std::pair<server::Metrics::Labels, double>> all;
-      if (daemon == nullptr) return all;
-      for (const Hook& hook : daemon->stats().webhooks) {
-        all.push_back({{{"webhook", hook.webhook}}, field(hook)});
-      }
-      return all;
-    };
-  };
-  metrics.gauges("parley_webhook_lag_events", "Events that a webhook has not taken yet",
-                 of_webhooks([=](const Hook& hook) { return number(hook.behind); }));
-  metrics.gauges("parley_webhook_failed_in_a_row", "Attempts that failed since the last success",
-                 of_webhooks([=](const Hook& hook) { return number(hook.failed); }));
-  metrics.counter("parley_webhook_attempts_total", "Events sent by webhooks, again and again too",
-                  read([=](const Stats& s) { return number(s.webhook_counters.attempts); }));
-  metrics.counter("parley_webhook_failures_total", "Of those, what was not taken",
-                  read([=](const Stats& s) { return number(s.webhook_counters.failures); }));
-  metrics.gauge("parley_metered_sessions", "Sessions whose minutes run",
-                read([=](const Stats& s) { return number(s.metering.metered_sessions); }));
-  metrics.gauge("parley_quota_accounts", "Tenants with an account of minutes",
-                read([=](const Stats& s) { return number(s.metering.accounts); }));
-  metrics.counter("parley_quota_exhausted_total", "Times that a tenant's minutes ran out",
-                  read([=](const Stats& s) { return number(s.metering.exhaustions); }));
-  metrics.counter("parley_auth_failures_total", "API credentials refused",
-                  read([=](const Stats& s) { return number(s.auth_failures); }));
-  metrics.gauge("parley_store_healthy", "1 while changes can be kept",
-                read([=](const Stats& s) { return number(s.store_healthy ? 1 : 0); }));
-  metrics.counter("parley_http_accepted_total", "Connections accepted",
-                  read([=](const Stats& s) { return number(s.listener.accepted); }));
-  metrics.counter(
-      "parley_http_bad_total", "Connections closed for breaking a protocol",
-      read([=](const Stats& s) { return number(s.listener.bad_http + s.listener.bad_websocket); }));
-  metrics.gauge("parley_recordings_active", "Recordings that run",
-                read([=](const Stats& s) { return number(s.recorder.active_recordings); }));
-  metrics.counter("parley_recorder_dropped_total", "Packets the recorder could not keep",
-                  read([=](const Stats& s) {
-                    return number(s.recorder.dropped_ring + s.recorder.dropped_queue);
-                  }));
-  metrics.counter("parley_recorder_bytes_total", "Bytes written to recordings",
-                  read([=](const Stats& s) { return number(s.recorder.bytes_written); }));
-  metrics.counter("parley_log_overruns_total", "Log lines dropped because the queue was full",
-                  [] { return static_cast<double>(server::log::overruns()); });
-}
 
 // The permanent demo room and its two links.
 class Demo {
@@ -319,7 +249,7 @@ class Demo {
   std::string secret_file_;
 };
 
-int run(const config::Config& config, bool demo_wanted, const char* program) {
+int run(const config::Config& config, const Options& options, const char* program) {
   server::Loop loop;
   server::Metrics metrics;
   control::Daemon* daemon_seen = nullptr;  // for callbacks made before it exists
@@ -337,23 +267,29 @@ int run(const config::Config& config, bool demo_wanted, const char* program) {
                               },
                               media_server.workers(), media_server.fingerprint()},
                              PARLEY_VERSION,
-                             [&metrics] { return metrics.render(); }});
+                             metrics,
+                             [&] { return read_config_again(options, config); }});
   if (!daemon) return fail(1, daemon.error());
   daemon_seen = daemon->get();
-  register_metrics(metrics, daemon_seen);
   for (const std::string& url : (*daemon)->urls()) server::log::info("listening", {{"url", url}});
   std::optional<Demo> demo;
-  if (demo_wanted) {
+  if (options.demo) {
     demo.emplace(**daemon, config, program);
     demo->print_links();
   } else if (config.auth.api_keys.empty()) {
     server::log::warn("no_api_keys", {{"hint", "auth.api_keys is empty; nobody can log in"}});
   }
   {
-    const Signals signals(loop, [&] {
-      server::log::info("shutting_down");
-      (*daemon)->shut_down([&loop] { loop.stop(); });
-    });
+    const Signals signals(
+        loop,
+        [&] {
+          server::log::info("shutting_down");
+          (*daemon)->shut_down([&loop] { loop.stop(); });
+        },
+        [&] {
+          const auto reloaded = (*daemon)->reload();
+          if (!reloaded) server::log::error("reload_refused", {{"why", reloaded.error()}});
+        });
     yield_to_media();
     loop.run();
   }
@@ -390,9 +326,9 @@ int main(int argc, char** argv) {
   }
   umask(0077);  // store, recordings and secrets are for this user alone
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGHUP, SIG_IGN);  // a closed terminal is no reason to end calls
+  std::signal(SIGHUP, SIG_IGN);  // until there is somebody to reload
   server::log::start(config->log);
-  const int code = run(*config, options.demo, argv[0]);
+  const int code = run(*config, options, argv[0]);
   server::log::stop();
   return code;
 }

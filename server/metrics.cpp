@@ -124,6 +124,13 @@ struct Metrics::Impl {
     found->series.push_back({std::move(labels), std::move(read)});
   }
 
+  [[nodiscard]] std::vector<MetricFamily> collect() const {
+    std::vector<MetricFamily> all;
+    collect_callbacks(all);
+    collect_workers(all);
+    return all;
+  }
+
   static void set(ClientMetric& metric, MetricType type, double value) {
     if (type == MetricType::Counter) {
       metric.counter.value = value;
@@ -225,15 +232,34 @@ void Metrics::gauges(std::string name, std::string help, ReadMany read) {
       {std::move(name), std::move(help), MetricType::Gauge, {}, std::move(read)});
 }
 
+void Metrics::counters(std::string name, std::string help, ReadMany read) {
+  impl_->families.push_back(
+      {std::move(name), std::move(help), MetricType::Counter, {}, std::move(read)});
+}
+
 void Metrics::add_worker(std::size_t index, const WorkerCounters& counters) {
   impl_->workers.push_back({std::to_string(index), &counters});
 }
 
 std::string Metrics::render() const {
-  std::vector<MetricFamily> families;
-  impl_->collect_callbacks(families);
-  impl_->collect_workers(families);
-  return prometheus::TextSerializer().Serialize(families);
+  return prometheus::TextSerializer().Serialize(impl_->collect());
+}
+
+std::vector<Metrics::Sample> Metrics::samples() const {
+  std::vector<Sample> all;
+  for (const MetricFamily& family : impl_->collect()) {
+    if (family.type == MetricType::Histogram) continue;
+    const bool counter = family.type == MetricType::Counter;
+    for (const ClientMetric& metric : family.metric) {
+      Labels labels;
+      for (const ClientMetric::Label& label : metric.label) {
+        labels.emplace_back(label.name, label.value);
+      }
+      all.push_back(
+          {family.name, std::move(labels), counter ? metric.counter.value : metric.gauge.value});
+    }
+  }
+  return all;
 }
 
 }  // namespace parley::server

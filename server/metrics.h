@@ -31,10 +31,18 @@ class Metrics {
   // As many series as there are things at that moment, few and long-lived ones.
   using ReadMany = std::function<std::vector<std::pair<Labels, double>>()>;
   void gauges(std::string name, std::string help, ReadMany read);
+  void counters(std::string name, std::string help, ReadMany read);
   // The counters must outlive this. They appear as parley_worker_* with the label worker="index".
   void add_worker(std::size_t index, const WorkerCounters& counters);
 
   [[nodiscard]] std::string render() const;
+  // The same numbers one by one, without the histograms.
+  struct Sample {
+    std::string name;
+    Labels labels;
+    double value = 0;
+  };
+  [[nodiscard]] std::vector<Sample> samples() const;
 
  private:
   struct Impl;

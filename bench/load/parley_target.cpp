@@ -120,15 +120,16 @@ std::unordered_map<std::string, double> scrape() {
 
 std::vector<std::string> ParleyTarget::configure(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / "parley.yaml";
-  std::ofstream(file) << "control: {listen: [\"127.0.0.1:" << kPort
-                      << "\"], max_connections_per_address: 10000}\n"
-                      << "workers: {count: 1}\n"
-                      << "ice: {port_base: 41000, bind: [\"127.0.0.1\"]}\n"
-                      << "rooms: {max_participants: 10000}\n"
-                      << "recording: {directory: \"" << (folder / "recordings").string() << "\"}\n"
-                      << "store: {file: \"" << (folder / "parley.db").string() << "\"}\n"
-                      << "auth: {api_keys: [{id: load, secrets: [\"" << kSecret << "\"]}]}\n"
-                      << more_config_ << "\n";
+  std::ofstream(file)
+      << "control: {listen: [\"127.0.0.1:" << kPort << "\"], max_connections_per_address: 10000}\n"
+      << "workers: {count: 1}\n"
+      << "ice: {port_base: 41000, bind: [\"127.0.0.1\"]}\n"
+      << "rooms: {max_participants: 10000}\n"
+      << "recording: {directory: \"" << (folder / "recordings").string() << "\"}\n"
+      << "store: {file: \"" << (folder / "parley.db").string() << "\"}\n"
+      << "auth: {reads_per_s: 0, writes_per_s: 0, api_keys: [{id: load, secrets: [\"" << kSecret
+      << "\"]}]}\n"
+      << more_config_ << "\n";
   return {program_, "--config", file.string()};
 }
 

@@ -1,4 +1,5 @@
 #include "tests/acceptance/daemon_fixture.h"
+#include "tests/control/schema_samples.h"
 
 // The control API of a real daemon over its real doors.
 namespace parley::acceptance {
@@ -209,24 +210,37 @@ TEST_F(Api, TheDocumentedExamplesRun) {
   EXPECT_GE(examples, 16);
 }
 
-TEST_F(Api, EveryMethodHasASchemaAndNoOther) {
-  std::vector<std::string> described;
-  for (const char* name : {"rooms", "sessions", "recordings", "server", "tenants"}) {
-    std::ifstream file(std::string(PARLEY_SOURCE_DIR) + "/control/schema/" + name + ".json");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const auto schema = Json::parse(text);
-    ASSERT_TRUE(schema) << name << ": " << schema.error();
-    for (const auto& [method, shape] : *schema->find("$defs")->find("methods")->as_object()) {
-      described.push_back(method);
-    }
+// What a schema describes, the daemon reads: with everything in it that may be there, no request of
+// any method is called unknown or misshapen.
+TEST_F(Api, EveryDescribedParameterIsServed) {
+  const auto& schemas = control::SchemaSet::of_api();
+  const auto document = Json::parse(daemon_.get("/v1/schema/openrpc.json"));
+  ASSERT_TRUE(document);
+  EXPECT_THAT(*document->find("methods")->as_array(), SizeIs(schemas.backend_methods().size()));
+  RpcSocket socket(daemon_, "/v1/control", "parley.control.v1", api_token());
+  for (const auto& [name, method] : schemas.backend_methods()) {
+    const Json answer = socket.ask(name, control::test::full_sample(schemas, *method.params));
+    const std::string reason = reason_of(answer);
+    EXPECT_NE(reason, "unknown_method") << name;
+    EXPECT_NE(reason, "unknown_field") << name << answer.dump();
   }
-  std::sort(described.begin(), described.end());
-  std::vector<std::string> served;
-  const Json discovered = daemon_.result("rpc.discover");
-  for (const Json& method : *discovered.find("methods")->as_array()) {
-    served.push_back(*method.find("name")->as_string());
-  }
-  EXPECT_EQ(served, described);
+}
+
+TEST_F(Api, ServesTheDescriptionsOfItself) {
+  const auto asyncapi = Json::parse(daemon_.get("/v1/schema/asyncapi.json"));
+  ASSERT_TRUE(asyncapi);
+  EXPECT_EQ(*asyncapi->find("asyncapi"), Json("3.0.0"));
+  EXPECT_TRUE(Json::parse(daemon_.get("/v1/schema/events.json")));
+  RawClient client(daemon_.port());
+  EXPECT_EQ(client.get("/v1/schema/nothing.json")->status, 404);
+  EXPECT_EQ(client.get("/v1/schema/../parley.yaml")->status, 400);
+  // A key sees what it may call, an observer's cannot change anything.
+  const Json mine = daemon_.result("rpc.discover");
+  EXPECT_EQ(*mine.find("openrpc"), Json("1.3.2"));
+  const Json theirs =
+      *daemon_.call("rpc.discover", Json(Json::Object{}), api_token("blue", kOtherSecret))
+           .find("result");
+  EXPECT_LT(theirs.find("methods")->as_array()->size(), mine.find("methods")->as_array()->size());
 }
 
 TEST(Options, CheckConfigNamesTheMistakeInOneLine) {

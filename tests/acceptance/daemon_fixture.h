@@ -21,6 +21,7 @@
 
 #include "control/json.h"
 #include "control/jwt.h"
+#include "control/schema.h"
 #include "tests/control/raw_client.h"
 
 namespace parley::acceptance {
@@ -94,10 +95,14 @@ class Daemon {
         << "ice: {port_base: " << free_udp_port() << ", bind: [\"127.0.0.1\"]}\n"
         << "recording: {directory: \"" << (folder_ / "recordings").string()
         << "\", min_free_bytes: 1048576}\n"
-        << "store: {file: \"" << (folder_ / "parley.db").string() << "\"" << more_store_ << "}\n"
-        << "auth: {api_keys: [{id: crm, secrets: [\"" << kSecret
+        << "store: {file: \"" << (folder_ / "parley.db").string() << "\"" << more_store_
+        << "}\n"
+        // Tests ask again and again until something is so; `slow` is for the limits.
+        << "auth: {reads_per_s: 0, writes_per_s: 0, api_keys: [{id: crm, secrets: [\"" << kSecret
         << "\"], role: admin, tenants: [\"seller-*\"]}, {id: blue, secrets: [\"" << kOtherSecret
-        << "\"], role: tenant, tenants: [\"blue-*\"]}]}\n"
+        << "\"], role: tenant, tenants: [\"blue-*\"]}, {id: ops, secrets: [\"" << kSecret
+        << "\"], role: operator}, {id: slow, secrets: [\"" << kSecret
+        << "\"], role: admin, reads_per_s: 20, writes_per_s: 5}]}\n"
         << more_config_;
     spawn({"--config", (folder_ / "parley.yaml").string()});
     constexpr std::string_view kHost = "://127.0.0.1:";
@@ -120,6 +125,8 @@ class Daemon {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
+  void send_signal(int signal_number) const { kill(pid_, signal_number); }
+
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] const std::string& log() const { return log_; }
@@ -138,12 +145,30 @@ class Daemon {
     client.send("GET " + path + " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
     return client.answer().value_or(control::test::Answer{}).body;
   }
-  // The whole answer to one API request.
+  // The whole answer to one API request. Whoever asks for what: results and events are as their
+  // schemas say.
   [[nodiscard]] Json call(const std::string& method, Json params = Json(Json::Object{}),
                           const std::string& token = api_token()) const {
     const Json request = Json::object(
         {{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", std::move(params)}});
-    return Json::parse(post(request.dump(), token).body).value_or(Json());
+    Json answer = Json::parse(post(request.dump(), token).body).value_or(Json());
+    if (const Json* result = answer.find("result")) expect_described(method, *result);
+    return answer;
+  }
+  static void expect_described(const std::string& method, const Json& result) {
+    const auto& schemas = control::SchemaSet::of_api();
+    const auto described = schemas.backend_methods().find(method);
+    ASSERT_NE(described, schemas.backend_methods().end()) << method;
+    const auto mistake = schemas.check(*described->second.result, result);
+    EXPECT_FALSE(mistake) << method << ": " << mistake->message << "\n" << result.dump();
+    if (method != "events.list") return;
+    const Json* known = schemas.file("events.json")->find("$defs")->find("events");
+    for (const Json& event : *result.find("events")->as_array()) {
+      const Json* shape = known->find(*event.find("type")->as_string());
+      ASSERT_NE(shape, nullptr) << event.dump();
+      const auto wrong = schemas.check(*shape, *event.find("data"));
+      EXPECT_FALSE(wrong) << wrong->message << "\n" << event.dump();
+    }
   }
   Json result(const std::string& method, Json params = Json(Json::Object{})) const {
     const Json answer = call(method, std::move(params));

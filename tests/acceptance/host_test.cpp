@@ -84,7 +84,13 @@ TEST_F(Host, A33_WhileDrainingCallsGoOnAndNoneBegins) {
   MediaPeer seller(daemon_, join_token("seller", "host"));
   seller.connect();
   EXPECT_THAT(daemon_.get("/readyz"), HasSubstr("ready"));
-  const Json drained = daemon_.result("server.drain", Json::object({{"limit_ms", 500}}));
+  EXPECT_EQ(reason_of(daemon_.call("server.drain", Json::object({{"limit_ms", 500}}))),
+            "permission_denied")
+      << "a seller's key";
+  const Json answer =
+      daemon_.call("server.drain", Json::object({{"limit_ms", 500}}), api_token("ops"));
+  ASSERT_NE(answer.find("result"), nullptr) << answer.dump();
+  const Json drained = *answer.find("result");
   EXPECT_EQ(integer_member(drained, "sessions"), 1);
   EXPECT_THAT(daemon_.get("/readyz"), HasSubstr("draining"));
   EXPECT_THAT(daemon_.events_of("server.draining"), SizeIs(1));
