@@ -15,6 +15,8 @@ import {until} from './wait.mjs';
 
 const BIN_DIR = process.env.PARLEY_BIN_DIR ?? fileURLToPath(new URL('../../build/release/bin', import.meta.url));
 const SECRET = 'a secret of the browser tests, longer than 32 bytes';
+/** The API key that every daemon here knows. */
+export const KEY = {id: 'tests', secret: SECRET};
 const STOP_TIMEOUT_MS = 12_000;
 
 async function freeTcpPort() {
@@ -45,6 +47,8 @@ async function freeUdpPair() {
 
 const base64url = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
+const more = (settings) => Object.entries(settings).map(([name, value]) => `, ${name}: ${value}`).join('');
+
 const nowS = () => Math.floor(Date.now() / 1_000);
 
 /** A token as a backend signs it. @param {object} claims @param {{secret?: string, head?: object}} [signing] */
@@ -59,10 +63,10 @@ export const signJoin = (roomId, more = {}, signing = {}) =>
 
 export class Daemon {
   /**
-   * @param {{workers?: number, maxRoomPeers?: number, options?: string[], config?: string}} [settings]
-   *   options go to the command line, config is YAML appended to the file
+   * @param {{workers?: number, maxRoomPeers?: number, options?: string[], config?: string, auth?: object, control?: object}} [settings]
+   *   options go to the command line, config is YAML appended to the file, auth and control are more of these parts
    */
-  static async start({workers = 2, maxRoomPeers = 200, options = [], config = ''} = {}) {
+  static async start({workers = 2, maxRoomPeers = 200, options = [], config = '', auth = {}, control = {}} = {}) {
     const daemon = new Daemon();
     daemon.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'parley-browser-'));
     daemon.port = await freeTcpPort();
@@ -70,8 +74,8 @@ export class Daemon {
     const file = path.join(daemon.directory, 'parley.yaml');
     fs.writeFileSync(file, [
       'log: {level: info}',
-      `control: {listen: ["127.0.0.1:${daemon.port}"]}`,
-      `auth: {api_keys: [{id: tests, secrets: ["${SECRET}"], role: admin}]}`,
+      `control: {listen: ["127.0.0.1:${daemon.port}"]${more(control)}}`,
+      `auth: {api_keys: [{id: tests, secrets: ["${SECRET}"], role: admin}]${more(auth)}}`,
       `workers: {count: ${workers}, max_room_peers: ${maxRoomPeers}}`,
       `ice: {port_base: ${daemon.mediaPort}, bind: ["127.0.0.1"]}`,
       `recording: {directory: "${daemon.directory}/recordings", min_free_bytes: 1048576}`,

@@ -1,0 +1,1520 @@
+/**
+ * The methods and events of parley's control API. Generated from control/schema/ by
+ * generate-types.mjs: do not edit. Answers and events may have members that are not here yet.
+ */
+
+export interface EventEnvelope {
+  /** its place in the log */
+  seq: number;
+  /** of the event before it for this consumer: whoever has seen that one has missed nothing */
+  prev_seq?: number;
+  id: string;
+  type: string;
+  /** of the shape of data */
+  v: number;
+  /** milliseconds since 1970 */
+  time_ms: number;
+  tenant: string;
+  room_id?: string;
+  session_id?: string;
+  data: Record<string, unknown>;
+}
+
+export interface RecordingFile {
+  name: string;
+  participant_id?: string;
+  identity: string;
+  participant_name?: string;
+  source: string;
+  codecs?: string[];
+  offset_ms?: number;
+  duration_ms: number;
+  size_bytes: number;
+  sha256?: string;
+}
+
+export interface Recording {
+  recording_id: string;
+  tenant?: string;
+  room_id: string;
+  room_name?: string;
+  session_id: string;
+  state: 'active' | 'processing' | 'completed' | 'failed' | 'deleted';
+  started_ms: number;
+  duration_ms?: number;
+  size_bytes?: number;
+  truncated: boolean;
+  end_reason?: string;
+  files: RecordingFile[];
+}
+
+export interface Room {
+  room_id: string;
+  tenant: string;
+  name: string;
+  state: 'scheduled' | 'open' | 'locked' | 'expired';
+  created_ms: number;
+  version: number;
+  /** milliseconds since 1970 */
+  starts_at_ms?: number;
+  /** milliseconds since 1970 */
+  expires_at_ms?: number;
+  max_participants?: number;
+  empty_timeout_s?: number;
+  departure_timeout_s?: number;
+  recording?: {auto: 'off' | 'session'};
+  /** at most 4096 bytes as JSON; given back unchanged */
+  attributes?: Record<string, unknown>;
+  session_id?: string;
+  participants?: number;
+  /** who is no host waits until one lets him in */
+  lobby?: boolean;
+  max_duration_ms?: number;
+  /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
+  on_host_left?: string;
+}
+
+export interface ErrorObject {
+  code: number;
+  message: string;
+  data: {
+    status: string;
+    reason: string;
+    retryable: boolean;
+    retry_after_ms?: number;
+    field?: string;
+    trace_id: string;
+  };
+}
+
+export interface Consumer {
+  consumer: string;
+  key_id?: string;
+  types?: string[];
+  tenants?: string[];
+  cursor: number;
+  behind: number;
+  connected: boolean;
+  created_ms?: number;
+  last_ack_ms?: number;
+  oldest_unacked_ms?: number | null;
+}
+
+export interface Webhook {
+  webhook: string;
+  key_id?: string;
+  url: string;
+  types?: string[];
+  tenants?: string[];
+  enabled: boolean;
+  cursor: number;
+  behind: number;
+  failed_count: number;
+  last_error?: string;
+  last_success_ms?: number | null;
+  created_ms?: number;
+  created?: boolean;
+  secret?: string;
+}
+
+export interface Track {
+  track_id: string;
+  kind: 'audio' | 'video';
+  source: 'camera' | 'microphone' | 'screen_share' | 'screen_share_audio';
+  muted: boolean;
+}
+
+export interface Participant {
+  participant_id: string;
+  identity: string;
+  name: string;
+  role: string;
+  joined_ms: number;
+  state: 'active' | 'reconnecting';
+  tracks: Track[];
+  /** at most 4096 bytes as JSON; given back unchanged */
+  attributes?: Record<string, unknown>;
+}
+
+export interface Session {
+  session_id: string;
+  tenant: string;
+  room_id: string;
+  room_name: string;
+  state: 'active' | 'ended';
+  started_ms: number;
+  ended_ms?: number;
+  duration_ms?: number;
+  end_reason?: string;
+  participants_peak?: number;
+  participants_total?: number;
+}
+
+export interface Waiting {
+  participant_id: string;
+  identity: string;
+  name?: string;
+  role?: string;
+  state: 'waiting';
+  since_ms?: number;
+}
+
+export interface Tenant {
+  tenant: string;
+  name?: string;
+  suspended: boolean;
+  max_rooms?: number | null;
+  max_sessions?: number | null;
+  max_participants?: number | null;
+  attributes?: Record<string, unknown>;
+  created_ms?: number;
+  version: number;
+}
+
+export interface Grant {
+  grant_id: string;
+  ms: number;
+  used_ms: number;
+  valid_from_ms?: number;
+  /** milliseconds since 1970 */
+  expires_at_ms?: number;
+}
+
+export interface Quota {
+  tenant: string;
+  policy?: {
+    /** which of the two units ends calls; both are always metered */
+    enforce?: 'none' | 'room_ms' | 'participant_ms';
+    limit_ms?: number | null;
+    /** limit_ms is given anew with each */
+    period?: 'none' | 'day' | 'month';
+    /** where a period begins at midnight: UTC, or an offset as +02:00 */
+    timezone?: string;
+    start_condition?:
+      | 'first_participant'
+      | 'two_participants'
+      | 'host_and_participant'
+      | 'first_media';
+    on_exhausted?: 'terminate' | 'restrict' | 'notify_only';
+    restrict?: ('audio_only' | 'no_recording' | 'no_new_joins')[];
+    grace_ms?: number;
+    /** with less left no session begins */
+    min_start_ms?: number;
+    warn?: 'nobody' | 'hosts' | 'everybody';
+    warn_percent?: number[];
+    warn_remaining_ms?: number[];
+  };
+  limited: boolean;
+  granted_ms: number;
+  used_ms: number;
+  used_ever_ms?: number;
+  reserved_ms?: number;
+  available_ms: number;
+  room_ms: number;
+  participant_ms: number;
+  /** what ran beyond the end: in a grace period, or with notify_only */
+  over_ms?: number;
+  running_sessions?: number;
+  running_participants?: number;
+  lasts_ms?: number | null;
+  grants?: Grant[];
+}
+
+export interface Interval {
+  participant_id?: string;
+  identity: string;
+  joined_ms: number;
+  left_ms?: number;
+  ms: number;
+  end_reason?: string;
+}
+
+export interface Usage {
+  session_id: string;
+  tenant: string;
+  room_id?: string;
+  room_name?: string;
+  started_ms?: number;
+  ended_ms?: number;
+  end_reason?: string;
+  room_ms: number;
+  participant_ms: number;
+  recording_ms?: number;
+  intervals: Interval[];
+}
+
+export interface Reserved {
+  reservation_id: string;
+  reserved_ms: number;
+  used_ms?: number;
+  final?: boolean;
+}
+
+/** Records every track of the running session from now on, and those that come. */
+export interface RecordingStartParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RecordingStartResult {
+  recording_id: string;
+  started_ms: number;
+  already: boolean;
+}
+
+/** Ends the recording; its files are complete when recording.completed comes. */
+export interface RecordingStopParams {
+  recording_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RecordingStopResult {
+  recording_id: string;
+  already: boolean;
+}
+
+/** One recording with its files. */
+export interface RecordingGetParams {
+  recording_id: string;
+}
+
+export type RecordingGetResult = Recording;
+
+/** Recordings, newest first, in pages. */
+export interface RecordingListParams {
+  /** the seller */
+  tenant?: string;
+  room_id?: string;
+  session_id?: string;
+  state?: 'active' | 'processing' | 'completed' | 'failed' | 'deleted';
+  /** rows of one page; 100 unless told */
+  limit?: number;
+  /** next_page_token of the page before */
+  page_token?: string;
+}
+
+export interface RecordingListResult {
+  recordings: Recording[];
+  next_page_token?: string;
+}
+
+/** Signed links to the files, valid for ttl_s. */
+export interface RecordingAccessLinkParams {
+  recording_id: string;
+  file?: string;
+  ttl_s?: number;
+}
+
+export interface RecordingAccessLinkResult {
+  url?: string;
+  /** milliseconds since 1970 */
+  expires_at_ms?: number;
+  files?: {
+    name: string;
+    url: string;
+    /** milliseconds since 1970 */
+    expires_at_ms: number;
+  }[];
+}
+
+/**
+ * Deletes the files of a recording that is over. Its record stays, with the files' hashes, as the
+ * proof.
+ */
+export interface RecordingDeleteParams {
+  recording_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RecordingDeleteResult {
+  recording_id: string;
+  already: boolean;
+}
+
+/** Makes a room. The same name with the same settings gives the room that is there. */
+export interface RoomCreateParams {
+  /** the seller */
+  tenant: string;
+  name: string;
+  /** milliseconds since 1970 */
+  starts_at_ms?: number;
+  /** milliseconds since 1970 */
+  expires_at_ms?: number;
+  max_participants?: number;
+  empty_timeout_s?: number;
+  departure_timeout_s?: number;
+  recording?: {auto?: 'off' | 'session'};
+  /** at most 4096 bytes as JSON; given back unchanged */
+  attributes?: Record<string, unknown>;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+  /** who is no host waits until one lets him in */
+  lobby?: boolean;
+  max_duration_ms?: number;
+  /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
+  on_host_left?: string;
+}
+
+export interface RoomCreateResult {
+  room_id: string;
+  name: string;
+  version: number;
+  created: boolean;
+  replayed: boolean;
+}
+
+/** One room, and who is in it in numbers. */
+export interface RoomGetParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+}
+
+export type RoomGetResult = Room;
+
+/** Rooms, oldest first, in pages. */
+export interface RoomListParams {
+  /** the seller */
+  tenant?: string;
+  state?: 'scheduled' | 'open' | 'locked' | 'expired';
+  /** rows of one page; 100 unless told */
+  limit?: number;
+  /** next_page_token of the page before */
+  page_token?: string;
+}
+
+export interface RoomListResult {
+  rooms: Room[];
+  next_page_token?: string;
+}
+
+/** Ends its session and forgets the room. */
+export interface RoomDeleteParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RoomDeleteResult {
+  room_id: string;
+}
+
+/** Stops forwarding all microphones, those of later comers too, until it is cleared. */
+export interface RoomMuteAllParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  except?: string[];
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+  /** true: whoever is muted may unmute himself */
+  unmute_allowed?: boolean;
+}
+
+export interface RoomMuteAllResult {
+  muted: number;
+}
+
+/** A join token for one room, signed by the key that asks. */
+export interface TokenCreateParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  /** who somebody is for the backend; no control characters */
+  identity: string;
+  name?: string;
+  role?: 'host' | 'co_host' | 'participant' | 'viewer' | 'observer';
+  ttl_s?: number;
+  /** within a year */
+  not_before_ms?: number;
+  max_session_ms?: number;
+  hidden?: boolean;
+  can_subscribe?: boolean;
+  can_publish?: ('camera' | 'microphone' | 'screen_share')[];
+  /** at most 4096 bytes as JSON; given back unchanged */
+  attributes?: Record<string, unknown>;
+  bypass_lobby?: boolean;
+  /** the stay ends with the token */
+  eject_at_exp?: boolean;
+}
+
+export interface TokenCreateResult {
+  token: string;
+  room_id: string;
+  identity: string;
+  /** milliseconds since 1970 */
+  expires_at_ms: number;
+}
+
+/** Changes what is named; null takes a time or a limit away. */
+export interface RoomUpdateParams {
+  starts_at_ms?: number | null;
+  expires_at_ms?: number | null;
+  /** null: as many as the server takes */
+  max_participants?: number | null;
+  empty_timeout_s?: number;
+  departure_timeout_s?: number;
+  recording?: {auto?: 'off' | 'session'};
+  /** at most 4096 bytes as JSON; given back unchanged */
+  attributes?: Record<string, unknown>;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+  /** who is no host waits until one lets him in */
+  lobby?: boolean;
+  max_duration_ms?: number | null;
+  /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
+  on_host_left?: string;
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  if_version?: number;
+}
+
+export type RoomUpdateResult = Room;
+
+/** Only hosts come in, and who was in it. */
+export interface RoomLockParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RoomLockResult {
+  locked: boolean;
+  already: boolean;
+}
+
+/** Everybody with a token comes in again. */
+export interface RoomUnlockParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RoomUnlockResult {
+  locked: boolean;
+  already: boolean;
+}
+
+/** Lets everybody be heard again who has not muted himself. */
+export interface RoomClearMuteAllParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RoomClearMuteAllResult {
+  already: boolean;
+}
+
+/**
+ * By its jti, or all of an identity's that were issued until then (now). Whoever is in a session
+ * with one is sent away.
+ */
+export interface TokenRevokeParams {
+  /** the seller */
+  tenant: string;
+  jti?: string;
+  /** who somebody is for the backend; no control characters */
+  identity?: string;
+  issued_until_ms?: number;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type TokenRevokeResult = Record<string, unknown>;
+
+/**
+ * Who speaks with whom. From now on this socket gets all events, or with a consumer those of its
+ * subscription.
+ */
+export interface HelloParams {
+  client?: string;
+  /** false: this socket wants none; true unless told */
+  events?: boolean;
+  consumer?: string;
+  /** where the consumer is by its own note */
+  resume?: {epoch: string; after_seq: number};
+}
+
+export interface HelloResult {
+  protocol: string;
+  server: string;
+  boot_id: string;
+  epoch: string;
+  last_seq: number;
+  earliest_seq: number;
+  capabilities?: string[];
+  limits?: {max_frame: number; inflight: number};
+  server_time_ms: number;
+  /** with a consumer: as events.subscribe answers */
+  subscription?: Record<string, unknown>;
+}
+
+/** The server's clock. */
+export type PingParams = Record<string, never>;
+
+export interface PingResult {
+  server_time_ms: number;
+}
+
+/** The OpenRPC description of the methods this key may call. */
+export type RpcDiscoverParams = Record<string, never>;
+
+export interface RpcDiscoverResult {
+  openrpc: string;
+  methods: Record<string, unknown>[];
+}
+
+/** Version, times and counts. */
+export type ServerInfoParams = Record<string, never>;
+
+export interface ServerInfoResult {
+  version: string;
+  boot_id: string;
+  uptime_ms?: number;
+  workers?: number;
+  rooms?: number;
+  sessions?: number;
+  participants?: number;
+  store_healthy?: boolean;
+}
+
+/** The durable event log, oldest first; go on with next_after_seq. */
+export interface EventsListParams {
+  after_seq?: number;
+  /** rows of one page; 100 unless told */
+  limit?: number;
+}
+
+export interface EventsListResult {
+  events: EventEnvelope[];
+  next_after_seq: number;
+  last_seq: number;
+  epoch: string;
+}
+
+/**
+ * Makes this socket the consumer's; only over /v1/control. Events come after the answer, at most
+ * `window` without acknowledgement.
+ */
+export interface EventsSubscribeParams {
+  consumer: string;
+  types?: string[];
+  tenants?: string[];
+  from?: 'cursor' | 'earliest' | 'latest' | number;
+  epoch?: string;
+  window?: number;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface EventsSubscribeResult {
+  consumer: string;
+  epoch: string;
+  cursor: number;
+  last_seq: number;
+  earliest_seq: number;
+  window: number;
+}
+
+/** Everything up to and with this seq was dealt with. */
+export interface EventsAckParams {
+  consumer: string;
+  seq: number;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface EventsAckResult {
+  cursor: number;
+  already: boolean;
+}
+
+/** This key's consumers and how far they are. */
+export type ConsumerListParams = Record<string, never>;
+
+export interface ConsumerListResult {
+  consumers: Consumer[];
+}
+
+/** Forgets a consumer and its place in the log. */
+export interface ConsumerDeleteParams {
+  consumer: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+  /** of another key; for an admin of all tenants */
+  key_id?: string;
+}
+
+export interface ConsumerDeleteResult {
+  consumer?: string;
+  already: boolean;
+}
+
+/** Rooms with their running sessions, to begin with: subscribe from as_of_seq afterwards. */
+export interface StateSnapshotParams {
+  /** the seller */
+  tenant?: string;
+  /** rows of one page; 100 unless told */
+  limit?: number;
+  /** next_page_token of the page before */
+  page_token?: string;
+}
+
+export interface StateSnapshotResult {
+  rooms: Record<string, unknown>[];
+  as_of_seq: number;
+  epoch: string;
+  next_page_token?: string;
+}
+
+/** No session begins any more; those that run go on, for limit_ms at most. cancel takes it back. */
+export interface ServerDrainParams {
+  limit_ms?: number;
+  cancel?: boolean;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface ServerDrainResult {
+  draining: boolean;
+  sessions: number;
+}
+
+/** Creates or changes one. Its secret is in the answer when it is new. */
+export interface WebhookPutParams {
+  webhook: string;
+  url: string;
+  types?: string[];
+  tenants?: string[];
+  /** whsec_ and the Base64 of 24 to 64 bytes */
+  secret?: string;
+  enabled?: boolean;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type WebhookPutResult = Webhook;
+
+/** This key's webhooks and how far they are. */
+export type WebhookListParams = Record<string, never>;
+
+export interface WebhookListResult {
+  webhooks: Webhook[];
+}
+
+/** Ends a webhook. */
+export interface WebhookDeleteParams {
+  webhook: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+  /** of another key; for an admin of all tenants */
+  key_id?: string;
+}
+
+export interface WebhookDeleteResult {
+  webhook?: string;
+  already: boolean;
+}
+
+/** Sends an event webhook.test at once and says what came back. */
+export interface WebhookTestParams {
+  webhook: string;
+}
+
+export interface WebhookTestResult {
+  delivered: boolean;
+  status?: number;
+  error?: string;
+}
+
+/** All events from this one on, once more. */
+export interface WebhookRedeliverParams {
+  webhook: string;
+  from_seq: number;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type WebhookRedeliverResult = Webhook;
+
+/** All metrics of /metrics but the histograms. */
+export type ServerStatsParams = Record<string, never>;
+
+export interface ServerStatsResult {
+  /** milliseconds since 1970 */
+  time_ms: number;
+  metrics: {
+    name: string;
+    labels?: Record<string, unknown>;
+    value: number;
+  }[];
+}
+
+/**
+ * Reads the configuration file again: keys, timers, limits of rooms, the log's level. The rest
+ * waits for a restart.
+ */
+export interface ServerReloadParams {
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface ServerReloadResult {
+  /** sections that are not the same any more */
+  restart_needed: string[];
+}
+
+/** How much is logged, until the next start or reload. */
+export interface LogSetParams {
+  level: 'debug' | 'info' | 'warn' | 'error';
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface LogSetResult {
+  level: string;
+}
+
+/** One session, running or over. */
+export interface SessionGetParams {
+  session_id: string;
+}
+
+export type SessionGetResult = Session;
+
+/** Sessions, oldest first, in pages. */
+export interface SessionListParams {
+  /** the seller */
+  tenant?: string;
+  room_id?: string;
+  state?: 'active' | 'ended';
+  /** rows of one page; 100 unless told */
+  limit?: number;
+  /** next_page_token of the page before */
+  page_token?: string;
+}
+
+export interface SessionListResult {
+  sessions: Session[];
+  next_page_token?: string;
+}
+
+/** Ends the call for everybody. */
+export interface SessionEndParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface SessionEndResult {
+  already: boolean;
+}
+
+/** Who is in the session, and who waits in the lobby. */
+export interface ParticipantListParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+}
+
+export interface ParticipantListResult {
+  session_id?: string;
+  participants: Participant[];
+  waiting?: Waiting[];
+}
+
+/** Sends somebody away; with ban, for good. */
+export interface ParticipantRemoveParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  participant_id?: string;
+  /** who somebody is for the backend; no control characters */
+  identity?: string;
+  ban?: boolean;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface ParticipantRemoveResult {
+  already: boolean;
+}
+
+/** What the participants publish. */
+export interface TrackListParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+}
+
+export interface TrackListResult {
+  tracks: Track[];
+}
+
+/** Stops or begins forwarding one track. */
+export interface TrackMuteParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  track_id: string;
+  muted: boolean;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface TrackMuteResult {
+  already: boolean;
+}
+
+/** One participant of the running session. */
+export interface ParticipantGetParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  participant_id?: string;
+  /** who somebody is for the backend; no control characters */
+  identity?: string;
+}
+
+export type ParticipantGetResult = Participant | Waiting;
+
+/** Another role takes effect at once. */
+export interface ParticipantUpdateParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  participant_id?: string;
+  /** who somebody is for the backend; no control characters */
+  identity?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+  name?: string;
+  role?: 'host' | 'co_host' | 'participant' | 'viewer';
+  attributes?: Record<string, unknown>;
+}
+
+export type ParticipantUpdateResult = Participant;
+
+/** Lets somebody in from the lobby. */
+export interface ParticipantAdmitParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  participant_id?: string;
+  /** who somebody is for the backend; no control characters */
+  identity?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface ParticipantAdmitResult {
+  already: boolean;
+}
+
+/** Refuses somebody in the lobby. */
+export interface ParticipantDenyParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  participant_id?: string;
+  /** who somebody is for the backend; no control characters */
+  identity?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface ParticipantDenyResult {
+  already: boolean;
+}
+
+/** Bars all tokens of the identity that were issued until now. */
+export interface ParticipantBanParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  /** who somebody is for the backend; no control characters */
+  identity: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface ParticipantBanResult {
+  identity: string;
+}
+
+/** Lets an identity's tokens count again. */
+export interface ParticipantUnbanParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  /** who somebody is for the backend; no control characters */
+  identity: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface ParticipantUnbanResult {
+  identity?: string;
+  already: boolean;
+}
+
+/** timer_id is one of the configuration's timers. */
+export interface TimerStartParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  timer_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface TimerStartResult {
+  timer_id: string;
+  already: boolean;
+}
+
+/** timer_id is one of the configuration's timers. */
+export interface TimerCancelParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  timer_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface TimerCancelResult {
+  timer_id: string;
+  already: boolean;
+}
+
+/** Creates a tenant's record or replaces it whole. if_version 0: only if there is none. */
+export interface TenantPutParams {
+  /** the seller */
+  tenant: string;
+  name?: string;
+  suspended?: boolean;
+  max_rooms?: number | null;
+  max_sessions?: number | null;
+  max_participants?: number | null;
+  /** at most 4096 bytes as JSON */
+  attributes?: Record<string, unknown>;
+  if_version?: number;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type TenantPutResult = Tenant;
+
+/** One tenant's record. */
+export interface TenantGetParams {
+  /** the seller */
+  tenant: string;
+}
+
+export type TenantGetResult = Tenant;
+
+/** Tenants that were put, in pages. */
+export interface TenantListParams {
+  /** rows of one page; 100 unless told */
+  limit?: number;
+  /** next_page_token of the page before */
+  page_token?: string;
+}
+
+export interface TenantListResult {
+  tenants: Tenant[];
+  next_page_token?: string;
+}
+
+/** Forgets a tenant's record; refused while rooms of his are there. */
+export interface TenantDeleteParams {
+  /** the seller */
+  tenant: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface TenantDeleteResult {
+  tenant?: string;
+  already: boolean;
+}
+
+/** Changes the members that are named, keeps the others. */
+export interface QuotaSetParams {
+  /** the seller */
+  tenant: string;
+  /** which of the two units ends calls; both are always metered */
+  enforce?: 'none' | 'room_ms' | 'participant_ms';
+  limit_ms?: number | null;
+  /** limit_ms is given anew with each */
+  period?: 'none' | 'day' | 'month';
+  /** where a period begins at midnight: UTC, or an offset as +02:00 */
+  timezone?: string;
+  start_condition?:
+    | 'first_participant'
+    | 'two_participants'
+    | 'host_and_participant'
+    | 'first_media';
+  on_exhausted?: 'terminate' | 'restrict' | 'notify_only';
+  restrict?: ('audio_only' | 'no_recording' | 'no_new_joins')[];
+  grace_ms?: number;
+  /** with less left no session begins */
+  min_start_ms?: number;
+  warn?: 'nobody' | 'hosts' | 'everybody';
+  warn_percent?: number[];
+  warn_remaining_ms?: number[];
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type QuotaSetResult = Quota;
+
+/** Adds minutes, once per grant_id. */
+export interface QuotaGrantParams {
+  /** the seller */
+  tenant: string;
+  grant_id: string;
+  ms: number;
+  valid_from_ms?: number;
+  /** milliseconds since 1970 */
+  expires_at_ms?: number;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface QuotaGrantResult {
+  grant_id: string;
+  already: boolean;
+  available_ms: number;
+}
+
+/** A tenant's policy, balance, grants and reservations. */
+export interface QuotaGetParams {
+  /** the seller */
+  tenant: string;
+}
+
+export type QuotaGetResult = Quota;
+
+/**
+ * Sets minutes aside for somebody who meters by himself. They come back when he is not heard of for
+ * twice valid_for_ms.
+ */
+export interface QuotaReserveParams {
+  /** the seller */
+  tenant: string;
+  reservation_id: string;
+  n?: number;
+  ms: number;
+  valid_for_ms?: number;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type QuotaReserveResult = Reserved;
+
+/**
+ * Books used_ms of a reservation, gives back the rest and sets more_ms aside. Repeats of the same n
+ * change nothing.
+ */
+export interface QuotaCommitParams {
+  /** the seller */
+  tenant: string;
+  reservation_id: string;
+  n: number;
+  used_ms: number;
+  more_ms?: number;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type QuotaCommitResult = Reserved;
+
+/** Gives back all that a reservation holds. */
+export interface QuotaReleaseParams {
+  /** the seller */
+  tenant: string;
+  reservation_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface QuotaReleaseResult {
+  reservation_id?: string;
+  already: boolean;
+}
+
+/**
+ * One record per session; to the millisecond, their sum is what the tenant's account has metered.
+ */
+export interface UsageListParams {
+  /** the seller */
+  tenant?: string;
+  room_id?: string;
+  from_ms?: number;
+  to_ms?: number;
+  /** rows of one page; 100 unless told */
+  limit?: number;
+  /** next_page_token of the page before */
+  page_token?: string;
+}
+
+export interface UsageListResult {
+  usage: Usage[];
+  next_page_token?: string;
+  /** older records may have been forgotten */
+  complete_from_ms?: number;
+}
+
+/** Of every method. */
+export interface Methods {
+  'consumer.delete': {params: ConsumerDeleteParams; result: ConsumerDeleteResult};
+  'consumer.list': {params: ConsumerListParams; result: ConsumerListResult};
+  'events.ack': {params: EventsAckParams; result: EventsAckResult};
+  'events.list': {params: EventsListParams; result: EventsListResult};
+  'events.subscribe': {params: EventsSubscribeParams; result: EventsSubscribeResult};
+  'hello': {params: HelloParams; result: HelloResult};
+  'log.set': {params: LogSetParams; result: LogSetResult};
+  'participant.admit': {params: ParticipantAdmitParams; result: ParticipantAdmitResult};
+  'participant.ban': {params: ParticipantBanParams; result: ParticipantBanResult};
+  'participant.deny': {params: ParticipantDenyParams; result: ParticipantDenyResult};
+  'participant.get': {params: ParticipantGetParams; result: ParticipantGetResult};
+  'participant.list': {params: ParticipantListParams; result: ParticipantListResult};
+  'participant.remove': {params: ParticipantRemoveParams; result: ParticipantRemoveResult};
+  'participant.unban': {params: ParticipantUnbanParams; result: ParticipantUnbanResult};
+  'participant.update': {params: ParticipantUpdateParams; result: ParticipantUpdateResult};
+  'ping': {params: PingParams; result: PingResult};
+  'quota.commit': {params: QuotaCommitParams; result: QuotaCommitResult};
+  'quota.get': {params: QuotaGetParams; result: QuotaGetResult};
+  'quota.grant': {params: QuotaGrantParams; result: QuotaGrantResult};
+  'quota.release': {params: QuotaReleaseParams; result: QuotaReleaseResult};
+  'quota.reserve': {params: QuotaReserveParams; result: QuotaReserveResult};
+  'quota.set': {params: QuotaSetParams; result: QuotaSetResult};
+  'recording.access_link': {params: RecordingAccessLinkParams; result: RecordingAccessLinkResult};
+  'recording.delete': {params: RecordingDeleteParams; result: RecordingDeleteResult};
+  'recording.get': {params: RecordingGetParams; result: RecordingGetResult};
+  'recording.list': {params: RecordingListParams; result: RecordingListResult};
+  'recording.start': {params: RecordingStartParams; result: RecordingStartResult};
+  'recording.stop': {params: RecordingStopParams; result: RecordingStopResult};
+  'room.clear_mute_all': {params: RoomClearMuteAllParams; result: RoomClearMuteAllResult};
+  'room.create': {params: RoomCreateParams; result: RoomCreateResult};
+  'room.delete': {params: RoomDeleteParams; result: RoomDeleteResult};
+  'room.get': {params: RoomGetParams; result: RoomGetResult};
+  'room.list': {params: RoomListParams; result: RoomListResult};
+  'room.lock': {params: RoomLockParams; result: RoomLockResult};
+  'room.mute_all': {params: RoomMuteAllParams; result: RoomMuteAllResult};
+  'room.unlock': {params: RoomUnlockParams; result: RoomUnlockResult};
+  'room.update': {params: RoomUpdateParams; result: RoomUpdateResult};
+  'rpc.discover': {params: RpcDiscoverParams; result: RpcDiscoverResult};
+  'server.drain': {params: ServerDrainParams; result: ServerDrainResult};
+  'server.info': {params: ServerInfoParams; result: ServerInfoResult};
+  'server.reload': {params: ServerReloadParams; result: ServerReloadResult};
+  'server.stats': {params: ServerStatsParams; result: ServerStatsResult};
+  'session.end': {params: SessionEndParams; result: SessionEndResult};
+  'session.get': {params: SessionGetParams; result: SessionGetResult};
+  'session.list': {params: SessionListParams; result: SessionListResult};
+  'state.snapshot': {params: StateSnapshotParams; result: StateSnapshotResult};
+  'tenant.delete': {params: TenantDeleteParams; result: TenantDeleteResult};
+  'tenant.get': {params: TenantGetParams; result: TenantGetResult};
+  'tenant.list': {params: TenantListParams; result: TenantListResult};
+  'tenant.put': {params: TenantPutParams; result: TenantPutResult};
+  'timer.cancel': {params: TimerCancelParams; result: TimerCancelResult};
+  'timer.start': {params: TimerStartParams; result: TimerStartResult};
+  'token.create': {params: TokenCreateParams; result: TokenCreateResult};
+  'token.revoke': {params: TokenRevokeParams; result: TokenRevokeResult};
+  'track.list': {params: TrackListParams; result: TrackListResult};
+  'track.mute': {params: TrackMuteParams; result: TrackMuteResult};
+  'usage.list': {params: UsageListParams; result: UsageListResult};
+  'webhook.delete': {params: WebhookDeleteParams; result: WebhookDeleteResult};
+  'webhook.list': {params: WebhookListParams; result: WebhookListResult};
+  'webhook.put': {params: WebhookPutParams; result: WebhookPutResult};
+  'webhook.redeliver': {params: WebhookRedeliverParams; result: WebhookRedeliverResult};
+  'webhook.test': {params: WebhookTestParams; result: WebhookTestResult};
+}
+
+export interface RoomLockedData {
+  room_id: string;
+  version: number;
+}
+
+export interface RoomUnlockedData {
+  room_id: string;
+  version: number;
+}
+
+export interface RoomDeletedData {
+  room_id: string;
+  name: string;
+}
+
+/** the usage record; its sum over all sessions is the tenant's account */
+export type SessionEndedData = Session & Usage;
+
+export interface ParticipantAdmittedData {
+  participant_id: string;
+  identity: string;
+  waited_ms: number;
+}
+
+export interface ParticipantDeniedData {
+  participant_id: string;
+  identity: string;
+  reason: string;
+  waiting: boolean;
+}
+
+/** nobody came in: the reason is the one the client was told */
+export interface ParticipantRejectedData {
+  identity: string;
+  reason: string;
+}
+
+export type ParticipantJoinedData = Participant & {
+  hidden: boolean;
+};
+
+/** the whole participant, or his state alone */
+export interface ParticipantUpdatedData {
+  participant_id: string;
+  identity: string;
+  name?: string;
+  role?: string;
+  state?: 'active' | 'reconnecting';
+  /** milliseconds since 1970 */
+  joined_ms?: number;
+  tracks?: Track[];
+  attributes?: Record<string, unknown>;
+}
+
+export interface ParticipantReconnectingData {
+  participant_id: string;
+  identity: string;
+  state: 'reconnecting';
+}
+
+/** his media connection broke; he stays for the reconnect window */
+export interface ParticipantFailedData {
+  participant_id: string;
+  identity: string;
+  reason: string;
+}
+
+export interface ParticipantLeftData {
+  participant_id: string;
+  identity: string;
+  reason: string;
+  /** milliseconds since 1970 */
+  joined_ms?: number;
+  /** milliseconds since 1970 */
+  left_ms?: number;
+  /** he never came out of the lobby */
+  waiting?: boolean;
+}
+
+export interface ParticipantBannedData {
+  identity: string;
+  participant_id?: string;
+}
+
+export interface HostAbsentData {
+  waiting: string[];
+  /** milliseconds since 1970 */
+  since_ms: number;
+  reason: 'join_before_host' | 'host_left';
+}
+
+export interface HostPresentData {
+  waited_ms: number;
+}
+
+export interface TrackPublishedData {
+  participant_id: string;
+  identity: string;
+  track: Track;
+}
+
+export interface TrackUnpublishedData {
+  participant_id: string;
+  track_id: string;
+  source: string;
+}
+
+export interface TrackMutedData {
+  participant_id: string;
+  track_id: string;
+  by: string;
+}
+
+export interface TrackUnmutedData {
+  participant_id: string;
+  track_id: string;
+  by: string;
+}
+
+export interface QuotaThresholdData {
+  percent?: number;
+  remaining_ms?: number;
+  granted_ms: number;
+  used_ms: number;
+  available_ms: number;
+  lasts_ms: number | null;
+}
+
+export interface QuotaExhaustedData {
+  granted_ms: number;
+  used_ms: number;
+  policy: Record<string, unknown>;
+}
+
+export interface QuotaReplenishedData {
+  grant_id: string;
+  ms: number;
+  available_ms: number;
+}
+
+export interface TimerStartedData {
+  timer_id: string;
+  duration_ms: number;
+  /** milliseconds since 1970 */
+  ends_at_ms: number;
+  /** milliseconds since 1970 */
+  server_time_ms: number;
+  by: string;
+}
+
+export interface TimerFiredData {
+  timer_id: string;
+}
+
+export interface TimerCancelledData {
+  timer_id: string;
+  by: string;
+}
+
+export interface ConsumerLaggingData {
+  consumer: string;
+  key_id: string;
+  lag_ms: number;
+  cursor: number;
+  retention_percent: number;
+  connected: boolean;
+}
+
+export type ServerDrainingData = Record<string, unknown>;
+
+/** The data of every event. */
+export interface Events {
+  'room.created': Room;
+  'room.updated': Room;
+  'room.expired': Room;
+  'room.locked': RoomLockedData;
+  'room.unlocked': RoomUnlockedData;
+  'room.deleted': RoomDeletedData;
+  'session.started': Session;
+  'session.ended': SessionEndedData;
+  'participant.waiting': Waiting;
+  'participant.admitted': ParticipantAdmittedData;
+  'participant.denied': ParticipantDeniedData;
+  'participant.rejected': ParticipantRejectedData;
+  'participant.joined': ParticipantJoinedData;
+  'participant.updated': ParticipantUpdatedData;
+  'participant.reconnecting': ParticipantReconnectingData;
+  'participant.failed': ParticipantFailedData;
+  'participant.left': ParticipantLeftData;
+  'participant.banned': ParticipantBannedData;
+  'host.absent': HostAbsentData;
+  'host.present': HostPresentData;
+  'track.published': TrackPublishedData;
+  'track.unpublished': TrackUnpublishedData;
+  'track.muted': TrackMutedData;
+  'track.unmuted': TrackUnmutedData;
+  'recording.started': Recording;
+  'recording.stopped': Recording;
+  'recording.completed': Recording;
+  'recording.failed': Recording;
+  'recording.deleted': Recording;
+  'quota.threshold': QuotaThresholdData;
+  'quota.exhausted': QuotaExhaustedData;
+  'quota.replenished': QuotaReplenishedData;
+  'timer.started': TimerStartedData;
+  'timer.fired': TimerFiredData;
+  'timer.cancelled': TimerCancelledData;
+  'consumer.lagging': ConsumerLaggingData;
+  'server.draining': ServerDrainingData;
+}
