@@ -32,6 +32,7 @@ struct Tls {
 
 struct Control {
   std::vector<std::string> listen = {"127.0.0.1:7080", "[::1]:7080"};
+  std::string socket_file;  // a Unix socket besides, for programs of this user; empty: none
   Tls tls;
   bool allow_plain_public = false;  // plain HTTP on other than loopback, e.g. behind a proxy
   std::string public_url;           // what links start with; empty: from the listener

@@ -254,6 +254,7 @@ void read_tls(Section& s, Tls& tls) {
 
 void read_control(Section& s, Control& control) {
   s.texts("listen", control.listen)
+      .text("socket_file", control.socket_file)
       .section("tls", [&](Section& child) { read_tls(child, control.tls); })
       .flag("allow_plain_public", control.allow_plain_public)
       .text("public_url", control.public_url)

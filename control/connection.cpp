@@ -42,10 +42,11 @@ std::string header_or_empty(const HttpRequest& request, std::string_view name) {
 
 }  // namespace
 
-Connection::Connection(ConnectionId id, const ConnectionHost& host, const TlsContext* tls)
+Connection::Connection(ConnectionId id, const ConnectionHost& host, SocketStream::Kind kind,
+                       const TlsContext* tls)
     : id_(id),
       host_(host),
-      stream_(host.loop.uv(), tls,
+      stream_(host.loop.uv(), kind, tls,
               {[this](std::string_view plain) { on_bytes(plain); }, [this] { on_written(); },
                [this](SocketStream::End end) { on_end(end); }, [this] { host_.forget(id_); }}),
       parser_({16'384, 100, host.config.max_message_bytes}) {}

@@ -38,7 +38,8 @@ struct ConnectionHost {
 //   after a close frame                         2 s
 class Connection {
  public:
-  Connection(ConnectionId id, const ConnectionHost& host, const TlsContext* tls);
+  Connection(ConnectionId id, const ConnectionHost& host, SocketStream::Kind kind,
+             const TlsContext* tls);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -5,6 +5,8 @@
 namespace parley::control {
 namespace {
 
+constexpr std::string_view kLocal = "unix:";  // and the user id; no key has such a name
+
 HttpResponse json_response(int status, std::string body) {
   HttpResponse response;
   response.status = status;
@@ -20,6 +22,15 @@ ControlSockets::ControlSockets(Context& context, const Keyring& keyring, Api& ap
     : context_(context), keyring_(keyring), api_(api), consumers_(consumers) {}
 
 RpcResult<Principal> ControlSockets::authenticate(const HttpRequest& request) const {
+  if (request.remote_address.starts_with(kLocal) && request.header("authorization") == nullptr) {
+    // Who could open the socket file (control.socket_file) is let in by its mode.
+    const config::Auth& auth = context_.config.auth;
+    return Principal{request.remote_address,
+                     config::KeyRole::Admin,
+                     {"*"},
+                     {},
+                     {auth.reads_per_s, auth.writes_per_s}};
+  }
   std::string token;
   constexpr std::string_view kBearer = "Bearer ";
   if (const std::string* header = request.header("authorization");
@@ -113,6 +124,7 @@ void ControlSockets::closed(ConnectionId connection) {
 void ControlSockets::keys_changed() {
   std::vector<ConnectionId> gone;
   for (auto& [connection, socket] : sockets_) {
+    if (socket.principal.key_id.starts_with(kLocal)) continue;
     if (auto principal = keyring_.principal(socket.principal.key_id)) {
       socket.principal = std::move(*principal);
     } else {

@@ -1,10 +1,12 @@
 #include "control/listener.h"
 
 #include <cerrno>
+#include <filesystem>
 #include <map>
 #include <unordered_map>
 
 #include <netinet/in.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 #include "control/connection.h"
@@ -21,9 +23,13 @@ constexpr int kBacklog = 511;
 struct Listener::Impl {
   // A socket that accepts; freed by its close callback, after the listener may be gone.
   struct Acceptor {
-    uv_tcp_t tcp{};
+    union {
+      uv_tcp_t tcp;
+      uv_pipe_t pipe;
+    };
     Impl* owner = nullptr;
 
+    Acceptor() : tcp{} {}
     [[nodiscard]] uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp); }
     struct Close {
       void operator()(Acceptor* acceptor) const noexcept {
@@ -81,12 +87,7 @@ struct Listener::Impl {
     const auto* name = reinterpret_cast<const sockaddr*>(&address.socket_address);
     // IPv4 has a socket of its own.
     int result = uv_tcp_bind(&acceptor->tcp, name, address.ipv6 ? UV_TCP_IPV6ONLY : 0);
-    if (result == 0) {
-      result = uv_listen(acceptor->stream(), kBacklog, [](uv_stream_t* server, int status) {
-        Impl* self = static_cast<Acceptor*>(server->data)->owner;
-        if (self != nullptr && status == 0) self->accept(server);
-      });
-    }
+    if (result == 0) result = listen(*acceptor);
     if (result != 0) return result;
     sockaddr_storage bound{};
     int size = sizeof bound;
@@ -99,9 +100,45 @@ struct Listener::Impl {
     return 0;
   }
 
+  // Whoever may open the file may do everything: it is for this user alone, and its folder can say
+  // who else. Of the processes before this one there is none: the store is ours.
+  [[nodiscard]] tl::expected<void, std::string> bind_socket() {
+    if (config.socket_file.empty()) return {};
+    const auto failed = [&](int error) {
+      return tl::unexpected("control.socket_file: " + config.socket_file + ": " +
+                            uv_strerror(error));
+    };
+    std::error_code ignored;
+    if (std::filesystem::is_socket(config.socket_file, ignored)) {
+      std::filesystem::remove(config.socket_file, ignored);
+    }
+    std::unique_ptr<Acceptor, Acceptor::Close> acceptor(new Acceptor);
+    acceptor->pipe = {};
+    acceptor->owner = this;
+    uv_pipe_init(loop.uv(), &acceptor->pipe, 0);
+    acceptor->pipe.data = acceptor.get();
+    const mode_t before = umask(0077);
+    const int bound = uv_pipe_bind(&acceptor->pipe, config.socket_file.c_str());
+    umask(before);
+    if (bound != 0) return failed(bound);
+    if (const int error = listen(*acceptor); error != 0) return failed(error);
+    acceptors.push_back(std::move(acceptor));
+    return {};
+  }
+
+  [[nodiscard]] static int listen(Acceptor& acceptor) {
+    return uv_listen(acceptor.stream(), kBacklog, [](uv_stream_t* server, int status) {
+      Impl* self = static_cast<Acceptor*>(server->data)->owner;
+      if (self != nullptr && status == 0) self->accept(server);
+    });
+  }
+
   void accept(uv_stream_t* server) {
     const ConnectionId id{++last_id};
-    auto connection = std::make_unique<Connection>(id, host, tls.get());
+    const bool local = server->type == UV_NAMED_PIPE;
+    auto connection = std::make_unique<Connection>(
+        id, host, local ? SocketStream::Kind::Local : SocketStream::Kind::Tcp,
+        local ? nullptr : tls.get());
     if (!connection->stream().accept(server)) return;
     ++stats.accepted;
     std::uint32_t& from_there = per_network[connection->stream().remote_network()];
@@ -154,6 +191,7 @@ tl::expected<std::unique_ptr<Listener>, std::string> Listener::open(server::Loop
   auto impl = std::make_unique<Impl>(loop, config, std::move(handlers));
   if (auto done = impl->read_tls(); !done) return tl::unexpected(done.error());
   if (auto done = impl->bind_all(); !done) return tl::unexpected(done.error());
+  if (auto done = impl->bind_socket(); !done) return tl::unexpected(done.error());
   // Private constructor: make_unique cannot reach it.
   return std::unique_ptr<Listener>(new Listener(std::move(impl)));
 }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 namespace parley::control {
@@ -21,10 +22,14 @@ std::array<char, kReadBytes>& read_buffer() {
 
 // Lives until libuv has closed it, which is after the stream may be gone.
 struct SocketStream::Handle {
-  uv_tcp_t tcp{};
+  union {
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  };
   uv_shutdown_t shutdown{};
   SocketStream* owner = nullptr;
 
+  Handle() : tcp{} {}
   static Handle& of(void* data) { return *static_cast<Handle*>(data); }
   [[nodiscard]] uv_handle_t* base() { return reinterpret_cast<uv_handle_t*>(&tcp); }
   [[nodiscard]] uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp); }
@@ -45,11 +50,16 @@ struct SocketStream::Write {
   Handle* handle = nullptr;
 };
 
-SocketStream::SocketStream(uv_loop_s* loop, const TlsContext* tls, Events events)
+SocketStream::SocketStream(uv_loop_s* loop, Kind kind, const TlsContext* tls, Events events)
     : events_(std::move(events)), handle_(new Handle) {
   handle_->owner = this;
-  handle_->tcp.data = handle_;
-  uv_tcp_init(loop, &handle_->tcp);
+  if (kind == Kind::Local) {
+    handle_->pipe = {};
+    uv_pipe_init(loop, &handle_->pipe, 0);
+  } else {
+    uv_tcp_init(loop, &handle_->tcp);
+  }
+  handle_->base()->data = handle_;
   if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*tls);
 }
 
@@ -60,8 +70,12 @@ SocketStream::~SocketStream() {
 
 bool SocketStream::accept(uv_stream_s* server) {
   if (uv_accept(server, handle_->stream()) != 0) return false;
-  uv_tcp_nodelay(&handle_->tcp, 1);
-  name_peer();
+  if (uv_handle_get_type(handle_->base()) == UV_NAMED_PIPE) {
+    name_local_peer();
+  } else {
+    uv_tcp_nodelay(&handle_->tcp, 1);
+    name_peer();
+  }
   return !remote_address_.empty();
 }
 
@@ -88,6 +102,17 @@ void SocketStream::name_peer() {
             std::uint8_t{0});
   inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
   remote_network_ = std::string(text.data()) + "/64";
+}
+
+void SocketStream::name_local_peer() {
+  uv_os_fd_t fd = -1;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (uv_fileno(handle_->base(), &fd) != 0 ||
+      getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return;
+  }
+  remote_network_ = remote_address_ = "unix:" + std::to_string(peer.uid);
 }
 
 void SocketStream::start_reading() {

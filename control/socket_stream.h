@@ -14,9 +14,9 @@ struct uv_stream_s;
 
 namespace parley::control {
 
-// One accepted TCP connection as a stream of plain bytes, with TLS inside when a context is given.
-// It queues what the peer does not take yet and says how much that is; it knows no protocol and no
-// time. It is to be destroyed after on_closed, or at any time without it.
+// One accepted connection, by TCP or by a Unix socket, as a stream of plain bytes, with TLS inside
+// when a context is given. It queues what the peer does not take yet and says how much that is; it
+// knows no protocol and no time. It is to be destroyed after on_closed, or at any time without it.
 class SocketStream {
  public:
   enum class End : std::uint8_t { Eof, Error, TlsFailed };
@@ -28,7 +28,8 @@ class SocketStream {
     std::function<void()> on_closed;   // after close(), once: the last event
   };
 
-  SocketStream(uv_loop_s* loop, const TlsContext* tls, Events events);
+  enum class Kind : std::uint8_t { Tcp, Local };
+  SocketStream(uv_loop_s* loop, Kind kind, const TlsContext* tls, Events events);
   ~SocketStream();
   SocketStream(const SocketStream&) = delete;
   SocketStream& operator=(const SocketStream&) = delete;
@@ -48,7 +49,8 @@ class SocketStream {
 
   // TLS has shaken hands (always, without TLS).
   [[nodiscard]] bool established() const noexcept;
-  // "127.0.0.1", v4-mapped addresses unmapped; and the same cut to /64 for IPv6, for limits.
+  // "127.0.0.1", v4-mapped addresses unmapped; and the same cut to /64 for IPv6, for limits. Of a
+  // Unix socket both are "unix:" and the user id of the process at the other end.
   [[nodiscard]] const std::string& remote_address() const noexcept { return remote_address_; }
   [[nodiscard]] const std::string& remote_network() const noexcept { return remote_network_; }
 
@@ -59,6 +61,7 @@ class SocketStream {
   void flush();
   void written(int status);
   void name_peer();
+  void name_local_peer();
 
   Events events_;
   Handle* handle_;  // freed by its close callback, which libuv runs later

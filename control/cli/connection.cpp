@@ -28,8 +28,10 @@ std::size_t append(char* data, std::size_t, std::size_t size, void* into) {
 tl::expected<Json, Failure> post(const Server& server, const std::string& token,
                                  const std::string& body) {
   const Curl curl = make_curl(server);
-  curl_slist* lines = curl_slist_append(nullptr, ("Authorization: Bearer " + token).c_str());
-  lines = curl_slist_append(lines, "Content-Type: application/json");
+  curl_slist* lines = curl_slist_append(nullptr, "Content-Type: application/json");
+  if (!token.empty()) {
+    lines = curl_slist_append(lines, ("Authorization: Bearer " + token).c_str());
+  }
   const std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> header(lines,
                                                                            &curl_slist_free_all);
   std::string answer;
@@ -79,8 +81,7 @@ Json api_claims(std::int64_t now_s) {
                        {"jti", control::random_id("jt")}});
 }
 
-Json join_claims(const std::string& identity, Json grants, std::int64_t now_s,
-                 std::int64_t ttl_s) {
+Json join_claims(const std::string& identity, Json grants, std::int64_t now_s, std::int64_t ttl_s) {
   return Json::object({{"aud", "parley-join"},
                        {"sub", identity},
                        {"jti", control::random_id("jt")},
@@ -94,6 +95,9 @@ Curl make_curl(const Server& server) {
   Curl curl(curl_easy_init());
   curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, kTimeoutS);
+  if (!server.socket_file.empty()) {
+    curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, server.socket_file.c_str());
+  }
   if (!server.ca_file.empty()) {
     curl_easy_setopt(curl.get(), CURLOPT_CAINFO, server.ca_file.c_str());
   }
@@ -106,11 +110,17 @@ Curl make_curl(const Server& server) {
 
 tl::expected<Json, Failure> call(const Key& key, const Server& server, const std::string& method,
                                  const Json& params) {
-  const auto token = key.sign(api_claims(server::Loop::wall_ms() / 1'000));
-  if (!token) return tl::unexpected(token.error());
+  std::string token;
+  if (!key.id.empty()) {
+    auto signed_token = key.sign(api_claims(server::Loop::wall_ms() / 1'000));
+    if (!signed_token) return tl::unexpected(signed_token.error());
+    token = std::move(*signed_token);
+  } else if (server.socket_file.empty()) {
+    return tl::unexpected(Failure{kUsage, "--key-id and --secret-file, or --socket, are needed"});
+  }
   const Json request =
       Json::object({{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", params}});
-  const auto answer = post(server, *token, request.dump());
+  const auto answer = post(server, token, request.dump());
   if (!answer) return tl::unexpected(answer.error());
   if (const Json* result = answer->find("result")) return *result;
   const Json* error = answer->find("error");

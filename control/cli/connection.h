@@ -37,6 +37,7 @@ struct Key {
 // How the server is reached.
 struct Server {
   std::string url = "http://localhost:7080";
+  std::string socket_file;  // instead: control.socket_file, where no key is needed
   std::string ca_file;
   bool insecure = false;
 };

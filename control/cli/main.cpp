@@ -133,17 +133,20 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the server.");
   Key key;
-  const auto add_key = [&](CLI::App* command) {
-    command->add_option("--key-id", key.id, "id of the API key (auth.api_keys)")->required();
+  const auto add_key = [&](CLI::App* command, bool required = true) {
+    command->add_option("--key-id", key.id, "id of the API key (auth.api_keys)")
+        ->required(required);
     command->add_option("--secret-file", key.secret_file, "its secret, or an Ed25519 private key")
-        ->required();
+        ->required(required);
   };
   Server server;
   const auto add_server = [&](CLI::App* command) {
     command->add_option("--url", server.url, "the server, http(s)://HOST:PORT");
+    command->add_option("--socket", server.socket_file,
+                        "instead: control.socket_file of the configuration; needs no key");
     command->add_option("--ca-file", server.ca_file, "PEM file with the certificates to trust");
     command->add_flag("--insecure", server.insecure, "accept any certificate, e.g. that of --demo");
-    add_key(command);
+    add_key(command, false);
   };
   Output output;
   const auto add_output = [&](CLI::App* command) {

@@ -38,8 +38,8 @@ class Peer {
     auto socket = RtcSocket::open(server);
     if (!socket) return tl::unexpected(socket.error());
     auto peer = std::make_unique<Peer>(std::move(*socket));
-    auto joined = peer->socket_->ask(
-        "join", Json::object({{"token", token}, {"client", "parleyctl probe"}}));
+    auto joined =
+        peer->socket_->ask("join", Json::object({{"token", token}, {"client", "parleyctl probe"}}));
     if (!joined) return tl::unexpected(joined.error());
     Json tracks = Json::array();
     tracks.push(
@@ -102,8 +102,9 @@ class Probe {
 tl::expected<void, Failure> Probe::join() {
   const rtp::Time began = server::Loop::now();
   for (std::size_t i = 0; i < 2; ++i) {
-    Json grants = Json::object(
-        {{"tenant", options_.tenant}, {"room", room_id_}, {"role", i == 0 ? "host" : "participant"}});
+    Json grants = Json::object({{"tenant", options_.tenant},
+                                {"room", room_id_},
+                                {"role", i == 0 ? "host" : "participant"}});
     const std::string identity = "probe-" + std::to_string(i + 1);
     const auto token = key_.sign(
         join_claims(identity, std::move(grants), server::Loop::wall_ms() / 1'000, kTokenTtlS));
@@ -116,8 +117,9 @@ tl::expected<void, Failure> Probe::join() {
   for (const auto& peer : peers_) {
     if (!peer->media().wait_connected(kConnectPatience)) {
       return tl::unexpected(
-          Failure{kFailed, "media did not connect: is the UDP port open, and announced_addresses "
-                           "right?"});
+          Failure{kFailed,
+                  "media did not connect: is the UDP port open, and announced_addresses "
+                  "right?"});
     }
   }
   figures_.set("connect_ms", ms_since(began));
@@ -173,8 +175,9 @@ tl::expected<void, Failure> Probe::wait_for_files() {
 Result Probe::run() {
   const rtp::Time began = server::Loop::now();
   step_("making a room");
-  const auto room = ask("room.create", Json::object({{"tenant", options_.tenant},
-                                                     {"name", control::random_id("probe")}}));
+  const auto room =
+      ask("room.create",
+          Json::object({{"tenant", options_.tenant}, {"name", control::random_id("probe")}}));
   if (!room) return tl::unexpected(room.error());
   room_id_ = text_member(*room, "room_id");
   step_("joining twice");

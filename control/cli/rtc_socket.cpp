@@ -17,9 +17,7 @@ using control::Json;
 constexpr std::chrono::seconds kPatience{10};
 constexpr std::size_t kMaxHead = 8'192;
 
-Failure lost(const std::string& why) {
-  return {kFailed, "the signalling socket: " + why};
-}
+Failure lost(const std::string& why) { return {kFailed, "the signalling socket: " + why}; }
 
 }  // namespace
 
@@ -127,8 +125,7 @@ void RtcSocket::Impl::make_events() {
   callbacks.on_msg_recv_callback = [](wslay_event_context_ptr,
                                       const wslay_event_on_msg_recv_arg* message, void* user) {
     if (message->opcode != WSLAY_TEXT_FRAME) return;
-    auto json = Json::parse_own(
-        {reinterpret_cast<const char*>(message->msg), message->msg_length});
+    auto json = Json::parse_own({reinterpret_cast<const char*>(message->msg), message->msg_length});
     if (json) static_cast<Impl*>(user)->messages.push_back(std::move(*json));
   };
   wslay_event_context_client_init(&events, &callbacks, this);
@@ -147,8 +144,7 @@ tl::expected<std::unique_ptr<RtcSocket>, Failure> RtcSocket::open(const Server& 
   }
   curl_easy_getinfo(impl->curl.get(), CURLINFO_ACTIVESOCKET, &impl->socket);
   const std::size_t scheme = server.url.find("://");
-  const std::string host =
-      scheme == std::string::npos ? server.url : server.url.substr(scheme + 3);
+  const std::string host = scheme == std::string::npos ? server.url : server.url.substr(scheme + 3);
   if (auto ok = impl->upgrade(host.substr(0, host.find('/'))); !ok) {
     return tl::unexpected(ok.error());
   }
@@ -181,7 +177,8 @@ tl::expected<Json, Failure> RtcSocket::ask(const std::string& method, Json param
       if (const Json* result = answer.find("result")) return *result;
       return tl::unexpected(Failure{kRefused, answer.find("error")->dump()});
     }
-    if (impl_->over) return tl::unexpected(lost("it was closed before " + method + " was answered"));
+    if (impl_->over)
+      return tl::unexpected(lost("it was closed before " + method + " was answered"));
     if (!impl_->wait(POLLIN, until)) return tl::unexpected(lost("no answer to " + method));
   }
 }

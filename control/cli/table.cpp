@@ -21,9 +21,9 @@ std::size_t width_of(std::string_view utf8) {
 std::string cell_text(std::string_view name, const Json& value) {
   if (value.is_null()) return "-";
   const auto number = value.is_int() ? value.as_int() : std::nullopt;
-  if (number && *number > 0 && (name.ends_with("_at_ms") || name == "time_ms" ||
-                                name == "created_ms" || name == "started_ms" ||
-                                name == "ended_ms" || name == "joined_ms")) {
+  if (number && *number > 0 &&
+      (name.ends_with("_at_ms") || name == "time_ms" || name == "created_ms" ||
+       name == "started_ms" || name == "ended_ms" || name == "joined_ms")) {
     return time_text(*number);
   }
   std::string text = value.is_string() ? *value.as_string() : value.dump();
@@ -63,7 +63,8 @@ std::string table_of(const Json::Array& rows) {
   }
   std::vector<std::size_t> widths(columns.size());
   for (const auto& line : cells) {
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width_of(line[i]));
+    for (std::size_t i = 0; i < line.size(); ++i)
+      widths[i] = std::max(widths[i], width_of(line[i]));
   }
   std::string text;
   for (const auto& line : cells) {
@@ -170,7 +171,8 @@ tl::expected<Json, std::string> read_params(const control::SchemaSet& schemas,
     }
     const std::string name = word.substr(0, at);
     const Json* schema = known == nullptr ? nullptr : known->find(name);
-    auto value = read_value(schema == nullptr ? "" : type_of(schemas, *schema), word.substr(at + 1));
+    auto value =
+        read_value(schema == nullptr ? "" : type_of(schemas, *schema), word.substr(at + 1));
     if (!value) return tl::unexpected(name + ": " + value.error());
     params.set(name, std::move(*value));
   }

@@ -92,8 +92,8 @@ TEST_F(Operations, OneKeyIsLimitedAndOthersAreNot) {
   }
   EXPECT_GT(refused, 0);
   EXPECT_EQ(daemon_.post(body, api_token()).status, 200);
-  EXPECT_THAT(daemon_.get("/metrics"), HasSubstr("parley_api_rate_limited_total " +
-                                                 std::to_string(refused)));
+  EXPECT_THAT(daemon_.get("/metrics"),
+              HasSubstr("parley_api_rate_limited_total " + std::to_string(refused)));
 }
 
 TEST_F(Operations, ShowsItsNumbersToWhoRunsIt) {
@@ -112,6 +112,31 @@ TEST_F(Operations, ShowsItsNumbersToWhoRunsIt) {
             "warn");
 }
 
+// The file's mode is the credential: no key, no token, no TLS.
+TEST(LocalSocket, AUnixSocketIsForWhoMayOpenIt) {
+  TestFolder folder;
+  const std::string file = (folder.path() / "control.sock").string();
+  Daemon daemon(folder.path(), "", ", socket_file: \"" + file + "\"");
+  daemon.start();
+  EXPECT_EQ(std::filesystem::status(file).permissions() & std::filesystem::perms::all,
+            std::filesystem::perms::owner_all);
+  const auto ctl = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"rpc", "--socket", file});
+    return Daemon::run_once(words, "parleyctl");
+  };
+  const auto [made, room] = ctl({"room.create", "tenant=seller-1", "name=car"});
+  EXPECT_EQ(made, 0) << room;
+  EXPECT_EQ(daemon.events_of("room.created").size(), 1U);
+  EXPECT_EQ(daemon.stop(SIGKILL), -SIGKILL);
+  daemon.start();  // what the killed one has left behind is in nobody's way
+  EXPECT_EQ(ctl({"room.list"}).first, 0);
+  EXPECT_EQ(daemon.stop(SIGTERM), 0);
+  EXPECT_FALSE(std::filesystem::exists(file));
+  EXPECT_THAT(daemon.log(), HasSubstr("action=room.create by=key:unix:"));
+  // A call without any credential is a mistake of the command line.
+  EXPECT_EQ(Daemon::run_once({"rpc", "room.list"}, "parleyctl").first, 2);
+}
+
 TEST_F(Operations, HelloMaySubscribeAtOnce) {
   RpcSocket first(daemon_, "/v1/control", "parley.control.v1", api_token());
   const Json hello = *first.ask("hello").find("result");
@@ -127,11 +152,12 @@ TEST_F(Operations, HelloMaySubscribeAtOnce) {
   EXPECT_EQ(integer_member(*resumed.find("result")->find("subscription"), "cursor"), 0);
   EXPECT_EQ(integer_member(*consumer.next().find("params"), "seq"), 1);
   RpcSocket stranger(daemon_, "/v1/control", "parley.control.v1", api_token());
-  EXPECT_EQ(reason_of(stranger.ask(
-                "hello", Json::object({{"consumer", "crm-prod"},
-                                       {"resume", Json::object({{"epoch", "another"},
-                                                                {"after_seq", 0}})}}))),
-            "cursor_expired");
+  EXPECT_EQ(
+      reason_of(stranger.ask(
+          "hello",
+          Json::object({{"consumer", "crm-prod"},
+                        {"resume", Json::object({{"epoch", "another"}, {"after_seq", 0}})}}))),
+      "cursor_expired");
   quiet.ask("ping");
   EXPECT_TRUE(quiet.notifications.empty());
   // Whose place is taken away is told.
