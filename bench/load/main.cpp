@@ -47,6 +47,7 @@ struct Options {
   std::string profile;
   std::string capture = "tests/data/rtp/vp8sim-sent.pcap";
   std::string more_config;
+  bool metered = false;
 };
 
 // Everything there is at one moment.
@@ -61,7 +62,8 @@ struct Snapshot {
 
 std::unique_ptr<bench::Target> make_target(const Options& options) {
   if (options.peer == "parley") {
-    return std::make_unique<bench::ParleyTarget>(options.server, options.more_config);
+    return std::make_unique<bench::ParleyTarget>(options.server, options.more_config,
+                                                 options.metered);
   }
   if (options.peer == "janus") return std::make_unique<bench::JanusTarget>(0);
   if (options.peer == "janus-loop") return std::make_unique<bench::JanusTarget>(1);
@@ -493,6 +495,8 @@ int main(int argc, char** argv) {
                  "SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80");
   app.add_option("--capture", options.capture, "RTP of a browser, to be played by publishers");
   app.add_option("--config", options.more_config, "more YAML for parleyd");
+  app.add_flag("--metered", options.metered,
+               "of parley: with a limited account of minutes and a backend that gets the events");
   CLI11_PARSE(app, argc, argv);
   raise_file_limit();
   prctl(PR_SET_TIMERSLACK, 1);

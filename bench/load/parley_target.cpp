@@ -103,6 +103,20 @@ class ParleyEntry : public Entry {
   std::int64_t last_id_ = 0;
 };
 
+void call(const std::string& method, Json params) {
+  const std::string body =
+      Json::object(
+          {{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", std::move(params)}})
+          .dump();
+  const std::string answer = http_exchange(
+      kPort,
+      "POST /v1/rpc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " +
+          sign_token(Json::object({{"aud", "parley-control"}})) +
+          "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  const auto json = Json::parse(answer);
+  if (!json || json->find("result") == nullptr) throw std::runtime_error(method + ": " + answer);
+}
+
 // What /metrics say, by name; a metric of several workers is their sum.
 std::unordered_map<std::string, double> scrape() {
   std::istringstream lines(http_exchange(
@@ -134,21 +148,19 @@ std::vector<std::string> ParleyTarget::configure(const std::filesystem::path& fo
 }
 
 void ParleyTarget::make_room(const std::string& name) {
-  const std::string body =
-      Json::object(
-          {{"jsonrpc", "2.0"},
-           {"id", 1},
-           {"method", "room.create"},
-           {"params",
-            Json::object({{"tenant", "load"}, {"name", name}, {"max_participants", 5'000}})}})
-          .dump();
-  const std::string answer = http_exchange(
-      kPort,
-      "POST /v1/rpc HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer " +
-          sign_token(Json::object({{"aud", "parley-control"}})) +
-          "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-  const auto json = Json::parse(answer);
-  if (!json || json->find("result") == nullptr) throw std::runtime_error("room.create: " + answer);
+  if (metered_ && backend_ == nullptr) {
+    call("quota.set", Json::object({{"tenant", "load"},
+                                    {"enforce", "participant_ms"},
+                                    {"start_condition", "first_participant"},
+                                    {"limit_ms", std::int64_t{1'000'000'000'000}}}));
+    backend_ = std::make_unique<WebSocket>(
+        kPort, "/v1/control?access_token=" + sign_token(Json::object({{"aud", "parley-control"}})),
+        "parley.control.v1");
+    while (!backend_->open()) backend_->wait();
+    backend_->send(Json::object({{"jsonrpc", "2.0"}, {"id", 1}, {"method", "hello"}}));
+  }
+  call("room.create",
+       Json::object({{"tenant", "load"}, {"name", name}, {"max_participants", 5'000}}));
 }
 
 std::unique_ptr<Entry> ParleyTarget::enter(Endpoint endpoint) {

@@ -1,18 +1,21 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "bench/load/target.h"
+#include "bench/load/web_socket.h"
 
 namespace parley::bench {
 
 // parleyd with one worker, joined through its front door: /v1/rtc.
 class ParleyTarget : public Target {
  public:
-  // `more_config` is YAML that is added to its configuration.
-  ParleyTarget(std::string program, std::string more_config)
-      : program_(std::move(program)), more_config_(std::move(more_config)) {}
+  // `more_config` is YAML that is added to its configuration. `metered`: the calls use up minutes
+  // of a limited account, and a backend listens to their events.
+  ParleyTarget(std::string program, std::string more_config, bool metered)
+      : program_(std::move(program)), more_config_(std::move(more_config)), metered_(metered) {}
 
   std::vector<std::string> configure(const std::filesystem::path& folder) override;
   std::string ready() const override { return "listening"; }
@@ -25,6 +28,8 @@ class ParleyTarget : public Target {
  private:
   std::string program_;
   std::string more_config_;
+  bool metered_;
+  std::unique_ptr<WebSocket> backend_;
 };
 
 }  // namespace parley::bench
