@@ -92,10 +92,11 @@ Json asyncapi_document(const SchemaSet& schemas, std::string_view version) {
         {{"type", "object"},
          {"properties",
           Json::object({{"type", Json::object({{"const", type}})}, {"data", in_one_file(data)}})}});
-    messages.set(type, Json::object({{"name", type},
-                                     {"contentType", "application/json"},
-                                     {"payload", Json::object({{"allOf", Json(Json::Array{
-                                                                             envelope, of_type})}})}}));
+    messages.set(
+        type, Json::object(
+                  {{"name", type},
+                   {"contentType", "application/json"},
+                   {"payload", Json::object({{"allOf", Json(Json::Array{envelope, of_type})}})}}));
     named.set(type, Json::object({{"$ref", "#/components/messages/" + type}}));
   }
   const auto channel = [&](Json address, std::string_view description) {
@@ -103,9 +104,8 @@ Json asyncapi_document(const SchemaSet& schemas, std::string_view version) {
         {{"address", std::move(address)}, {"description", description}, {"messages", named}});
   };
   const auto operation = [](std::string_view of) {
-    return Json::object(
-        {{"action", "send"},
-         {"channel", Json::object({{"$ref", "#/channels/" + std::string(of)}})}});
+    return Json::object({{"action", "send"},
+                         {"channel", Json::object({{"$ref", "#/channels/" + std::string(of)}})}});
   };
   return Json::object(
       {{"asyncapi", "3.0.0"},
@@ -116,11 +116,12 @@ Json asyncapi_document(const SchemaSet& schemas, std::string_view version) {
             {{"control", channel("/v1/control",
                                  "the params of each JSON-RPC notification `event`, after "
                                  "events.subscribe or hello")},
-             {"webhook", channel(Json(), "the body of each POST to the url that webhook.put names")}})},
-       {"operations", Json::object({{"events", operation("control")},
-                                    {"webhooks", operation("webhook")}})},
-       {"components", Json::object({{"schemas", components(schemas)},
-                                    {"messages", std::move(messages)}})}});
+             {"webhook",
+              channel(Json(), "the body of each POST to the url that webhook.put names")}})},
+       {"operations",
+        Json::object({{"events", operation("control")}, {"webhooks", operation("webhook")}})},
+       {"components",
+        Json::object({{"schemas", components(schemas)}, {"messages", std::move(messages)}})}});
 }
 
 }  // namespace parley::control

@@ -97,10 +97,9 @@ void DaemonMetrics::add_doors(server::Metrics& metrics) {
                 read([](const Stats& s) { return s.rtc_sockets; }), {{"door", "rtc"}});
   metrics.counter("parley_http_accepted_total", "Connections accepted",
                   read([](const Stats& s) { return s.listener.accepted; }));
-  metrics.counter("parley_http_bad_total", "Connections closed for breaking a protocol",
-                  read([](const Stats& s) {
-                    return s.listener.bad_http + s.listener.bad_websocket;
-                  }));
+  metrics.counter(
+      "parley_http_bad_total", "Connections closed for breaking a protocol",
+      read([](const Stats& s) { return s.listener.bad_http + s.listener.bad_websocket; }));
   metrics.counter("parley_log_overruns_total", "Log lines dropped because the queue was full",
                   [] { return static_cast<double>(server::log::overruns()); });
 }
@@ -108,10 +107,9 @@ void DaemonMetrics::add_doors(server::Metrics& metrics) {
 void DaemonMetrics::add_recorder(server::Metrics& metrics) {
   metrics.gauge("parley_recordings_active", "Recordings that run",
                 read([](const Stats& s) { return s.recorder.active_recordings; }));
-  metrics.counter("parley_recorder_dropped_total", "Packets the recorder could not keep",
-                  read([](const Stats& s) {
-                    return s.recorder.dropped_ring + s.recorder.dropped_queue;
-                  }));
+  metrics.counter(
+      "parley_recorder_dropped_total", "Packets the recorder could not keep",
+      read([](const Stats& s) { return s.recorder.dropped_ring + s.recorder.dropped_queue; }));
   metrics.counter("parley_recorder_bytes_total", "Bytes written to recordings",
                   read([](const Stats& s) { return s.recorder.bytes_written; }));
 }

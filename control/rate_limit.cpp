@@ -7,8 +7,7 @@
 namespace parley::control {
 
 double TokenBucket::level_at(rtp::Time now) const {
-  return std::min(size_,
-                  level_ + std::chrono::duration<double>(now - filled_at_).count() * per_s_);
+  return std::min(size_, level_ + std::chrono::duration<double>(now - filled_at_).count() * per_s_);
 }
 
 std::optional<std::int64_t> TokenBucket::take(rtp::Time now) {

@@ -6,10 +6,23 @@
 namespace parley::control {
 namespace {
 
-constexpr std::array<std::string_view, 17> kKeywords = {
-    "$ref",     "type",       "enum",     "const",   "minimum",  "maximum",  "minLength",
-    "maxLength", "pattern",   "properties", "required", "items",  "minItems", "maxItems",
-    "allOf",    "anyOf",      "additionalProperties"};
+constexpr std::array<std::string_view, 17> kKeywords = {"$ref",
+                                                        "type",
+                                                        "enum",
+                                                        "const",
+                                                        "minimum",
+                                                        "maximum",
+                                                        "minLength",
+                                                        "maxLength",
+                                                        "pattern",
+                                                        "properties",
+                                                        "required",
+                                                        "items",
+                                                        "minItems",
+                                                        "maxItems",
+                                                        "allOf",
+                                                        "anyOf",
+                                                        "additionalProperties"};
 constexpr std::array<std::string_view, 2> kAnnotations = {"description", "title"};
 constexpr std::string_view kParticipantFile = "rtc.json";
 
@@ -40,8 +53,9 @@ bool takes_type(const Json& types, const Json& value) {
 }
 
 std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(std::count_if(
-      utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 std::int64_t number_of(const Json& schema, std::string_view keyword, std::int64_t fallback) {
@@ -82,7 +96,8 @@ std::string wanted(const Json& schema) {
     if (const std::string range = range_of(schema, "minLength", "maxLength"); !range.empty()) {
       text += " of " + range + " characters";
     }
-    if (const Json* pattern = schema.find("pattern")) text += " that matches " + *pattern->as_string();
+    if (const Json* pattern = schema.find("pattern"))
+      text += " that matches " + *pattern->as_string();
   } else if (type == "array") {
     text = "an array";
     if (const std::string range = range_of(schema, "minItems", "maxItems"); !range.empty()) {

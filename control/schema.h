@@ -37,7 +37,8 @@ class SchemaSet {
   };
   using Methods = std::map<std::string, Method, std::less<>>;
 
-  // Or what is wrong with a file: no JSON, a keyword not served, a $ref to nothing, one method twice.
+  // Or what is wrong with a file: no JSON, a keyword not served, a $ref to nothing, one method
+  // twice.
   [[nodiscard]] static tl::expected<SchemaSet, std::string> parse(
       std::span<const EmbeddedFile> files);
   // Those compiled in.
@@ -50,9 +51,7 @@ class SchemaSet {
                                               const RpcRequest& request) const;
 
   [[nodiscard]] const Methods& backend_methods() const noexcept { return backend_methods_; }
-  [[nodiscard]] const Methods& participant_methods() const noexcept {
-    return participant_methods_;
-  }
+  [[nodiscard]] const Methods& participant_methods() const noexcept { return participant_methods_; }
   // The file with every $ref written as "file#/$defs/name"; null if there is none.
   [[nodiscard]] const Json* file(std::string_view name) const;
   [[nodiscard]] const std::map<std::string, Json, std::less<>>& files() const noexcept {

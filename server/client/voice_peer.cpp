@@ -49,10 +49,8 @@ bool VoicePeer::start(const std::string& answer) {
   SyntheticAudio::Options voice;
   voice.ssrc = ssrc_;
   voice.pt = kOpusType;
-  voice.extensions = {.mid = kMidId,
-                      .rid = 0,
-                      .transport_cc = kTransportCcId,
-                      .audio_level = kAudioLevelId};
+  voice.extensions = {
+      .mid = kMidId, .rid = 0, .transport_cc = kTransportCcId, .audio_level = kAudioLevelId};
   voice_.emplace(voice, transport_);
   thread_ = std::thread([this] { run(); });
   return true;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "tests/acceptance/daemon_fixture.h"
+#include "tests/acceptance/webhook_receiver.h"
 
 namespace parley::acceptance {
 namespace {
@@ -249,6 +250,11 @@ TEST_F(Events, NoneIsLostWhenDaemonAndSocketDieAtRandom) {
   daemon.start();
   Backend backend("crm-prod", Json::object({{"window", 1'000}}));
   ASSERT_TRUE(backend.connect(daemon));
+  // Beside it a receiver of webhooks that fails and stalls.
+  const UnreliableReceiver receiver(seed, 3);
+  daemon.result(
+      "webhook.put",
+      Json::object({{"webhook", "crm"}, {"url", receiver.url()}, {"secret", kWebhookSecret}}));
   std::set<std::size_t> kill_at;
   std::set<std::size_t> cut_at;
   while (kill_at.size() < static_cast<std::size_t>(kills)) kill_at.insert(random() % wanted);
@@ -292,8 +298,14 @@ TEST_F(Events, NoneIsLostWhenDaemonAndSocketDieAtRandom) {
   for (std::size_t i = 0; i < backend.seqs.size(); ++i) {
     ASSERT_EQ(backend.seqs[i], static_cast<std::int64_t>(i + 1));
   }
-  std::printf("%zu events, %d kills, %d cuts: %zu came again, none was lost\n", acknowledged, kills,
-              cuts, backend.again);
+  EXPECT_TRUE(receiver.wait_for(acknowledged, std::chrono::seconds(is_long() ? 600 : 60)));
+  const auto account = receiver.account();
+  EXPECT_EQ(receiver.taken(), acknowledged);
+  EXPECT_EQ(account.bad_signatures + account.out_of_order + account.other_id, 0U);
+  std::printf(
+      "%zu events, %d kills, %d cuts, seed %u: %zu came again on the socket, %zu by webhook, none "
+      "was lost\n",
+      acknowledged, kills, cuts, seed, backend.again, account.again);
 }
 
 }  // namespace

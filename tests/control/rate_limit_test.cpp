@@ -22,7 +22,8 @@ TEST(RateLimit, LetsABurstOfTwoSecondsPassThenTheSteadyRate) {
   EXPECT_EQ(taken(limit, "key", true, now, 1'000), 100);
   EXPECT_EQ(taken(limit, "key", false, now, 1'000), 400) << "reads have a bucket of their own";
   int in_ten_seconds = 0;
-  for (int i = 0; i < 1'000; ++i) in_ten_seconds += taken(limit, "key", true, now += milliseconds(10), 5);
+  for (int i = 0; i < 1'000; ++i)
+    in_ten_seconds += taken(limit, "key", true, now += milliseconds(10), 5);
   EXPECT_EQ(in_ten_seconds, 500);
   EXPECT_GT(limit.refused(), 0U);
 }

@@ -24,8 +24,7 @@ inline Json full_sample(const SchemaSet& schemas, const Json& schema) {
   }
   const Json* types = schema.find("type");
   if (types == nullptr) return Json("anything");
-  const std::string type =
-      *(types->is_array() ? types->as_array()->front() : *types).as_string();
+  const std::string type = *(types->is_array() ? types->as_array()->front() : *types).as_string();
   if (type == "boolean") return Json(true);
   if (type == "integer") return Json(std::max<std::int64_t>(integer_member(schema, "minimum"), 1));
   if (type == "string") {

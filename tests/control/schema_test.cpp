@@ -53,7 +53,8 @@ TEST(Schema, FindsTheFirstMistakeAndSaysWhatIsWanted) {
       {R"({"const":"a"})", R"("b")", "", "must be \"a\""},
       {R"({"type":"boolean"})", "0", "", "true or false"},
       {R"({"type":"array","items":{"type":"string"},"maxItems":2})", R"(["a","b"])", nullptr, ""},
-      {R"({"type":"array","items":{"type":"string"},"maxItems":2})", R"(["a",2])", "[1]", "a string"},
+      {R"({"type":"array","items":{"type":"string"},"maxItems":2})", R"(["a",2])", "[1]",
+       "a string"},
       {R"({"type":"array","maxItems":2})", "[1,2,3]", "", "an array of 0..2"},
       {R"({"type":"object","properties":{"a":{"type":"boolean"}}})", R"({"b":1})", nullptr, ""},
       {R"({"type":"object","properties":{"a":{"type":"boolean"}},"additionalProperties":false})",
@@ -94,7 +95,8 @@ TEST(Schema, RefusesWhatItDoesNotServe) {
   }
   const std::array<EmbeddedFile, 1> broken = {{{"one.json", "{"}}};
   EXPECT_FALSE(SchemaSet::parse(broken));
-  const std::array<EmbeddedFile, 1> half = {{{"one.json", R"({"$defs":{"methods":{"a":{"params":{}}}}})"}}};
+  const std::array<EmbeddedFile, 1> half = {
+      {{"one.json", R"({"$defs":{"methods":{"a":{"params":{}}}}})"}}};
   EXPECT_THAT(SchemaSet::parse(half).error(), HasSubstr("half a method"));
 }
 
@@ -190,11 +192,11 @@ TEST(ApiDescription, BothDocumentsAreWhole) {
 }
 
 TEST(ApiDescription, LeavesOutWhatIsNotShown) {
-  const Json openrpc =
-      openrpc_document(SchemaSet::of_api(), "1.1", [](std::string_view name) -> std::optional<bool> {
-        if (name != "room.get") return std::nullopt;
-        return false;
-      });
+  const Json openrpc = openrpc_document(SchemaSet::of_api(), "1.1",
+                                        [](std::string_view name) -> std::optional<bool> {
+                                          if (name != "room.get") return std::nullopt;
+                                          return false;
+                                        });
   ASSERT_EQ(openrpc.find("methods")->as_array()->size(), 1U);
   EXPECT_EQ(*openrpc.find("methods")->as_array()->front().find("name"), Json("room.get"));
 }
