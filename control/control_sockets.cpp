@@ -89,9 +89,17 @@ void ControlSockets::message(ConnectionId connection, std::string_view text) {
                                          "a request with this id is under way", "id"));
   }
   const Principal principal = socket.principal;  // the call may close the socket
+  const auto pending =
+      wait_for(*request, [this, connection, key, id = request->id](const RpcError& error) {
+        const auto asker = sockets_.find(connection);
+        if (asker == sockets_.end()) return;
+        asker->second.unanswered.erase(key);
+        context_.send(connection, rpc_error_answer(id, error, context_.id("err")));
+      });
   api_.call(
       principal, *request,
-      [this, connection, key, request = *request, since = context_.now()](RpcResult<Json> result) {
+      [this, connection, key, pending, request = *request,
+       since = context_.now()](RpcResult<Json> result) {
         const auto caller = sockets_.find(connection);
         if (caller != sockets_.end() && result) {
           if (request.method == "hello") {
@@ -104,8 +112,9 @@ void ControlSockets::message(ConnectionId connection, std::string_view text) {
           }
         }
         context_.outbox.after(
-            [this, connection, key, request, since, result = std::move(result)](bool ok) {
+            [this, connection, key, pending, request, since, result = std::move(result)](bool ok) {
               note(request, result.has_value(), since);
+              if (!in_time(*pending)) return;
               const auto asker = sockets_.find(connection);
               if (asker == sockets_.end()) return;
               asker->second.unanswered.erase(key);
@@ -115,6 +124,28 @@ void ControlSockets::message(ConnectionId connection, std::string_view text) {
         context_.outbox.flush();
       },
       connection);
+}
+
+std::shared_ptr<ControlSockets::Pending> ControlSockets::wait_for(
+    const RpcRequest& request, std::function<void(const RpcError&)> late) {
+  auto pending = std::make_shared<Pending>();
+  const auto limit = request.method == "webhook.test" ? kLongDeadline : kDeadline;
+  pending->timer = context_.timers.at(context_.now() + limit, [pending, late = std::move(late)] {
+    pending->over = true;
+    RpcError error = rpc_error(Status::DeadlineExceeded, "deadline_exceeded",
+                               "it takes too long, and may be done all the same: ask again, or "
+                               "repeat it with an idempotency_key");
+    error.retry_after_ms = 1'000;
+    late(error);
+  });
+  return pending;
+}
+
+bool ControlSockets::in_time(Pending& pending) {
+  if (pending.over) return false;
+  pending.over = true;
+  context_.timers.cancel(pending.timer);
+  return true;
 }
 
 void ControlSockets::closed(ConnectionId connection) {
@@ -194,13 +225,17 @@ void ControlSockets::post(const HttpRequest& http, std::function<void(HttpRespon
   if (!principal) return fail(Json(), principal.error());
   const auto request = parse_request(http.body);
   if (!request) return fail(request.error().id, request.error().error);
+  const auto pending = wait_for(*request, [this, respond, id = request->id](const RpcError& error) {
+    respond(json_response(http_status_of(error.status),
+                          rpc_error_answer(id, error, context_.id("err"))));
+  });
   api_.call(
       *principal, *request,
-      [this, respond = std::move(respond), request = *request,
-       since = context_.now()](RpcResult<Json> result) {
+      [this, respond, pending, request = *request, since = context_.now()](RpcResult<Json> result) {
         context_.outbox.after(
-            [this, respond, request, since, result = std::move(result)](bool durable) {
+            [this, respond, pending, request, since, result = std::move(result)](bool durable) {
               note(request, result.has_value(), since);
+              if (!in_time(*pending)) return;
               const bool kept = durable || !Api::is_mutating(request.method);
               const int status = !result ? http_status_of(result.error().status) : kept ? 200 : 503;
               HttpResponse response = json_response(status, answer_text(request, result, durable));

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -23,6 +26,8 @@ namespace parley::control {
 class ControlSockets {
  public:
   static constexpr std::string_view kSubprotocol = "parley.control.v1";
+  static constexpr std::chrono::seconds kDeadline{5};
+  static constexpr std::chrono::seconds kLongDeadline{15};  // of webhook.test, which asks others
 
   ControlSockets(Context& context, const Keyring& keyring, Api& api, Consumers& consumers);
   ~ControlSockets() { context_.timers.cancel(heartbeat_); }
@@ -70,6 +75,17 @@ class ControlSockets {
   };
   // Counts an answer; unknown methods, which anybody can make up, are one.
   void note(const RpcRequest& request, bool good, rtp::Time since);
+  // A request that waits for its answer. When the disk or somebody else takes too long, the caller
+  // is told so (deadline_exceeded) and what comes later goes to nobody; it may be done all the
+  // same.
+  struct Pending {
+    bool over = false;
+    Timers::Id timer = 0;
+  };
+  [[nodiscard]] std::shared_ptr<Pending> wait_for(const RpcRequest& request,
+                                                  std::function<void(const RpcError&)> late);
+  // False when it came too late.
+  [[nodiscard]] bool in_time(Pending& pending);
   // Turns a result into text when it may be told, replacing it if it could not be kept.
   [[nodiscard]] std::string answer_text(const RpcRequest& request, const RpcResult<Json>& result,
                                         bool durable) const;

@@ -47,11 +47,10 @@ struct Options {
 
 std::string token() {
   const auto now_s = server::Loop::wall_ms() / 1'000;
-  return *control::sign_jwt(Json::object({{"iss", "bench"},
-                                          {"aud", "parley-control"},
-                                          {"jti", "bench"},
-                                          {"exp", now_s + 250}}),
-                            *control::JwtKey::hs256(kSecret));
+  return *control::sign_jwt(
+      Json::object(
+          {{"iss", "bench"}, {"aud", "parley-control"}, {"jti", "bench"}, {"exp", now_s + 250}}),
+      *control::JwtKey::hs256(kSecret));
 }
 
 // A backend's socket that has so many requests under way.
@@ -144,9 +143,7 @@ class ApiLoad {
     return {options_.server, "--config", file.string()};
   }
   static std::string name(std::size_t i) { return "room-" + std::to_string(i % kRooms); }
-  static Json room(std::size_t i) {
-    return Json::object({{"tenant", "bench"}, {"room", name(i)}});
-  }
+  static Json room(std::size_t i) { return Json::object({{"tenant", "bench"}, {"room", name(i)}}); }
   // Never the same twice, so that each one is a row and an event.
   Json change(std::size_t i) {
     Json params = room(i);
@@ -177,11 +174,11 @@ class ApiLoad {
     }
     const double took = std::chrono::duration<double>(server::Loop::now() - began).count();
     const auto count = static_cast<double>(latency.count());
-    std::printf("{\"api\":\"%s\",\"sockets\":%zu,\"under_way\":%zu,\"requests_per_s\":%.0f,"
-                "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"server_cpu_us_per_request\":%.1f}\n",
-                what, sockets, under_way, count / took, latency.quantile_us(0.5) / 1e3,
-                latency.quantile_us(0.99) / 1e3,
-                static_cast<double>(server_.cpu() - cpu) / 1e3 / count);
+    std::printf(
+        "{\"api\":\"%s\",\"sockets\":%zu,\"under_way\":%zu,\"requests_per_s\":%.0f,"
+        "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"server_cpu_us_per_request\":%.1f}\n",
+        what, sockets, under_way, count / took, latency.quantile_us(0.5) / 1e3,
+        latency.quantile_us(0.99) / 1e3, static_cast<double>(server_.cpu() - cpu) / 1e3 / count);
     std::fflush(stdout);
   }
 
@@ -218,15 +215,15 @@ class ApiLoad {
         one.backend->take(on_event, nullptr);
         if (one.since_ack < 100) continue;
         one.since_ack = 0;
-        one.backend->ask("events.ack",
-                         Json::object({{"consumer", one.name}, {"seq", one.seen}}));
+        one.backend->ask("events.ack", Json::object({{"consumer", one.name}, {"seq", one.seen}}));
       }
     }
     const double took = std::chrono::duration<double>(server::Loop::now() - began).count();
     const auto count = static_cast<double>(delivered);
-    std::printf("{\"api\":\"fanout\",\"consumers\":%zu,\"events_per_s\":%.0f,"
-                "\"server_cpu_us_per_event\":%.2f}\n",
-                consumers, count / took, static_cast<double>(server_.cpu() - cpu) / 1e3 / count);
+    std::printf(
+        "{\"api\":\"fanout\",\"consumers\":%zu,\"events_per_s\":%.0f,"
+        "\"server_cpu_us_per_event\":%.2f}\n",
+        consumers, count / took, static_cast<double>(server_.cpu() - cpu) / 1e3 / count);
     std::fflush(stdout);
   }
 
@@ -243,8 +240,8 @@ class ApiLoad {
       for (const auto& socket : sockets) socket->take([](const Json&) {}, nullptr);
       usleep(10'000);  // pings are answered; nothing is measured here
     }
-    const double idle_share = static_cast<double>(server_.cpu() - cpu) /
-                              (static_cast<double>(options_.run_s) * 1e9);
+    const double idle_share =
+        static_cast<double>(server_.cpu() - cpu) / (static_cast<double>(options_.run_s) * 1e9);
     sockets.resize(sockets.size() - options_.reconnects);
     LatencyHistogram hello;
     const double again_s = timed([&] {
@@ -256,13 +253,13 @@ class ApiLoad {
                       .count());
       }
     });
-    std::printf("{\"api\":\"idle\",\"sockets\":%zu,\"opened_s\":%.2f,\"kib_per_socket\":%.1f,"
-                "\"core_share\":%.4f,\"reconnected\":%zu,\"reconnected_s\":%.2f,"
-                "\"hello_p99_ms\":%.2f}\n",
-                options_.idle_sockets, opened_s,
-                static_cast<double>(after - before) / 1024 /
-                    static_cast<double>(options_.idle_sockets),
-                idle_share, options_.reconnects, again_s, hello.quantile_us(0.99) / 1e3);
+    std::printf(
+        "{\"api\":\"idle\",\"sockets\":%zu,\"opened_s\":%.2f,\"kib_per_socket\":%.1f,"
+        "\"core_share\":%.4f,\"reconnected\":%zu,\"reconnected_s\":%.2f,"
+        "\"hello_p99_ms\":%.2f}\n",
+        options_.idle_sockets, opened_s,
+        static_cast<double>(after - before) / 1024 / static_cast<double>(options_.idle_sockets),
+        idle_share, options_.reconnects, again_s, hello.quantile_us(0.99) / 1e3);
   }
   static void open(std::vector<std::unique_ptr<Backend>>& sockets, std::size_t count,
                    const std::string& access) {

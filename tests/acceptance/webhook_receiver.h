@@ -114,7 +114,8 @@ class Receiver {
 // A receiver that refuses, stalls and hangs up by chance, and keeps account of what it took.
 class UnreliableReceiver {
  public:
-  // Of a thousand requests so many are refused, and as many cut off before and after they are taken.
+  // Of a thousand requests so many are refused, and as many cut off before and after they are
+  // taken.
   UnreliableReceiver(unsigned seed, unsigned of_thousand)
       : random_(seed),
         of_thousand_(of_thousand),
