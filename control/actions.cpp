@@ -242,6 +242,20 @@ RpcResult<Json> Actions::start_recording(const Actor& actor, Session& session) {
                        {"already", already}});
 }
 
+RpcResult<Json> Actions::pause_recording(const Actor& actor, const RecordingRecord& record,
+                                         bool paused) {
+  if (auto ok =
+          authorize(actor, Permission::Record, paused ? "recording.pause" : "recording.resume",
+                    record.tenant, record.room_id);
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const std::string id = record.id;
+  const auto changed = paused ? recordings_.pause(id) : recordings_.resume(id);
+  if (!changed) return tl::unexpected(changed.error());
+  return Json::object({{"recording_id", id}, {"already", !*changed}});
+}
+
 RpcResult<Json> Actions::delete_recording(const Actor& actor, const RecordingRecord& record) {
   if (auto ok =
           authorize(actor, Permission::Record, "recording.delete", record.tenant, record.room_id);

@@ -60,6 +60,8 @@ class Actions {
   [[nodiscard]] RpcResult<Json> end_session(const Actor& actor, Session& session);
   [[nodiscard]] RpcResult<Json> start_recording(const Actor& actor, Session& session);
   [[nodiscard]] RpcResult<Json> stop_recording(const Actor& actor, const RecordingRecord& record);
+  [[nodiscard]] RpcResult<Json> pause_recording(const Actor& actor, const RecordingRecord& record,
+                                                bool paused);
   // The files; a backend's matter. The record stays.
   [[nodiscard]] RpcResult<Json> delete_recording(const Actor& actor, const RecordingRecord& record);
   // All of a participant's room; a key filters by itself.

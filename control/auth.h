@@ -63,6 +63,9 @@ inline constexpr std::size_t kMaxDisplayNameBytes = 128;
 inline constexpr std::size_t kMaxAttributesBytes = 4'096;
 inline constexpr std::int64_t kMaxSessionMs = 31'622'400'000;
 
+// No configured key has such a name.
+inline constexpr std::string_view kLocalKey = "unix:";
+
 // `*` stands for any run of characters, everything else for itself.
 [[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view text) noexcept;
 
@@ -75,11 +78,14 @@ class Keyring {
   // `address`: where it came from.
   [[nodiscard]] RpcResult<Principal> verify_api_token(std::string_view token, std::int64_t now_ms,
                                                       std::string_view address) const;
-  // As the key is configured now; nothing for one that is gone.
+  // As the key is configured now; nothing for one that is gone. Whoever came through the Unix
+  // socket (kLocalKey and his user id) is let in by the file's mode and may do everything.
   [[nodiscard]] std::optional<Principal> principal(std::string_view key_id) const;
   // Reasons: token_invalid, token_expired, token_not_yet_valid.
   [[nodiscard]] RpcResult<JoinClaims> verify_join_token(std::string_view token,
                                                         std::int64_t now_ms) const;
+  // Whose token it is that came too early or too late; nothing for one that never counts.
+  [[nodiscard]] std::optional<JoinClaims> bearer_out_of_time(std::string_view token) const;
   // Signs with the first secret of that key; fails for a key that can only verify.
   [[nodiscard]] RpcResult<std::string> sign(std::string_view key_id, Json claims) const;
 
@@ -92,6 +98,7 @@ class Keyring {
   const Entry* find(std::string_view key_id) const;
 
   std::vector<Entry> entries_;
+  RateLimit::Rates rates_;  // of those without a key
   std::int64_t leeway_ms_ = 0;
   std::int64_t max_key_ttl_ms_ = 0;
   std::int64_t max_join_ttl_ms_ = 0;

@@ -5,8 +5,6 @@
 namespace parley::control {
 namespace {
 
-constexpr std::string_view kLocal = "unix:";  // and the user id; no key has such a name
-
 HttpResponse json_response(int status, std::string body) {
   HttpResponse response;
   response.status = status;
@@ -22,14 +20,8 @@ ControlSockets::ControlSockets(Context& context, const Keyring& keyring, Api& ap
     : context_(context), keyring_(keyring), api_(api), consumers_(consumers) {}
 
 RpcResult<Principal> ControlSockets::authenticate(const HttpRequest& request) const {
-  if (request.remote_address.starts_with(kLocal) && request.header("authorization") == nullptr) {
-    // Who could open the socket file (control.socket_file) is let in by its mode.
-    const config::Auth& auth = context_.config.auth;
-    return Principal{request.remote_address,
-                     config::KeyRole::Admin,
-                     {"*"},
-                     {},
-                     {auth.reads_per_s, auth.writes_per_s}};
+  if (request.remote_address.starts_with(kLocalKey) && request.header("authorization") == nullptr) {
+    return *keyring_.principal(request.remote_address);  // control.socket_file
   }
   std::string token;
   constexpr std::string_view kBearer = "Bearer ";
@@ -155,7 +147,6 @@ void ControlSockets::closed(ConnectionId connection) {
 void ControlSockets::keys_changed() {
   std::vector<ConnectionId> gone;
   for (auto& [connection, socket] : sockets_) {
-    if (socket.principal.key_id.starts_with(kLocal)) continue;
     if (auto principal = keyring_.principal(socket.principal.key_id)) {
       socket.principal = std::move(*principal);
     } else {

@@ -51,7 +51,7 @@ class Metering {
   // It is not remembered any more.
   void forget(std::string_view session_id);
 
-  // ---- the API
+  // ---- the API (metering_balance.cpp)
   RpcResult<Json> set_policy(const std::string& tenant, const QuotaPolicy& policy);
   RpcResult<Json> grant(const std::string& tenant, Grant grant);
   [[nodiscard]] Json get(const std::string& tenant);
@@ -148,6 +148,7 @@ class Metering {
   std::uint64_t exhaustions_ = 0;
 };
 
+[[nodiscard]] RpcError quota_exhausted_error(std::int64_t available_ms);
 // Who counts, of a session's participants.
 [[nodiscard]] std::vector<MeteredPerson> metered_people(const Session& session);
 

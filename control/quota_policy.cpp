@@ -43,6 +43,15 @@ constexpr std::array kPeriods = {
     std::pair<QuotaPeriod, std::string_view>{QuotaPeriod::Month, "month"},
 };
 
+constexpr std::array kRoundings = {
+    std::pair<Rounding, std::string_view>{Rounding::ExactMs, "exact_ms"},
+    std::pair<Rounding, std::string_view>{Rounding::SecondUp, "second_up"},
+    std::pair<Rounding, std::string_view>{Rounding::SixSecondsUp, "6s_up"},
+    std::pair<Rounding, std::string_view>{Rounding::MinuteUpPerSession, "minute_up_per_session"},
+    std::pair<Rounding, std::string_view>{Rounding::MinuteUpPerConnection,
+                                          "minute_up_per_connection"},
+};
+
 template <class Value, std::size_t N>
 std::string_view name_in(const std::array<std::pair<Value, std::string_view>, N>& names,
                          Value value) noexcept {
@@ -162,9 +171,28 @@ void QuotaPolicy::read(Params& params) {
   }
   grace_ms = params.optional_integer("grace_ms", 0, kDayMs).value_or(grace_ms);
   min_start_ms = params.optional_integer("min_start_ms", 0, kDayMs).value_or(min_start_ms);
+  take_name(kRoundings, params.choice("rounding", all_names(kRoundings)), rounding);
   take_name(kWarned, params.choice("warn", all_names(kWarned)), warn);
   take_list(params, "warn_percent", 100, warn_percent);
   take_list(params, "warn_remaining_ms", kMaxMs, warn_remaining_ms);
+}
+
+std::int64_t rounded_up(Rounding rounding, std::int64_t ms) noexcept {
+  const auto step = [rounding]() -> std::int64_t {
+    switch (rounding) {
+      case Rounding::ExactMs:
+        return 1;
+      case Rounding::SecondUp:
+        return 1'000;
+      case Rounding::SixSecondsUp:
+        return 6'000;
+      case Rounding::MinuteUpPerSession:
+      case Rounding::MinuteUpPerConnection:
+        return kMinuteMs;
+    }
+    return 1;
+  }();
+  return (ms + step - 1) / step * step;
 }
 
 Json QuotaPolicy::to_json() const {
@@ -181,6 +209,7 @@ Json QuotaPolicy::to_json() const {
   json.set("restrict", std::move(list));
   json.set("grace_ms", grace_ms);
   json.set("min_start_ms", min_start_ms);
+  json.set("rounding", name_in(kRoundings, rounding));
   json.set("warn", name_in(kWarned, warn));
   json.set("warn_percent", list_json(warn_percent));
   json.set("warn_remaining_ms", list_json(warn_remaining_ms));

@@ -27,6 +27,15 @@ enum class OnExhausted : std::uint8_t { Terminate, Restrict, NotifyOnly };
 enum class WhomToWarn : std::uint8_t { Nobody, Hosts, Everybody };
 enum class QuotaPeriod : std::uint8_t { None, Day, Month };
 
+// How a session's use is rounded for a bill. The account never is.
+enum class Rounding : std::uint8_t {
+  ExactMs,
+  SecondUp,
+  SixSecondsUp,
+  MinuteUpPerSession,
+  MinuteUpPerConnection,  // each stay of each participant
+};
+
 struct Restrictions {
   bool audio_only = false;  // no picture is forwarded
   bool no_recording = false;
@@ -46,6 +55,7 @@ struct QuotaPolicy {
   Restrictions restrict;
   std::int64_t grace_ms = 0;           // goes on for so long after the end
   std::int64_t min_start_ms = 60'000;  // with less left nothing begins
+  Rounding rounding = Rounding::ExactMs;
   WhomToWarn warn = WhomToWarn::Hosts;
   std::vector<std::int64_t> warn_percent = {50, 80, 95};
   std::vector<std::int64_t> warn_remaining_ms = {300'000, 60'000, 10'000};
@@ -57,6 +67,9 @@ struct QuotaPolicy {
   // What to_json() wrote.
   [[nodiscard]] static QuotaPolicy from_json(const Json& json);
 };
+
+// `ms`, rounded up as a bill wants it.
+[[nodiscard]] std::int64_t rounded_up(Rounding rounding, std::int64_t ms) noexcept;
 
 // The period a moment lies in: an id that names it ("2026-11"), and its two ends (wall clock, the
 // second not in it). Nothing when there are no periods.

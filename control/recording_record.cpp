@@ -52,6 +52,8 @@ std::string_view name_of(State state) noexcept {
   switch (state) {
     case State::Active:
       return "active";
+    case State::Paused:
+      return "paused";
     case State::Processing:
       return "processing";
     case State::Completed:
@@ -105,8 +107,8 @@ std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
   record.room_id = text_member(*body, "room_id");
   record.room_name = text_member(*body, "room_name");
   record.session_id = text_member(*body, "session_id");
-  for (const State state :
-       {State::Active, State::Processing, State::Completed, State::Failed, State::Deleted}) {
+  for (const State state : {State::Active, State::Paused, State::Processing, State::Completed,
+                            State::Failed, State::Deleted}) {
     if (text_member(*body, "state") == name_of(state)) record.state = state;
   }
   record.duration_ms = integer_member(*body, "duration_ms");

@@ -27,6 +27,11 @@ HttpResponse plain(int status, std::string text) {
   return response;
 }
 
+RpcError not_running() {
+  return rpc_error(Status::FailedPrecondition, "recording_not_running",
+                   "the recording is over, or being finished", "recording_id");
+}
+
 }  // namespace
 
 Recordings::Recordings(Context& context, recorder::Recorder& recorder, std::string link_key)
@@ -40,7 +45,9 @@ void Recordings::load(const std::vector<Row>& rows) {
       server::log::error("recording_unreadable", {{"recording", row.id}});
       continue;
     }
-    if (record->state == State::Active) record->state = State::Processing;
+    if (record->state == State::Active || record->state == State::Paused) {
+      record->state = State::Processing;
+    }
     // The process before this one may have ended between saying so and doing it.
     if (record->state == State::Deleted) static_cast<void>(recorder_.remove(record->id));
     index(*record);
@@ -59,8 +66,7 @@ std::int64_t Recordings::recorded_ms(std::string_view session_id) const {
   std::int64_t sum = 0;
   for (const std::string& id : ids->second) {
     const RecordingRecord& record = records_.find(id)->second;
-    sum +=
-        record.state == State::Active ? context_.wall_ms() - record.started_ms : record.duration_ms;
+    sum += record.runs() ? context_.wall_ms() - record.started_ms : record.duration_ms;
   }
   return sum;
 }
@@ -137,7 +143,7 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
   const std::string id = record.id;
   index(record);
   const RecordingRecord& stored = records_.emplace(id, std::move(record)).first->second;
-  active_[session.id()] = {id, &session, false, {}};
+  active_[session.id()] = {id, &session, false, false, {}};
   store(stored);
   tell(stored, "recording.started", Json::object({{"started_ms", stored.started_ms}}));
   // Queued behind the notification: everybody has been told before the first packet is kept.
@@ -162,6 +168,7 @@ void Recordings::begin(const std::string& session_id) {
 }
 
 void Recordings::add_track(Active& active, const Participant& participant, const Track& track) {
+  if (active.paused) return;  // resume() takes all that is there then
   if (!active.begun) return;  // begin() takes all that is there by then
   RecordingRecord& record = *find_mutable(active.recording_id);
   const auto same = [&](const RecordingRecord::Person& p) {
@@ -198,7 +205,7 @@ void Recordings::close_taps(Active& active) {
 
 bool Recordings::stop(const std::string& recording_id, std::string_view reason) {
   RecordingRecord* record = find_mutable(recording_id);
-  if (record == nullptr || record->state != State::Active) return false;
+  if (record == nullptr || !record->runs()) return false;
   record->state = State::Processing;
   record->end_reason = std::string(reason);
   store(*record);
@@ -273,6 +280,41 @@ void Recordings::fail(const recorder::Failed& failed) {
       {{"recording", record->id}, {"reason", failed.reason}, {"detail", failed.detail}});
 }
 
+RpcResult<bool> Recordings::pause(const std::string& recording_id) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || !record->runs()) return tl::unexpected(not_running());
+  if (record->state == State::Paused) return false;
+  record->state = State::Paused;
+  store(*record);
+  tell(*record, "recording.paused", Json(Json::Object{}));
+  Active& active = active_.find(record->session_id)->second;
+  active.paused = true;
+  for (const Tap& tap : active.taps) recorder_.remove_track(recording_id, tap.track_id);
+  close_taps(active);
+  return true;
+}
+
+RpcResult<bool> Recordings::resume(const std::string& recording_id) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || !record->runs()) return tl::unexpected(not_running());
+  if (record->state == State::Active) return false;
+  record->state = State::Active;
+  store(*record);
+  tell(*record, "recording.resumed", Json(Json::Object{}));
+  // As at the start, everybody has been told before the first packet is kept.
+  context_.outbox.after([this, session_id = record->session_id](bool) {
+    const auto it = active_.find(session_id);
+    if (it == active_.end() || !it->second.paused || it->second.session == nullptr) return;
+    const RecordingRecord* again = find(it->second.recording_id);
+    if (again == nullptr || again->state != State::Active) return;  // paused once more
+    it->second.paused = false;
+    for (const auto& participant : it->second.session->participants()) {
+      for (const Track& track : participant->tracks) add_track(it->second, *participant, track);
+    }
+  });
+  return true;
+}
+
 RpcResult<bool> Recordings::remove(const std::string& recording_id) {
   RecordingRecord* record = find_mutable(recording_id);
   if (record == nullptr || record->state == State::Deleted) return false;
@@ -319,7 +361,7 @@ const RecordingRecord* Recordings::running_in(std::string_view session_id) const
   const auto it = active_.find(session_id);
   if (it == active_.end()) return nullptr;
   const RecordingRecord* record = find(it->second.recording_id);
-  return record != nullptr && record->state == State::Active ? record : nullptr;
+  return record != nullptr && record->runs() ? record : nullptr;
 }
 
 void Recordings::for_each(const std::function<void(const RecordingRecord&)>& visit) const {

@@ -19,7 +19,7 @@ namespace parley::control {
 
 // One recording as the API knows it, kept in the store.
 struct RecordingRecord {
-  enum class State : std::uint8_t { Active, Processing, Completed, Failed, Deleted };
+  enum class State : std::uint8_t { Active, Paused, Processing, Completed, Failed, Deleted };
   struct Person {
     std::string participant_id;
     std::string identity;
@@ -40,6 +40,9 @@ struct RecordingRecord {
   std::vector<Person> people;
   std::vector<recorder::RecordedFile> files;
 
+  [[nodiscard]] bool runs() const noexcept {
+    return state == State::Active || state == State::Paused;
+  }
   [[nodiscard]] bool is_over() const noexcept {
     return state == State::Completed || state == State::Failed || state == State::Deleted;
   }
@@ -70,6 +73,10 @@ class Recordings {
   [[nodiscard]] RpcResult<const RecordingRecord*> start(Session& session);
   // The session may not be recorded (any more), or may be again.
   void forbid(const Session& session, bool forbidden);
+  // Nothing is kept from now on, or everything is again. False when it was so already; an error for
+  // one that is over.
+  [[nodiscard]] RpcResult<bool> pause(const std::string& recording_id);
+  [[nodiscard]] RpcResult<bool> resume(const std::string& recording_id);
   // Deletes the files of one that is over, once that is kept. False when they were deleted before.
   [[nodiscard]] RpcResult<bool> remove(const std::string& recording_id);
   // False when it was over already.
@@ -101,6 +108,7 @@ class Recordings {
     std::string recording_id;
     Session* session = nullptr;  // until detach()
     bool begun = false;          // told to everybody, taps may open
+    bool paused = false;
     std::vector<Tap> taps;
   };
   void index(const RecordingRecord& record);

@@ -223,7 +223,11 @@ RpcResult<Json> RtcSockets::join(ConnectionId connection, Socket& socket, const 
     return tl::unexpected(std::move(error));
   };
   auto claims = keyring_.verify_join_token(token, context_.wall_ms());
-  if (!claims) return refuse(claims.error());
+  if (!claims) {
+    const auto bearer = keyring_.bearer_out_of_time(token);
+    if (bearer) sessions_.tell_rejected(*bearer, claims.error().reason);
+    return refuse(claims.error());
+  }
   auto joined = sessions_.join(std::move(*claims), connection);
   if (!joined) return refuse(joined.error());
   context_.timers.cancel(socket.join_timer);

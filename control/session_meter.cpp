@@ -8,7 +8,7 @@ Json UsageInterval::to_json(std::int64_t session_clock_ms) const {
   Json json = Json::object({{"participant_id", participant_id},
                             {"identity", identity},
                             {"joined_ms", joined_ms},
-                            {"ms", left_ms == 0 ? session_clock_ms - began_at : ms}});
+                            {"ms", ms_at(session_clock_ms)}});
   if (left_ms != 0) json.set("left_ms", left_ms);
   if (!end_reason.empty()) json.set("end_reason", end_reason);
   return json;

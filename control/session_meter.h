@@ -30,6 +30,10 @@ struct UsageInterval {
   std::int64_t ms = 0;         // once it is over
   std::string end_reason;
 
+  // So far, when the session's clock says that.
+  [[nodiscard]] std::int64_t ms_at(std::int64_t session_clock_ms) const noexcept {
+    return left_ms == 0 ? session_clock_ms - began_at : ms;
+  }
   [[nodiscard]] Json to_json(std::int64_t session_clock_ms) const;
 };
 

@@ -65,6 +65,8 @@ class Sessions {
   };
   // Lets the bearer of a verified token in, or says why not (participant.rejected.reason).
   [[nodiscard]] RpcResult<Joined> join(JoinClaims claims, ConnectionId connection);
+  // Somebody did not come in: the backend is told, though not of a flood.
+  void tell_rejected(const JoinClaims& claims, std::string_view reason);
   // Its socket ended; `gone`: the client said good-bye (close 1000 or 1001).
   void socket_closed(std::string_view session_id, std::string_view participant_id,
                      ConnectionId connection, bool gone);
@@ -116,7 +118,6 @@ class Sessions {
                                      ConnectionId connection);
   void remember(SessionRecord record);
   void note_people(const Session& session);
-  void tell_rejected(const JoinClaims& claims, std::string_view reason);
   [[nodiscard]] Room* named_room(const JoinClaims& claims);
   [[nodiscard]] Session* find(server::RoomId worker_room);
 

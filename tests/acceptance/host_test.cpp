@@ -1,5 +1,5 @@
 // Host rights, authorizer and recording links against a real parleyd: acceptance scenarios A22,
-// A23, A33, A34, A36 to A40, A42 to A44.
+// A23, A33, A34, A36 to A44.
 #include "tests/acceptance/media_peer.h"
 
 namespace parley::acceptance {
@@ -222,6 +222,93 @@ TEST_F(Host, A40_TheHostEndsItForAll) {
   EXPECT_EQ(text_member(buyer.notified("session.ended"), "reason"), "ended_by_host");
   EXPECT_EQ(text_member(buyer.notified("bye"), "reason"), "ended_by_host");
   EXPECT_TRUE(buyer.rtc.next().is_null());
+}
+
+TEST_F(Host, APausedRecordingKeepsNothing) {
+  create(Json::object({{"recording", Json::object({{"auto", "session"}})}}));
+  MediaPeer seller(daemon_, join_token("seller", "host"));
+  seller.connect();
+  MediaPeer buyer(daemon_, join_token("buyer"));
+  buyer.connect();
+  const std::string id =
+      text_member(*seller.joined.find("result")->find("recording"), "recording_id");
+  const Json recording = Json::object({{"recording_id", id}});
+  hear(buyer, 50);
+  EXPECT_FALSE(flag_member(daemon_.result("recording.pause", recording), "already"));
+  EXPECT_TRUE(flag_member(daemon_.result("recording.pause", recording), "already"));
+  EXPECT_EQ(text_member(daemon_.result("recording.get", recording), "state"), "paused");
+  EXPECT_EQ(text_member(buyer.notified("recording.paused"), "recording_id"), id);
+  hear(buyer, 100);  // two seconds that nobody will hear again
+  EXPECT_FALSE(flag_member(daemon_.result("recording.resume", recording), "already"));
+  EXPECT_EQ(text_member(buyer.notified("recording.resumed"), "recording_id"), id);
+  hear(buyer, 50);
+  daemon_.result("recording.stop", recording);
+  const auto completed = daemon_.wait_for("recording.completed", 1);
+  ASSERT_THAT(completed, SizeIs(1));
+  std::int64_t kept = 0;
+  for (const Json& file : *completed[0].find("files")->as_array()) {
+    if (text_member(file, "identity") == "seller") kept += integer_member(file, "duration_ms");
+  }
+  const std::int64_t whole = integer_member(completed[0], "duration_ms");
+  EXPECT_GT(kept, 1'000);
+  EXPECT_LT(kept, whole - 1'500) << completed[0].dump();
+  EXPECT_EQ(reason_of(daemon_.call("recording.pause", recording)), "recording_not_running");
+}
+
+// However somebody goes: he hears why, the others see him go with his tracks, and his recorded
+// track ends there.
+TEST_F(Host, A41_WhoGoesIsToldWhyAndLeavesNothingBehind) {
+  Daemon daemon(folder_.path() / "of-its-own", "rooms: {reconnect_window_s: 1}\n");
+  daemon.start();
+  daemon.result("room.create", Json::object({{"tenant", "seller-1"},
+                                             {"name", "main"},
+                                             {"recording", Json::object({{"auto", "session"}})}}));
+  MediaPeer seller(daemon, join_token("seller", "host"));
+  seller.connect();
+  const auto expect_gone = [&](const std::string& track_id, const std::string& reason) {
+    EXPECT_EQ(text_member(seller.notified("track.unpublished"), "track_id"), track_id) << reason;
+    EXPECT_EQ(text_member(seller.notified("participant.left"), "reason"), reason);
+  };
+  {
+    MediaPeer kicked(daemon, join_token("kicked"));
+    kicked.connect();
+    hear(seller, 5);
+    daemon.result("participant.remove",
+                  Json::object({{"tenant", "seller-1"}, {"room", "main"}, {"identity", "kicked"}}));
+    const Json bye = kicked.notified("bye");
+    EXPECT_EQ(text_member(bye, "reason"), "removed");
+    EXPECT_EQ(text_member(bye, "text_key"), "bye.removed");
+    EXPECT_TRUE(kicked.rtc.next().is_null());
+    EXPECT_EQ(kicked.rtc.close_code, 1000U);
+    expect_gone(kicked.track_id, "removed");
+  }
+  {
+    MediaPeer leaver(daemon, join_token("leaver"));
+    leaver.connect();
+    hear(seller, 5);
+    leaver.rtc.ask("leave");
+    expect_gone(leaver.track_id, "client_left");
+  }
+  std::string lost_track;
+  {
+    MediaPeer lost(daemon, join_token("lost"));
+    lost.connect();
+    hear(seller, 5);
+    lost_track = lost.track_id;
+  }  // media and socket end without a word
+  expect_gone(lost_track, "connection_timeout");
+  daemon.result("session.end", Json::object({{"tenant", "seller-1"}, {"room", "main"}}));
+  EXPECT_EQ(text_member(seller.notified("bye"), "reason"), "ended_by_api");
+  const auto completed = daemon.wait_for("recording.completed", 1);
+  ASSERT_THAT(completed, SizeIs(1));
+  const std::int64_t whole = integer_member(completed[0], "duration_ms");
+  for (const Json& file : *completed[0].find("files")->as_array()) {
+    const std::int64_t end =
+        integer_member(file, "offset_ms") + integer_member(file, "duration_ms");
+    if (text_member(file, "identity") == "kicked") {
+      EXPECT_LT(end, whole - 500) << "a tile that stayed";
+    }
+  }
 }
 
 TEST_F(Host, A42_WhoIsRemovedAndBannedStaysOut) {

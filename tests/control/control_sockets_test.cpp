@@ -23,11 +23,11 @@ class ControlSocketsTest : public CallTest {
     sockets.opened({1}, *keyring->principal("crm"));
   }
   void send(std::int64_t id, const std::string& method, Json params = Json(Json::Object{})) {
-    sockets.message({1}, Json::object({{"jsonrpc", "2.0"},
-                                       {"id", id},
-                                       {"method", method},
-                                       {"params", std::move(params)}})
-                             .dump());
+    sockets.message(
+        {1},
+        Json::object(
+            {{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}})
+            .dump());
     outbox->flush();
   }
   std::string reason(std::size_t index) const {

@@ -215,6 +215,18 @@ TEST_F(HostTest, RefusedGuestsDoNotFillTheLog) {
   EXPECT_LE(count("participant.rejected"), 20U);
 }
 
+// Somebody with last week's link: the backend may send him another.
+TEST_F(HostTest, WhoComesTooLateIsToldOf) {
+  const std::string link = token("buyer");
+  wait(minutes(20));
+  EXPECT_EQ(text(ask(1, "join", Json::object({{"token", link}})), "reason"), "token_expired");
+  EXPECT_EQ(text(data_of("participant.rejected"), "identity"), "buyer");
+  EXPECT_EQ(text(data_of("participant.rejected"), "reason"), "token_expired");
+  // One that nobody signed tells of nobody.
+  ask(2, "join", Json::object({{"token", link.substr(0, link.size() - 4) + "AAAA"}}));
+  EXPECT_EQ(count("participant.rejected"), 1U);
+}
+
 TEST_F(HostTest, WhatAHostDecidesIsNotSaidToBeDoneWhenItIsNotKept) {
   join(1, "seller", "host");
   store.failed = true;

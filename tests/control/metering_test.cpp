@@ -332,6 +332,29 @@ TEST_F(MeteringTest, ADaemonThatWasAwayOverMidnightBeginsTheNewDay) {
   EXPECT_NE(join(4, "seller", "host").find("participant_id"), nullptr);
 }
 
+TEST_F(MeteringTest, ABillIsRoundedAndTheAccountIsNot) {
+  set_limit(10'000'000);
+  call(1, "seller", "host");
+  call(2, "buyer");
+  const std::string id = session_id();
+  wait(milliseconds(61'001));
+  const auto billed = [&](Rounding rounding, MeterUnit unit = MeterUnit::RoomMs) {
+    set_limit(10'000'000, [&](QuotaPolicy& policy) {
+      policy.rounding = rounding;
+      policy.enforce = unit;
+    });
+    return integer_member(usage(id), "billed_ms");
+  };
+  EXPECT_EQ(billed(Rounding::ExactMs), 61'001);
+  EXPECT_EQ(billed(Rounding::ExactMs, MeterUnit::ParticipantMs), 122'002);
+  EXPECT_EQ(billed(Rounding::SecondUp), 62'000);
+  EXPECT_EQ(billed(Rounding::SixSecondsUp), 66'000);
+  EXPECT_EQ(billed(Rounding::MinuteUpPerSession), 120'000);
+  EXPECT_EQ(billed(Rounding::MinuteUpPerSession, MeterUnit::ParticipantMs), 180'000);
+  EXPECT_EQ(billed(Rounding::MinuteUpPerConnection), 240'000);
+  EXPECT_EQ(quota("room_ms"), 61'001);
+}
+
 TEST_F(MeteringTest, AStricterPolicyEndsWhatHasNothingLeft) {
   set_limit(10'000, [](QuotaPolicy& p) { p.on_exhausted = OnExhausted::NotifyOnly; });
   call(1, "seller", "host");

@@ -84,12 +84,20 @@ class Model : public Calls {
   Answer join(const Token& t, std::uint64_t socket) {
     closed[socket] = 1008;  // unless he comes in
     if (t.forged) return no("token_invalid");
-    if (t.expires_s * 1'000 <= wall() - kLeewayMs) return no("token_expired");
-    if (t.issued_s * 1'000 > wall() + kLeewayMs) return no("token_not_yet_valid");
+    std::string untimely;
+    if (t.expires_s * 1'000 <= wall() - kLeewayMs) {
+      untimely = "token_expired";
+    } else if (t.issued_s * 1'000 > wall() + kLeewayMs) {
+      untimely = "token_not_yet_valid";
+    }
     const auto is = [&](const Room& r) {
       return r.tenant == t.tenant && (r.id == t.room || r.name == t.room);
     };
     const auto room = std::find_if(rooms.begin(), rooms.end(), is);
+    if (!untimely.empty()) {
+      if (room != rooms.end()) tell_rejected(*room, t, untimely);
+      return no(untimely);
+    }
     if (room == rooms.end()) return no("room_not_found");
     Session* running = running_in(room->id);
     const Token held = with_given(running, t);

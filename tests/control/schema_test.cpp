@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <random>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -118,6 +118,36 @@ TEST(Schema, EveryMethodHasOneAndNoOther) {
   EXPECT_EQ(names_of(schemas.participant_methods()), RtcSockets::method_names());
   for (const auto& [name, method] : schemas.backend_methods()) {
     EXPECT_FALSE(method.description.empty()) << name;
+  }
+}
+
+// Each role of a key by each method: what an observer may, what only those who sell minutes may,
+// what only those who run the server may, and everything else, which a seller's own key may too.
+TEST(Rights, EachRoleOfAKeyMayCallWhatItMayAndNothingElse) {
+  const std::set<std::string> reads = {
+      "consumer.list",  "events.list",  "hello",         "participant.get", "participant.list",
+      "ping",           "quota.get",    "recording.get", "recording.list",  "room.get",
+      "room.list",      "rpc.discover", "server.info",   "session.get",     "session.list",
+      "state.snapshot", "tenant.get",   "tenant.list",   "track.list",      "usage.list",
+      "webhook.list"};
+  const std::set<std::string> sells = {"tenant.put", "tenant.delete", "quota.set", "quota.grant",
+                                       "webhook.put"};
+  const std::set<std::string> runs = {"server.drain", "server.reload", "server.stats", "log.set"};
+  using config::KeyRole;
+  for (const std::string& method : Api::method_names()) {
+    for (const KeyRole role :
+         {KeyRole::Admin, KeyRole::Operator, KeyRole::Tenant, KeyRole::Observer}) {
+      for (const bool all : {true, false}) {
+        const Principal key{"k", role, {all ? "*" : "seller-*"}, {}, {}};
+        const bool ours = role == KeyRole::Admin || role == KeyRole::Operator;
+        bool may = true;
+        if (role == KeyRole::Observer) may = reads.contains(method);
+        if (sells.contains(method)) may = ours;
+        if (runs.contains(method)) may = ours && all;
+        EXPECT_EQ(key.may_call(method, Api::is_mutating(method)), may)
+            << method << " role " << static_cast<int>(role) << " all " << all;
+      }
+    }
   }
 }
 

@@ -39,7 +39,13 @@ export interface Recording {
   room_id: string;
   room_name?: string;
   session_id: string;
-  state: 'active' | 'processing' | 'completed' | 'failed' | 'deleted';
+  state:
+    | 'active'
+    | 'paused'
+    | 'processing'
+    | 'completed'
+    | 'failed'
+    | 'deleted';
   started_ms: number;
   duration_ms?: number;
   size_bytes?: number;
@@ -203,6 +209,13 @@ export interface Quota {
     warn?: 'nobody' | 'hosts' | 'everybody';
     warn_percent?: number[];
     warn_remaining_ms?: number[];
+    /** of billed_ms in usage records; the account is never rounded */
+    rounding?:
+      | 'exact_ms'
+      | 'second_up'
+      | '6s_up'
+      | 'minute_up_per_session'
+      | 'minute_up_per_connection';
   };
   limited: boolean;
   granted_ms: number;
@@ -241,6 +254,8 @@ export interface Usage {
   participant_ms: number;
   recording_ms?: number;
   intervals: Interval[];
+  /** what it costs in the enforced unit, as the policy rounds it */
+  billed_ms?: number;
 }
 
 export interface Reserved {
@@ -293,7 +308,13 @@ export interface RecordingListParams {
   tenant?: string;
   room_id?: string;
   session_id?: string;
-  state?: 'active' | 'processing' | 'completed' | 'failed' | 'deleted';
+  state?:
+    | 'active'
+    | 'paused'
+    | 'processing'
+    | 'completed'
+    | 'failed'
+    | 'deleted';
   /** rows of one page; 100 unless told */
   limit?: number;
   /** next_page_token of the page before */
@@ -322,6 +343,30 @@ export interface RecordingAccessLinkResult {
     /** milliseconds since 1970 */
     expires_at_ms: number;
   }[];
+}
+
+/** Keeps nothing until recording.resume: a gap in the files. Everybody is told. */
+export interface RecordingPauseParams {
+  recording_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RecordingPauseResult {
+  recording_id: string;
+  already: boolean;
+}
+
+/** Goes on with what was paused, once everybody has been told. */
+export interface RecordingResumeParams {
+  recording_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RecordingResumeResult {
+  recording_id: string;
+  already: boolean;
 }
 
 /**
@@ -1141,6 +1186,13 @@ export interface QuotaSetParams {
   warn_remaining_ms?: number[];
   /** the same key with the same params gives the stored answer, for 24 hours */
   idempotency_key?: string;
+  /** of billed_ms in usage records; the account is never rounded */
+  rounding?:
+    | 'exact_ms'
+    | 'second_up'
+    | '6s_up'
+    | 'minute_up_per_session'
+    | 'minute_up_per_connection';
 }
 
 export type QuotaSetResult = Quota;
@@ -1270,6 +1322,8 @@ export interface Methods {
   'recording.delete': {params: RecordingDeleteParams; result: RecordingDeleteResult};
   'recording.get': {params: RecordingGetParams; result: RecordingGetResult};
   'recording.list': {params: RecordingListParams; result: RecordingListResult};
+  'recording.pause': {params: RecordingPauseParams; result: RecordingPauseResult};
+  'recording.resume': {params: RecordingResumeParams; result: RecordingResumeResult};
   'recording.start': {params: RecordingStartParams; result: RecordingStartResult};
   'recording.stop': {params: RecordingStopParams; result: RecordingStopResult};
   'room.clear_mute_all': {params: RoomClearMuteAllParams; result: RoomClearMuteAllResult};
@@ -1505,6 +1559,8 @@ export interface Events {
   'track.muted': TrackMutedData;
   'track.unmuted': TrackUnmutedData;
   'recording.started': Recording;
+  'recording.paused': Recording;
+  'recording.resumed': Recording;
   'recording.stopped': Recording;
   'recording.completed': Recording;
   'recording.failed': Recording;
