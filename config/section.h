@@ -24,7 +24,8 @@ struct Mistake {
   std::string text;
 };
 
-[[noreturn]] inline void fail(const YAML::Node& at, const std::string& key, const std::string& what) {
+[[noreturn]] inline void fail(const YAML::Node& at, const std::string& key,
+                              const std::string& what) {
   throw Mistake{at.Mark(), key + ": " + what};
 }
 

@@ -129,6 +129,7 @@ void Api::call(const Principal& principal, const RpcRequest& request, Reply repl
   // knows (limits of the configuration, who is there) is left to the handlers.
   const SchemaSet& schemas = SchemaSet::of_api();
   if (const auto ok = schemas.check_request(schemas.backend_methods(), request); !ok) {
+    if (method->second.mutating) audit(principal, request, tl::unexpected(ok.error()));
     return reply(tl::unexpected(ok.error()));
   }
   if (request.method == "events.list") return events_list(principal, request, std::move(reply));

@@ -62,7 +62,6 @@ class Backend {
   void wait_open() {
     while (!socket_.open()) socket_.wait();
   }
-  [[nodiscard]] bool open() { return socket_.open(); }
   void ask(const std::string& method, Json params) {
     asked_.push_back(server::Loop::now());
     socket_.send(Json::object({{"jsonrpc", "2.0"},

@@ -360,6 +360,7 @@ TEST_F(Host, A44_TheLogSaysWhoDidWhat) {
   MediaPeer seller(daemon_, join_token("seller", "host"));
   std::ignore = seller.rtc.ask("room.lock");
   std::ignore = daemon_.call("room.create", Json::object({{"tenant", "prd-1"}, {"name", "x"}}));
+  std::ignore = daemon_.call("room.create", Json::object({{"tenant", "seller-1"}, {"nam", "y"}}));
   daemon_.stop(SIGTERM);
   EXPECT_THAT(daemon_.log(), HasSubstr("audit action=room.create by=key:crm tenant=seller-1"));
   EXPECT_THAT(
@@ -368,6 +369,8 @@ TEST_F(Host, A44_TheLogSaysWhoDidWhat) {
   EXPECT_THAT(daemon_.log(),
               testing::ContainsRegex("audit action=room.create by=key:crm tenant=prd-1 of=x "
                                      "outcome=permission_denied"));
+  EXPECT_THAT(daemon_.log(), testing::ContainsRegex("audit action=room.create by=key:crm "
+                                                    "tenant=seller-1.*outcome=invalid_argument"));
 }
 
 }  // namespace
