@@ -84,6 +84,9 @@ void DaemonMetrics::add_webhooks(server::Metrics& metrics) {
                  read_each(&Stats::webhooks, "webhook", [](const Hook& h) { return h.behind; }));
   metrics.gauges("parley_webhook_failed_in_a_row", "Attempts that failed since the last success",
                  read_each(&Stats::webhooks, "webhook", [](const Hook& h) { return h.failed; }));
+  metrics.gauges("parley_webhook_set_aside",
+                 "Rooms whose events keep failing and wait apart from the others",
+                 read_each(&Stats::webhooks, "webhook", [](const Hook& h) { return h.aside; }));
   metrics.counter("parley_webhook_attempts_total", "Events sent by webhooks, again and again too",
                   read([](const Stats& s) { return s.webhook_counters.attempts; }));
   metrics.counter("parley_webhook_failures_total", "Of those, what was not taken",

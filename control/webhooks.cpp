@@ -13,9 +13,8 @@
 namespace parley::control {
 namespace {
 
-using std::chrono::milliseconds;
-
 constexpr std::string_view kRow = "webhook";
+constexpr std::string_view kLaneRow = "webhook_lane";  // one that is set aside
 constexpr std::string_view kSecretPrefix = "whsec_";
 constexpr std::size_t kSecretBytes = 32;
 
@@ -53,12 +52,6 @@ std::string new_secret() {
   return std::string(kSecretPrefix) + base64(bytes.data(), bytes.size());
 }
 
-milliseconds backoff(int attempts) {
-  milliseconds wait = Webhooks::kFirstRetry;
-  for (int i = 1; i < attempts && wait < Webhooks::kLongestRetry; ++i) wait *= 2;
-  return std::min(wait, Webhooks::kLongestRetry);
-}
-
 Json texts_json(const std::vector<std::string>& texts) {
   Json list = Json::array();
   for (const std::string& text : texts) list.push(text);
@@ -91,7 +84,7 @@ Webhooks::Webhooks(Context& context, Store& store, Post post, std::function<void
     : context_(context), store_(store), post_(std::move(post)), end_turn_(std::move(end_turn)) {}
 
 Webhooks::~Webhooks() {
-  for (auto& [id, webhook] : webhooks_) context_.timers.cancel(webhook.retry_timer);
+  for (auto& [id, webhook] : webhooks_) context_.timers.cancel(webhook.wake_timer);
 }
 
 void Webhooks::load(const std::vector<Row>& rows) {
@@ -112,8 +105,19 @@ void Webhooks::load(const std::vector<Row>& rows) {
     webhook.created_ms = row.created_ms;
     webhook.stored = static_cast<std::uint64_t>(integer_member(*body, "cursor"));
     webhook.orphaned = true;  // until keys_changed() says that its key is there
-    restart(webhook, webhook.stored);
+    webhook.queue.restart(webhook.stored);
   }
+  for (const Row& row : rows) {
+    if (row.kind == kLaneRow) load_lane(row);
+  }
+}
+
+void Webhooks::load_lane(const Row& row) {
+  const auto body = Json::parse_own(row.body);
+  Webhook* webhook = body ? find(text_member(*body, "webhook")) : nullptr;
+  if (webhook == nullptr) return server::log::error("webhook_unreadable", {{"lane", row.id}});
+  webhook->queue.set_aside(text_member(*body, "lane"),
+                           static_cast<std::uint64_t>(integer_member(*body, "after")));
 }
 
 void Webhooks::keys_changed(const Consumers::ScopeOf& scope_of) {
@@ -123,7 +127,8 @@ void Webhooks::keys_changed(const Consumers::ScopeOf& scope_of) {
     if (!scope && !webhook.orphaned) server::log::warn("webhook_without_key", {{"webhook", id}});
     webhook.orphaned = !scope;
     if (scope) webhook.filter.scope = std::move(*scope);
-    restart(webhook, webhook.cursor);
+    webhook.queue.restart(webhook.queue.cursor());
+    restart(webhook);
     pump(id, webhook);
   }
 }
@@ -133,30 +138,43 @@ Webhooks::Webhook* Webhooks::find(std::string_view id) {
   return it == webhooks_.end() ? nullptr : &it->second;
 }
 
-void Webhooks::keep_place(const std::string& id, Webhook& webhook) {
-  if (webhook.cursor >= webhook.stored + kPlaceEvents) store(id, webhook);
+void Webhooks::keep_places(const std::string& id, Webhook& webhook) {
+  keep_lanes(id, webhook);
+  if (webhook.queue.cursor() >= webhook.stored + kPlaceEvents) store(id, webhook);
+}
+
+void Webhooks::keep_lanes(const std::string& id, Webhook& webhook) {
+  for (const DeliveryQueue::Aside& aside : webhook.queue.changes()) {
+    const std::string row = id + "/" + aside.lane;
+    if (!aside.after) {
+      context_.outbox.remove(kLaneRow, row);
+      continue;
+    }
+    context_.outbox.put(
+        {std::string(kLaneRow), row, "",
+         Json::object({{"webhook", id}, {"lane", aside.lane}, {"after", *aside.after}}).dump(),
+         webhook.created_ms});
+  }
 }
 
 void Webhooks::store(const std::string& id, Webhook& webhook) {
-  webhook.stored = webhook.cursor;
+  webhook.stored = webhook.queue.cursor();
   context_.outbox.put({std::string(kRow), id, "",
                        Json::object({{"name", webhook.name},
                                      {"url", webhook.url},
                                      {"secret", webhook.secret},
                                      {"filter", webhook.filter.to_json()},
                                      {"enabled", webhook.enabled},
-                                     {"cursor", webhook.cursor}})
+                                     {"cursor", webhook.stored}})
                            .dump(),
                        webhook.created_ms});
 }
 
-void Webhooks::restart(Webhook& webhook, std::uint64_t cursor) {
-  context_.timers.cancel(webhook.retry_timer);
+// The queue began again: what is under way counts for nothing any more.
+void Webhooks::restart(Webhook& webhook) {
+  context_.timers.cancel(webhook.wake_timer);
   webhook.generation = ++last_generation_;
-  webhook.cursor = webhook.scanned = cursor;
-  webhook.reading = false;
-  webhook.in_flight = 0;
-  webhook.pending.clear();
+  webhook.reading = webhook.searching = false;
 }
 
 RpcResult<Json> Webhooks::put(Put put) {
@@ -172,15 +190,14 @@ RpcResult<Json> Webhooks::put(Put put) {
     webhook->name = put.name;
     webhook->created_ms = context_.wall_ms();
     webhook->secret = new_secret();
-    webhook->cursor = context_.outbox.last_seq();
   }
   webhook->url = std::move(put.url);
   webhook->filter = std::move(put.filter);
   webhook->orphaned = false;
   webhook->enabled = put.enabled;
   if (put.secret) webhook->secret = *put.secret;
-  webhook->failed = 0;
-  restart(*webhook, webhook->cursor);
+  webhook->queue.restart(created ? context_.outbox.last_seq() : webhook->queue.cursor());
+  restart(*webhook);
   store(id, *webhook);
   pump(id, *webhook);
   Json json = to_json(*webhook);
@@ -191,15 +208,17 @@ RpcResult<Json> Webhooks::put(Put put) {
 
 Json Webhooks::to_json(const Webhook& webhook) const {
   const std::uint64_t last = context_.outbox.durable_seq();
+  const std::uint64_t cursor = webhook.queue.cursor();
   Json json = Json::object({{"webhook", webhook.name},
                             {"key_id", webhook.filter.key_id},
                             {"url", webhook.url},
                             {"types", texts_json(webhook.filter.types)},
                             {"tenants", texts_json(webhook.filter.tenants)},
                             {"enabled", webhook.enabled},
-                            {"cursor", webhook.cursor},
-                            {"behind", last > webhook.cursor ? last - webhook.cursor : 0},
-                            {"failed_count", webhook.failed},
+                            {"cursor", cursor},
+                            {"behind", last > cursor ? last - cursor : 0},
+                            {"failed_count", webhook.queue.failed_in_a_row()},
+                            {"set_aside", webhook.queue.aside_count()},
                             {"last_error", webhook.last_error},
                             {"created_ms", webhook.created_ms}});
   json.set("last_success_ms",
@@ -218,7 +237,9 @@ Json Webhooks::list(const std::string& key_id, bool all_keys) const {
 bool Webhooks::remove(const std::string& key_id, const std::string& name) {
   const auto it = webhooks_.find(id_of(key_id, name));
   if (it == webhooks_.end()) return false;
-  context_.timers.cancel(it->second.retry_timer);
+  context_.timers.cancel(it->second.wake_timer);
+  it->second.queue.replay(0);  // no lane is set aside any more
+  keep_lanes(it->first, it->second);
   context_.outbox.remove(kRow, it->first);
   webhooks_.erase(it);
   return true;
@@ -236,7 +257,9 @@ RpcResult<Json> Webhooks::redeliver(const std::string& key_id, const std::string
     error.details.emplace_back("last_seq", context_.outbox.last_seq());
     return tl::unexpected(std::move(error));
   }
-  restart(*webhook, from_seq - 1);
+  webhook->queue.replay(from_seq - 1);
+  restart(*webhook);
+  keep_lanes(id, *webhook);
   store(id, *webhook);
   pump(id, *webhook);
   return to_json(*webhook);
@@ -283,67 +306,127 @@ RpcResult<void> Webhooks::test(const std::string& key_id, const std::string& nam
 void Webhooks::publish(const EventRow& event) {
   for (auto& [id, webhook] : webhooks_) {
     if (!webhook.works() || webhook.reading) continue;
-    if (webhook.scanned + 1 != event.seq || webhook.pending.size() >= kWindow) {
-      pump(id, webhook);
-      continue;
+    if (webhook.queue.scanned() + 1 == event.seq && webhook.queue.has_room()) {
+      take(webhook, event);
+      keep_places(id, webhook);
     }
-    take(webhook, event);
-    keep_place(id, webhook);
-    send_due(id, webhook);
+    pump(id, webhook);
   }
 }
 
-// The next event of the log, wanted or not.
 void Webhooks::take(Webhook& webhook, const EventRow& event) {
-  webhook.scanned = event.seq;
   if (webhook.filter.wants(event)) {
-    Pending pending;
-    pending.event = event;
-    pending.lane = event.room_id.empty() ? event.tenant : event.room_id;
-    webhook.pending.push_back(std::move(pending));
-  } else if (webhook.pending.empty()) {
-    webhook.cursor = event.seq;
+    webhook.queue.take(event);
+  } else {
+    webhook.queue.pass(event.seq);
   }
 }
 
 void Webhooks::pump(const std::string& id, Webhook& webhook) {
   if (!webhook.works()) return;
-  send_due(id, webhook);
-  if (!webhook.reading && webhook.pending.size() < kWindow &&
-      webhook.scanned < context_.outbox.durable_seq()) {
+  DeliveryQueue& queue = webhook.queue;
+  const rtp::Time now = context_.now();
+  while (const EventRow* event = queue.next(now)) send(id, webhook, *event);
+  context_.timers.cancel(webhook.wake_timer);
+  webhook.wake_timer = 0;
+  if (const auto at = queue.wakes_at(now)) {
+    webhook.wake_timer = context_.timers.at(*at, [this, id] {
+      Webhook* due = find(id);
+      if (due == nullptr) return;
+      due->wake_timer = 0;
+      pump(id, *due);
+    });
+  }
+  if (!webhook.searching) {
+    if (auto wanted = queue.search()) search(id, webhook, std::move(*wanted));
+  }
+  if (!webhook.reading && queue.has_room() && queue.scanned() < context_.outbox.durable_seq()) {
     read_on(id, webhook);
   }
 }
 
+void Webhooks::send(const std::string& id, Webhook& webhook, const EventRow& event) {
+  ++counters_.attempts;
+  post_(request_for(webhook, event.id, event.body),
+        [this, id, generation = webhook.generation,
+         lane = DeliveryQueue::lane_of(event)](const HttpClient::Outcome& outcome) {
+          answered(id, generation, lane, outcome);
+          end_turn_();
+        });
+}
+
 void Webhooks::read_on(const std::string& id, Webhook& webhook) {
   webhook.reading = true;
-  store_.events_after(webhook.scanned, kWindow - webhook.pending.size(),
+  store_.events_after(webhook.queue.scanned(), kPage,
                       [this, id, generation = webhook.generation](const Store::Events& page) {
                         Webhook* found = find(id);
                         if (found == nullptr || found->generation != generation) return;
                         found->reading = false;
-                        if (!page) {
-                          ++found->scanned;  // it cannot be read; those after it can
-                          lost(id, *found, page.error());
-                          return pump(id, *found);
-                        }
-                        const std::vector<EventRow>& rows = *page;
-                        if (!rows.empty() && rows.front().seq > found->scanned + 1) {
-                          lost(id, *found,
-                               "events before " + std::to_string(rows.front().seq) +
-                                   " were deleted before they could be delivered");
-                        }
-                        for (const EventRow& row : rows) {
-                          if (row.seq > context_.outbox.durable_seq()) break;  // comes by publish()
-                          take(*found, row);
-                        }
-                        keep_place(id, *found);
-                        if (rows.empty()) {
-                          send_due(id, *found);
-                        } else {
-                          pump(id, *found);
-                        }
+                        on_page(id, *found, page);
                       });
+}
+
+void Webhooks::on_page(const std::string& id, Webhook& webhook, const Store::Events& page) {
+  DeliveryQueue& queue = webhook.queue;
+  if (!page) {
+    queue.pass(queue.scanned() + 1);  // it cannot be read; those after it can
+    lost(id, webhook, page.error());
+  } else if (!page->empty() && page->front().seq > queue.scanned() + 1) {
+    lost(id, webhook,
+         "events before " + std::to_string(page->front().seq) +
+             " were deleted before they could be delivered");
+    queue.pass(page->front().seq - 1);
+  }
+  const std::uint64_t before = queue.scanned();
+  if (page) {
+    for (const EventRow& row : *page) {
+      if (row.seq > context_.outbox.durable_seq() || !queue.has_room()) break;
+      take(webhook, row);
+    }
+  }
+  keep_places(id, webhook);
+  // An empty page where there should be one: the rest comes by publish().
+  if (!page || queue.scanned() != before) pump(id, webhook);
+}
+
+// The next events of a lane that is set aside.
+void Webhooks::search(const std::string& id, Webhook& webhook, DeliveryQueue::Search search) {
+  webhook.searching = true;
+  const std::uint64_t after = search.after;
+  store_.events_after(after, kPage,
+                      [this, id, generation = webhook.generation,
+                       search = std::move(search)](const Store::Events& page) {
+                        Webhook* found = find(id);
+                        if (found == nullptr || found->generation != generation) return;
+                        found->searching = false;
+                        on_search(id, *found, search, page);
+                        end_turn_();
+                      });
+}
+
+void Webhooks::on_search(const std::string& id, Webhook& webhook,
+                         const DeliveryQueue::Search& search, const Store::Events& page) {
+  const std::uint64_t end = webhook.queue.scanned();
+  std::uint64_t through = std::max(search.after, end);
+  std::vector<EventRow> found;
+  if (!page) {
+    through = search.after + 1;
+    lost(id, webhook, page.error());
+  } else if (!page->empty()) {
+    if (page->front().seq > search.after + 1) {
+      lost(id, webhook, "events of " + search.lane + " may have been deleted before delivery");
+    }
+    for (const EventRow& row : *page) {
+      if (row.seq > end || found.size() == kSearchPage) break;
+      through = row.seq;
+      if (DeliveryQueue::lane_of(row) == search.lane && webhook.filter.wants(row)) {
+        found.push_back(row);
+      }
+    }
+  }
+  webhook.queue.searched(search.lane, std::move(found), through);
+  keep_lanes(id, webhook);
+  pump(id, webhook);
 }
 
 void Webhooks::lost(const std::string& id, Webhook& webhook, std::string why) {
@@ -351,83 +434,32 @@ void Webhooks::lost(const std::string& id, Webhook& webhook, std::string why) {
   server::log::error("webhook_lost_events", {{"webhook", id}, {"why", webhook.last_error}});
 }
 
-// Each lane's first event that was not taken yet, if its time has come.
-void Webhooks::send_due(const std::string& id, Webhook& webhook) {
-  std::set<std::string_view> blocked;
-  std::optional<rtp::Time> next;
-  const rtp::Time now = context_.now();
-  for (Pending& pending : webhook.pending) {
-    if (pending.done || !blocked.insert(pending.lane).second || pending.in_flight) continue;
-    if (pending.not_before > now) {
-      next = std::min(next.value_or(pending.not_before), pending.not_before);
-    } else if (webhook.in_flight < kMaxInFlight) {
-      send(id, webhook, pending);
-    }
-  }
-  context_.timers.cancel(webhook.retry_timer);
-  if (!next) return;
-  webhook.retry_timer = context_.timers.at(*next, [this, id] {
-    Webhook* due = find(id);
-    if (due == nullptr) return;
-    due->retry_timer = 0;
-    pump(id, *due);
-  });
-}
-
-void Webhooks::send(const std::string& id, Webhook& webhook, Pending& pending) {
-  pending.in_flight = true;
-  ++webhook.in_flight;
-  ++counters_.attempts;
-  post_(request_for(webhook, pending.event.id, pending.event.body),
-        [this, id, generation = webhook.generation,
-         seq = pending.event.seq](const HttpClient::Outcome& outcome) {
-          answered(id, generation, seq, outcome);
-          end_turn_();
-        });
-}
-
-void Webhooks::answered(const std::string& id, std::uint64_t generation, std::uint64_t seq,
+void Webhooks::answered(const std::string& id, std::uint64_t generation, const std::string& lane,
                         const HttpClient::Outcome& outcome) {
   Webhook* webhook = find(id);
   if (webhook == nullptr || webhook->generation != generation) return;
-  const auto pending = std::find_if(webhook->pending.begin(), webhook->pending.end(),
-                                    [&](const Pending& one) { return one.event.seq == seq; });
-  if (pending == webhook->pending.end()) return;
-  pending->in_flight = false;
-  --webhook->in_flight;
+  DeliveryQueue& queue = webhook->queue;
+  const std::uint64_t before = queue.cursor();
   if (outcome.status >= 200 && outcome.status < 300) {
-    pending->done = true;
-    webhook->failed = 0;
     webhook->last_success_ms = context_.wall_ms();
     webhook->last_error.clear();
-    return advance(id, *webhook);
+    queue.delivered(lane, context_.now());
+  } else {
+    ++counters_.failures;
+    webhook->last_error =
+        outcome.error.empty() ? "status " + std::to_string(outcome.status) : outcome.error;
+    server::log::limited("webhook_failed", {{"webhook", id}, {"why", webhook->last_error}});
+    queue.failed(lane, context_.now());
   }
-  ++counters_.failures;
-  ++webhook->failed;
-  webhook->last_error =
-      outcome.error.empty() ? "status " + std::to_string(outcome.status) : outcome.error;
-  ++pending->attempts;
-  pending->not_before = context_.now() + backoff(pending->attempts);
-  server::log::limited("webhook_failed", {{"webhook", id}, {"why", webhook->last_error}});
   if (outcome.status == 410) {  // Gone: its owner does not want it any more
     webhook->enabled = false;
-    restart(*webhook, webhook->cursor);
-    store(id, *webhook);
+    queue.restart(queue.cursor());
+    restart(*webhook);
     server::log::warn("webhook_disabled", {{"webhook", id}});
-    return;
   }
+  keep_lanes(id, *webhook);
+  if (queue.cursor() != before || outcome.status == 410) store(id, *webhook);
   pump(id, *webhook);
-}
-
-void Webhooks::advance(const std::string& id, Webhook& webhook) {
-  const std::uint64_t before = webhook.cursor;
-  while (!webhook.pending.empty() && webhook.pending.front().done) {
-    webhook.cursor = webhook.pending.front().event.seq;
-    webhook.pending.pop_front();
-  }
-  if (webhook.pending.empty()) webhook.cursor = webhook.scanned;
-  if (webhook.cursor != before) store(id, webhook);
-  pump(id, webhook);
 }
 
 std::vector<Webhooks::State> Webhooks::states() const {
@@ -435,7 +467,9 @@ std::vector<Webhooks::State> Webhooks::states() const {
   const std::uint64_t last = context_.outbox.durable_seq();
   for (const auto& [id, webhook] : webhooks_) {
     if (!webhook.works()) continue;
-    all.push_back({id, last > webhook.cursor ? last - webhook.cursor : 0, webhook.failed});
+    const std::uint64_t cursor = webhook.queue.cursor();
+    all.push_back({id, last > cursor ? last - cursor : 0, webhook.queue.failed_in_a_row(),
+                   webhook.queue.aside_count()});
   }
   return all;
 }

@@ -2,17 +2,16 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "control/consumers.h"
 #include "control/context.h"
+#include "control/delivery_queue.h"
 #include "control/http_client.h"
 #include "control/rpc.h"
 #include "control/store.h"
@@ -21,18 +20,15 @@ namespace parley::control {
 
 // Events by HTTP POST for backends that hold no socket: each webhook is a consumer of the log like
 // any other, with a durable cursor, only that an answer 2xx is its acknowledgement. Signed as the
-// Standard Webhooks specification says. In order within each room: a room's next event waits until
-// the one before was taken, while other rooms go on. What fails is tried again, later each time,
-// for as long as the log holds it.
+// Standard Webhooks specification says. In order within each room, and tried again for as long as
+// the log holds them: delivery_queue.h.
 class Webhooks {
  public:
   static constexpr std::size_t kMaxWebhooks = 100;
-  static constexpr std::size_t kWindow = 64;  // events between the cursor and the newest sent
-  static constexpr std::uint64_t kPlaceEvents =
-      1'000;                                      // passed over between two notes of the place
-  static constexpr std::size_t kMaxInFlight = 8;  // at once to one webhook
-  static constexpr std::chrono::milliseconds kFirstRetry{1'000};
-  static constexpr std::chrono::milliseconds kLongestRetry{600'000};
+  static constexpr std::size_t kPage = 256;       // events read from the log at a time
+  static constexpr std::size_t kSearchPage = 16;  // of a lane set aside, found at a time
+  // Passed over between two notes of the place.
+  static constexpr std::uint64_t kPlaceEvents = 1'000;
 
   using Post = std::function<void(HttpClient::Request, HttpClient::Done)>;
 
@@ -78,18 +74,11 @@ class Webhooks {
     std::string name;  // "key/name"
     std::uint64_t behind = 0;
     std::uint64_t failed = 0;
+    std::size_t aside = 0;  // rooms that wait apart from the others
   };
   [[nodiscard]] std::vector<State> states() const;
 
  private:
-  struct Pending {
-    EventRow event;
-    std::string lane;  // whose order it keeps: the room, else the tenant
-    int attempts = 0;
-    bool in_flight = false;
-    bool done = false;
-    rtp::Time not_before{};
-  };
   struct Webhook {
     std::string name;
     std::string url;
@@ -97,36 +86,38 @@ class Webhooks {
     EventFilter filter;
     bool enabled = true;
     bool orphaned = false;  // its key is not configured any more
-    std::uint64_t cursor = 0;
     std::int64_t created_ms = 0;
     [[nodiscard]] bool works() const noexcept { return enabled && !orphaned; }
 
-    std::uint64_t generation = 0;
-    std::uint64_t scanned = 0;
-    std::uint64_t stored = 0;  // the cursor on the disk
+    DeliveryQueue queue;
+    std::uint64_t generation = 0;  // of the queue, for answers that come late
+    std::uint64_t stored = 0;      // the cursor on the disk
     bool reading = false;
-    std::deque<Pending> pending;  // by seq
-    std::size_t in_flight = 0;
-    std::uint64_t failed = 0;  // in a row
+    bool searching = false;
     std::string last_error;
     std::int64_t last_success_ms = 0;
-    Timers::Id retry_timer = 0;
+    Timers::Id wake_timer = 0;
   };
 
   [[nodiscard]] Webhook* find(std::string_view id);
+  void load_lane(const Row& row);
   void store(const std::string& id, Webhook& webhook);
-  // Now and then, over events that it does not want.
-  void keep_place(const std::string& id, Webhook& webhook);
+  // What moved in the queue, and its place: over events that it does not want only now and then.
+  void keep_places(const std::string& id, Webhook& webhook);
+  void keep_lanes(const std::string& id, Webhook& webhook);
   void lost(const std::string& id, Webhook& webhook, std::string why);
-  void restart(Webhook& webhook, std::uint64_t cursor);
-  void pump(const std::string& id, Webhook& webhook);
-  void read_on(const std::string& id, Webhook& webhook);
+  void restart(Webhook& webhook);
   void take(Webhook& webhook, const EventRow& event);
-  void send_due(const std::string& id, Webhook& webhook);
-  void send(const std::string& id, Webhook& webhook, Pending& pending);
-  void answered(const std::string& id, std::uint64_t generation, std::uint64_t seq,
+  // Sends what is due, looks for what waits apart, reads on.
+  void pump(const std::string& id, Webhook& webhook);
+  void send(const std::string& id, Webhook& webhook, const EventRow& event);
+  void read_on(const std::string& id, Webhook& webhook);
+  void on_page(const std::string& id, Webhook& webhook, const Store::Events& page);
+  void search(const std::string& id, Webhook& webhook, DeliveryQueue::Search search);
+  void on_search(const std::string& id, Webhook& webhook, const DeliveryQueue::Search& search,
+                 const Store::Events& page);
+  void answered(const std::string& id, std::uint64_t generation, const std::string& lane,
                 const HttpClient::Outcome& outcome);
-  void advance(const std::string& id, Webhook& webhook);
   [[nodiscard]] HttpClient::Request request_for(const Webhook& webhook, std::string_view event_id,
                                                 std::string body) const;
   [[nodiscard]] Json to_json(const Webhook& webhook) const;

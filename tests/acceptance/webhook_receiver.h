@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -128,9 +129,8 @@ class UnreliableReceiver {
   }
   // Until so many were taken; false when that takes too long.
   [[nodiscard]] bool wait_for(std::size_t count, std::chrono::seconds patience) const {
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (taken() < count && std::chrono::steady_clock::now() < end) std::this_thread::yield();
-    return taken() >= count;
+    std::unique_lock lock(mutex_);
+    return more_.wait_for(lock, patience, [&] { return taken_.size() >= count; });
   }
   struct Account {
     std::size_t bad_signatures = 0;
@@ -170,11 +170,13 @@ class UnreliableReceiver {
       std::int64_t& before = last_[control::text_member(event, "room_id")];
       if (seq < before) ++account_.out_of_order;
       before = seq;
+      more_.notify_one();
     }
     return luck < 3 * of_thousand_ ? 0 : 200;
   }
 
   mutable std::mutex mutex_;
+  mutable std::condition_variable more_;
   std::mt19937 random_;
   unsigned of_thousand_;
   std::map<std::int64_t, std::string> taken_;

@@ -170,6 +170,65 @@ TEST_F(WebhooksTest, ItsPlaceOutlivesTheDaemonAndTheBacklogIsRead) {
   EXPECT_EQ(integer_member(state(), "cursor"), 300);
 }
 
+TEST_F(WebhooksTest, ARoomThatIsRefusedForLongHoldsUpNoOther) {
+  put();
+  tell("rm_bad");
+  for (int i = 1; i <= DeliveryQueue::kPatience; ++i) {
+    answer(1, 500);
+    tell("rm_good");
+    answer(i + 1, 200);
+    if (i < DeliveryQueue::kPatience) wait(seconds(1 << (i - 1)));
+  }
+  EXPECT_EQ(integer_member(state(), "set_aside"), 1);
+  EXPECT_EQ(integer_member(state(), "behind"), 0);
+  EXPECT_EQ(webhooks->states().at(0).aside, 1U);
+  for (int i = 0; i < 1'000; ++i) tell(i % 2 == 0 ? "rm_bad" : "rm_good");
+  while (!posts.empty()) answer(seq_of(posts.front()), 200);
+  // It goes on where it was refused, after a restart too, in its order and to its end.
+  webhooks.reset();
+  crash();
+  begin();
+  std::vector<std::int64_t> bad;
+  bool again = false;
+  while (!posts.empty()) {
+    bad.push_back(seq_of(posts.front()));
+    if (bad.size() == 100 && !again) {  // once more: what was taken is not sent again
+      again = true;
+      posts.clear();
+      webhooks.reset();
+      crash();
+      begin();
+      EXPECT_THAT(under_way(), ElementsAre(bad.back()));
+      bad.pop_back();
+      continue;
+    }
+    answer(bad.back(), 200);
+  }
+  EXPECT_THAT(bad, SizeIs(501));
+  EXPECT_TRUE(std::is_sorted(bad.begin(), bad.end()));
+  EXPECT_EQ(integer_member(state(), "set_aside"), 0);
+  tell("rm_bad");
+  EXPECT_THAT(posts, SizeIs(1));
+  outbox->flush();
+  EXPECT_THAT(store.all_rows(), Not(testing::Contains(testing::Field(&Row::kind, "webhook_lane"))));
+}
+
+TEST_F(WebhooksTest, NothingOfARemovedWebhookStays) {
+  put();
+  tell("rm_bad");
+  for (int i = 1; i <= DeliveryQueue::kPatience; ++i) {
+    answer(1, 500);
+    tell("rm_good");
+    answer(i + 1, 200);
+    if (i < DeliveryQueue::kPatience) wait(seconds(1 << (i - 1)));
+  }
+  outbox->flush();
+  EXPECT_THAT(store.all_rows(), testing::Contains(testing::Field(&Row::kind, "webhook_lane")));
+  EXPECT_TRUE(webhooks->remove("crm", "crm"));
+  outbox->flush();
+  EXPECT_THAT(store.all_rows(), IsEmpty());
+}
+
 TEST_F(WebhooksTest, OnlyWantedEventsAreSent) {
   put({"session.*"});
   tell("rm_1", "room.created");

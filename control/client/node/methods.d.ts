@@ -115,7 +115,10 @@ export interface Webhook {
   enabled: boolean;
   cursor: number;
   behind: number;
+  /** in a row, since the last success */
   failed_count: number;
+  /** rooms whose events keep failing and wait apart from the others */
+  set_aside?: number;
   last_error?: string;
   last_success_ms?: number | null;
   created_ms?: number;
