@@ -47,8 +47,7 @@ void Account::set_policy(QuotaPolicy policy, Moment now) {
   // A limit that is gone, or is counted in other periods, gives nothing any more; what was used of
   // it was used.
   for (Grant& grant : grants_) {
-    const bool same = policy_.limit_ms && old.period == policy_.period &&
-                      old.utc_offset_min == policy_.utc_offset_min;
+    const bool same = policy_.limit_ms && old.period == policy_.period && old.zone == policy_.zone;
     if (is_of_policy(grant) && !same) grant.ms = grant.used_ms;
   }
   begin_period(now);
@@ -58,11 +57,12 @@ void Account::set_policy(QuotaPolicy policy, Moment now) {
 void Account::put_limit(std::string id, const PeriodBounds& period, std::int64_t wall_ms) {
   Grant* grant = find(id);
   if (grant == nullptr) {
-    Grant limit{std::move(id), 0, 0, period.from_ms, std::nullopt};
-    if (policy_.period != QuotaPeriod::None) limit.expires_at_ms = period.to_ms;
-    grants_.push_back(std::move(limit));
+    grants_.push_back({std::move(id), 0, 0, 0, std::nullopt});
     grant = &grants_.back();
   }
+  // Anew each time: under another time zone, or other rules of it, the same month ends elsewhere.
+  grant->valid_from_ms = period.from_ms;
+  if (policy_.period != QuotaPeriod::None) grant->expires_at_ms = period.to_ms;
   const std::int64_t free_elsewhere =
       granted_ms(wall_ms) - used_ms(wall_ms) - (grant->ms - grant->used_ms);
   const std::int64_t set_aside = std::max<std::int64_t>(reserved_ms() - free_elsewhere, 0);

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "server/log.h"
+
 namespace parley::control {
 namespace {
 
@@ -77,30 +79,6 @@ std::vector<std::string_view> all_names(
   return list;
 }
 
-// "UTC", "+02:00", "-05:30": a place's own rules would need its history of changes.
-std::optional<std::int32_t> offset_of(std::string_view text) {
-  if (text == "UTC" || text == "Z") return 0;
-  const auto digit = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '9'; };
-  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':' || !digit(1) ||
-      !digit(2) || !digit(4) || !digit(5)) {
-    return std::nullopt;
-  }
-  const int hours = (text[1] - '0') * 10 + (text[2] - '0');
-  const int minutes = (text[4] - '0') * 10 + (text[5] - '0');
-  if (hours > 14 || minutes > 59) return std::nullopt;
-  const int offset = hours * 60 + minutes;
-  return text[0] == '-' ? -offset : offset;
-}
-
-std::string offset_text(std::int32_t offset_min) {
-  if (offset_min == 0) return "UTC";
-  const int size = offset_min < 0 ? -offset_min : offset_min;
-  std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), "%c%02d:%02d", offset_min < 0 ? '-' : '+', size / 60,
-                size % 60);
-  return text.data();
-}
-
 void take_list(Params& params, std::string_view name, std::int64_t max,
                std::vector<std::int64_t>& into) {
   const Json::Array* list = params.array(name, QuotaPolicy::kMaxThresholds);
@@ -129,10 +107,6 @@ std::string padded(unsigned value, int width) {
   return text.data();
 }
 
-std::int64_t ms_of(std::chrono::sys_days day) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(day.time_since_epoch()).count();
-}
-
 }  // namespace
 
 std::string_view name_of(MeterUnit unit) noexcept { return name_in(kUnits, unit); }
@@ -145,13 +119,6 @@ void QuotaPolicy::read(Params& params) {
   if (params.is_null("limit_ms")) limit_ms.reset();
   if (const auto ms = params.optional_integer("limit_ms", 0, kMaxMs)) limit_ms = ms;
   take_name(kPeriods, params.choice("period", all_names(kPeriods)), period);
-  if (const auto zone = params.optional_text("timezone", {1, 32})) {
-    if (const auto offset = offset_of(*zone)) {
-      utc_offset_min = *offset;
-    } else {
-      params.refuse("timezone", "timezone must be \"UTC\" or an offset as \"+02:00\"");
-    }
-  }
   take_name(kConditions, params.choice("start_condition", all_names(kConditions)), start_condition);
   take_name(kExhaustions, params.choice("on_exhausted", all_names(kExhaustions)), on_exhausted);
   if (const Json::Array* list = params.array("restrict", 3)) {
@@ -175,6 +142,15 @@ void QuotaPolicy::read(Params& params) {
   take_name(kWarned, params.choice("warn", all_names(kWarned)), warn);
   take_list(params, "warn_percent", 100, warn_percent);
   take_list(params, "warn_remaining_ms", kMaxMs, warn_remaining_ms);
+  // Last: after a mistake nothing is read any more, and from_json() knows what to do about this
+  // one.
+  if (const auto name = params.optional_text("timezone", {1, TimeZone::kMaxName})) {
+    if (auto found = TimeZone::find(*name)) {
+      zone = std::move(*found);
+    } else {
+      params.refuse("timezone", std::move(found.error()));
+    }
+  }
 }
 
 std::int64_t rounded_up(Rounding rounding, std::int64_t ms) noexcept {
@@ -199,7 +175,7 @@ Json QuotaPolicy::to_json() const {
   Json json = Json::object({{"enforce", name_of(enforce)}});
   json.set("limit_ms", limit_ms ? Json(*limit_ms) : Json());
   json.set("period", name_in(kPeriods, period));
-  json.set("timezone", offset_text(utc_offset_min));
+  json.set("timezone", zone.name());
   json.set("start_condition", name_of(start_condition));
   json.set("on_exhausted", name_in(kExhaustions, on_exhausted));
   Json list = Json::array();
@@ -220,14 +196,19 @@ QuotaPolicy QuotaPolicy::from_json(const Json& json) {
   QuotaPolicy policy;
   Params params(json);
   policy.read(params);
+  // A zone that the system had when it was taken, and has not any more.
+  const std::string name = text_member(json, "timezone");
+  if (const auto found = TimeZone::find(name); !found && !name.empty()) {
+    policy.zone = TimeZone::missing(name);
+    server::log::error("timezone_missing", {{"timezone", name}, {"why", found.error()}});
+  }
   return policy;
 }
 
 std::optional<PeriodBounds> period_at(const QuotaPolicy& policy, std::int64_t wall_ms) {
   using namespace std::chrono;
   if (policy.period == QuotaPeriod::None) return std::nullopt;
-  const std::int64_t shift = policy.utc_offset_min * kMinuteMs;
-  const sys_days today = floor<days>(sys_time<milliseconds>(milliseconds(wall_ms + shift)));
+  const sys_days today = policy.zone.day_at(floor<seconds>(milliseconds(wall_ms)).count());
   const year_month_day date(today);
   sys_days from = today;
   sys_days to = today + days(1);
@@ -240,7 +221,8 @@ std::optional<PeriodBounds> period_at(const QuotaPolicy& policy, std::int64_t wa
   } else {
     id += "-" + padded(static_cast<unsigned>(date.day()), 2);
   }
-  return PeriodBounds{std::move(id), ms_of(from) - shift, ms_of(to) - shift};
+  return PeriodBounds{std::move(id), policy.zone.begin_of(from) * 1'000,
+                      policy.zone.begin_of(to) * 1'000};
 }
 
 }  // namespace parley::control

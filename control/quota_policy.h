@@ -8,6 +8,7 @@
 
 #include "control/json.h"
 #include "control/params.h"
+#include "control/time_zone.h"
 
 namespace parley::control {
 
@@ -49,7 +50,7 @@ struct QuotaPolicy {
   MeterUnit enforce = MeterUnit::RoomMs;
   std::optional<std::int64_t> limit_ms;  // of each period, or for ever; grants come on top
   QuotaPeriod period = QuotaPeriod::None;
-  std::int32_t utc_offset_min = 0;  // where a period begins at midnight
+  TimeZone zone;  // where a period begins at midnight
   StartCondition start_condition = StartCondition::HostAndParticipant;
   OnExhausted on_exhausted = OnExhausted::Terminate;
   Restrictions restrict;
@@ -64,7 +65,7 @@ struct QuotaPolicy {
   // Members that the params name replace those of the policy; mistakes are left in `params`.
   void read(Params& params);
   [[nodiscard]] Json to_json() const;
-  // What to_json() wrote.
+  // What to_json() wrote. A time zone that is gone counts as UTC and is told in the log.
   [[nodiscard]] static QuotaPolicy from_json(const Json& json);
 };
 

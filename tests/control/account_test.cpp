@@ -170,7 +170,7 @@ TEST(Account, ComesBackFromTheStoreAsItWas) {
 TEST(Account, AMonthBeginsWhereTheTenantIs) {
   QuotaPolicy policy = limit(1'000);
   policy.period = QuotaPeriod::Month;
-  policy.utc_offset_min = 120;
+  policy.zone = *TimeZone::find("+02:00");
   const std::int64_t november = 1'793'484'000'000;  // 2026-10-31T22:00:00Z
   const auto before = period_at(policy, november - 1);
   const auto after = period_at(policy, november);

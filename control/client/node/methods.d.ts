@@ -197,7 +197,7 @@ export interface Quota {
     limit_ms?: number | null;
     /** limit_ms is given anew with each */
     period?: 'none' | 'day' | 'month';
-    /** where a period begins at midnight: UTC, or an offset as +02:00 */
+    /** where a period begins at midnight: UTC, an offset as +02:00, or a name as Europe/Berlin */
     timezone?: string;
     start_condition?:
       | 'first_participant'
@@ -1172,7 +1172,7 @@ export interface QuotaSetParams {
   limit_ms?: number | null;
   /** limit_ms is given anew with each */
   period?: 'none' | 'day' | 'month';
-  /** where a period begins at midnight: UTC, or an offset as +02:00 */
+  /** where a period begins at midnight: UTC, an offset as +02:00, or a name as Europe/Berlin */
   timezone?: string;
   start_condition?:
     | 'first_participant'
