@@ -424,34 +424,48 @@ void Consumers::look_for_oldest(const std::string& id, Consumer& consumer) {
   });
 }
 
+LogSize Consumers::log_size() const {
+  return {store_.used_bytes(), context_.config.store.event_retention_bytes, store_.earliest_seq(),
+          context_.outbox.durable_seq()};
+}
+
 void Consumers::tell_lag(const std::string& id, Consumer& consumer) {
   const std::int64_t lag_ms = context_.wall_ms() - *consumer.oldest_ms;
-  // Alarms before the oldest events go.
+  // Alarms before the oldest events go, by age or by size, whichever comes first.
   const std::int64_t retention_ms = std::int64_t{context_.config.store.event_retention_s} * 1'000;
-  const std::int64_t percent = lag_ms * 100 / std::max<std::int64_t>(retention_ms, 1);
+  const std::int64_t by_age = lag_ms * 100 / std::max<std::int64_t>(retention_ms, 1);
+  const LogSize log = log_size();
+  const std::int64_t by_size = log.percent(consumer.cursor);
+  const std::int64_t percent = std::max(by_age, by_size);
+  const std::string_view bound = by_size > by_age ? "size" : "age";
   const int level = percent >= 80 ? 80 : percent >= 50 ? 50 : 0;
   const bool lags = lag_ms > context_.config.control.consumer_lag_ms;
   if ((!lags || consumer.lag_told) && level <= consumer.retention_told) return;
   consumer.lag_told = lags;
   consumer.retention_told = std::max(consumer.retention_told, level);
-  server::log::warn("consumer_lagging", {{"consumer", id}, {"lag_ms", lag_ms}});
+  server::log::warn(
+      "consumer_lagging",
+      {{"consumer", id}, {"lag_ms", lag_ms}, {"retention_percent", percent}, {"bound", bound}});
   context_.event({"consumer.lagging", "", "", "",
                   Json::object({{"consumer", consumer.name},
                                 {"key_id", consumer.filter.key_id},
                                 {"lag_ms", lag_ms},
                                 {"cursor", consumer.cursor},
                                 {"retention_percent", percent},
+                                {"retention_bound", bound},
+                                {"bytes_to_edge", log.bytes_to_edge(consumer.cursor)},
                                 {"connected", consumer.connection.has_value()}})});
 }
 
 std::vector<Consumers::Lag> Consumers::lags() const {
   std::vector<Lag> all;
   const std::int64_t now = context_.wall_ms();
-  const std::uint64_t last = context_.outbox.durable_seq();
+  const LogSize log = log_size();
   for (const auto& [id, consumer] : consumers_) {
     Lag lag;
     lag.name = id;
-    lag.events = last > consumer.cursor ? last - consumer.cursor : 0;
+    lag.events = log.last_seq > consumer.cursor ? log.last_seq - consumer.cursor : 0;
+    lag.bytes_to_edge = log.bytes_to_edge(consumer.cursor);
     if (consumer.oldest_ms) lag.seconds = static_cast<double>(now - *consumer.oldest_ms) / 1e3;
     lag.since_ack_s = static_cast<double>(now - consumer.last_ack_ms) / 1e3;
     lag.connected = consumer.connection.has_value();

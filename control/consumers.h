@@ -13,6 +13,7 @@
 #include "control/auth.h"
 #include "control/context.h"
 #include "control/listener.h"
+#include "control/log_size.h"
 #include "control/rpc.h"
 #include "control/store.h"
 
@@ -88,6 +89,7 @@ class Consumers {
     std::uint64_t events = 0;
     double seconds = 0;
     double since_ack_s = 0;
+    std::uint64_t bytes_to_edge = 0;  // until the log is trimmed beyond its place
     bool connected = false;
   };
   [[nodiscard]] std::vector<Lag> lags() const;
@@ -133,6 +135,7 @@ class Consumers {
   void move_over_unwanted(const std::string& id, Consumer& consumer);
   void look_for_oldest(const std::string& id, Consumer& consumer);
   void tell_lag(const std::string& id, Consumer& consumer);
+  [[nodiscard]] LogSize log_size() const;
   [[nodiscard]] RpcError expired_error() const;
   [[nodiscard]] Json consumer_json(const Consumer& consumer) const;
 

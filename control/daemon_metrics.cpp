@@ -71,6 +71,10 @@ void DaemonMetrics::add_consumers(server::Metrics& metrics) {
   metrics.gauges("parley_consumer_lag_events", "Events behind the cursor",
                  read_each(&Stats::consumers, "consumer", [](const Lag& l) { return l.events; }));
   metrics.gauges(
+      "parley_consumer_bytes_to_retention_edge",
+      "Bytes until the log is trimmed by size beyond the cursor",
+      read_each(&Stats::consumers, "consumer", [](const Lag& l) { return l.bytes_to_edge; }));
+  metrics.gauges(
       "parley_consumer_last_ack_seconds", "Since the last acknowledgement",
       read_each(&Stats::consumers, "consumer", [](const Lag& l) { return l.since_ack_s; }));
   metrics.gauges(

@@ -357,15 +357,20 @@ SqliteDatabase::Result<std::vector<EventRow>> SqliteDatabase::events_after(std::
   return events;
 }
 
-SqliteDatabase::Result<std::size_t> SqliteDatabase::trim_events(std::int64_t before_ms,
-                                                                std::uint64_t max_bytes,
-                                                                std::size_t limit) {
+SqliteDatabase::Result<std::uint64_t> SqliteDatabase::used_bytes() {
   const auto pages = number("PRAGMA page_count");
   const auto free_pages = number("PRAGMA freelist_count");
   const auto page_size = number("PRAGMA page_size");
   if (!pages || !free_pages || !page_size) return tl::unexpected(last_error());
-  const auto used = static_cast<std::uint64_t>((*pages - *free_pages) * *page_size);
-  if (used > max_bytes) before_ms = INT64_MAX;
+  return static_cast<std::uint64_t>((*pages - *free_pages) * *page_size);
+}
+
+SqliteDatabase::Result<std::size_t> SqliteDatabase::trim_events(std::int64_t before_ms,
+                                                                std::uint64_t max_bytes,
+                                                                std::size_t limit) {
+  const auto used = used_bytes();
+  if (!used) return tl::unexpected(used.error());
+  if (*used > max_bytes) before_ms = INT64_MAX;
   Query query(trim_.get());
   const auto count = static_cast<std::int64_t>(limit);
   query.bind(count).bind(count).bind(before_ms);

@@ -43,6 +43,8 @@ class SqliteDatabase {
   // while the file's content is larger than `max_bytes`. Returns how many. Own transaction.
   [[nodiscard]] Result<std::size_t> trim_events(std::int64_t before_ms, std::uint64_t max_bytes,
                                                 std::size_t limit);
+  // Of the file; pages that wait to be used again do not count.
+  [[nodiscard]] Result<std::uint64_t> used_bytes();
 
  private:
   struct CloseDatabase {

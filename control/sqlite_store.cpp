@@ -142,6 +142,8 @@ class SqliteStore final : public Store {
 
   [[nodiscard]] std::uint64_t earliest_seq() const override { return earliest_seq_; }
 
+  [[nodiscard]] std::uint64_t used_bytes() const override { return used_bytes_; }
+
   [[nodiscard]] bool congested() const override {
     const std::lock_guard lock(mutex_);
     return tasks_.size() >= kMaxQueuedBatches / 2 || queued_bytes_ > kMaxQueuedBytes / 2;
@@ -275,6 +277,7 @@ class SqliteStore final : public Store {
       fail(trimmed.error());
       return false;
     }
+    if (const auto used = database_.used_bytes()) used_bytes_ = *used;
     earliest_seq_ += *trimmed;  // they are numbered without holes
     return *trimmed == kTrimStep;
   }
@@ -301,6 +304,7 @@ class SqliteStore final : public Store {
   server::Loop& loop_;
   config::Store config_;
   std::atomic<std::uint64_t> earliest_seq_;
+  std::atomic<std::uint64_t> used_bytes_ = 0;
   FileLock lock_;
 
   // The writer's own.

@@ -67,6 +67,8 @@ class Store {
                             std::function<void(Events)> done) = 0;
   // The oldest event that is still there, or the next one when there is none.
   [[nodiscard]] virtual std::uint64_t earliest_seq() const = 0;
+  // Of the file that the log is in, as it was when it was last trimmed.
+  [[nodiscard]] virtual std::uint64_t used_bytes() const { return 0; }
   // So much waits for the disk that nothing more should be begun.
   [[nodiscard]] virtual bool congested() const { return false; }
   // False after a failed commit: /readyz says so.

@@ -49,6 +49,7 @@ class MemoryStore final : public Store {
   [[nodiscard]] std::uint64_t earliest_seq() const override {
     return events.empty() ? trimmed + 1 : events.front().seq;
   }
+  [[nodiscard]] std::uint64_t used_bytes() const override { return bytes; }
   [[nodiscard]] bool healthy() const override { return !failed; }
   // As retention does.
   void trim(std::size_t count) {
@@ -63,6 +64,7 @@ class MemoryStore final : public Store {
   }
 
   std::uint64_t trimmed = 0;
+  std::uint64_t bytes = 0;
   bool held = false;
   bool failed = false;
   std::vector<std::pair<Batch, std::function<void(tl::expected<void, std::string>)>>> waiting;

@@ -198,6 +198,71 @@ TEST_F(ConsumersTest, WhoLagsIsToldOfOnce) {
   EXPECT_EQ(event_types().size(), 4U);
 }
 
+TEST_F(ConsumersTest, WhoComesNearTheEdgeBySizeIsToldOfAtHalfAndAtFourFifths) {
+  config.store.event_retention_bytes = 1'000'000;
+  config.control.consumer_lag_ms = 3'600'000;
+  ASSERT_TRUE(subscribe(1, request("alive")));
+  ASSERT_TRUE(subscribe(2, request("slow")));
+  tell(10);
+  ack("alive", 10);
+  store.bytes = 499'000;
+  wait(seconds(10));
+  EXPECT_TRUE(last_event("consumer.lagging").is_null());
+  store.bytes = 600'000;
+  wait(seconds(10));
+  const Json half = *last_event("consumer.lagging").find("data");
+  EXPECT_EQ(text(half, "consumer"), "slow");
+  EXPECT_EQ(text(half, "retention_bound"), "size");
+  EXPECT_EQ(integer_member(half, "retention_percent"), 60);
+  EXPECT_EQ(integer_member(half, "bytes_to_edge"), 400'000);
+  ack("alive", 11);
+  wait(seconds(60));
+  EXPECT_EQ(store.events.size(), 11U);  // once
+  store.bytes = 900'000;
+  wait(seconds(10));
+  EXPECT_EQ(integer_member(*last_event("consumer.lagging").find("data"), "retention_percent"), 90);
+  ack("alive", 12);
+  EXPECT_EQ(consumers->lags()[0].bytes_to_edge, 1'000'000U);
+  EXPECT_EQ(consumers->lags()[1].bytes_to_edge, 100'000U);
+  wait(seconds(60));
+  EXPECT_EQ(store.events.size(), 12U);
+  // Half of the log is behind it then.
+  ack("slow", 6);
+  EXPECT_EQ(consumers->lags()[1].bytes_to_edge, 550'000U);
+}
+
+TEST_F(ConsumersTest, ByAgeTheAlarmSaysSo) {
+  config.store.event_retention_s = 100;
+  config.control.consumer_lag_ms = 3'600'000;
+  ASSERT_TRUE(subscribe(1, request("slow")));
+  tell(10);
+  store.bytes = 1'000;
+  wait(seconds(56));
+  const Json half = *last_event("consumer.lagging").find("data");
+  EXPECT_EQ(text(half, "retention_bound"), "age");
+  EXPECT_GE(integer_member(half, "retention_percent"), 50);
+}
+
+TEST(LogSize, CountsAsTheShareOfEvents) {
+  const LogSize log{800, 1'000, 101, 200};
+  EXPECT_EQ(log.bytes_after(100), 800U);
+  EXPECT_EQ(log.bytes_after(150), 400U);
+  EXPECT_EQ(log.bytes_to_edge(150), 600U);
+  EXPECT_EQ(log.percent(150), 40);
+  EXPECT_EQ(log.percent(200), 0);
+  EXPECT_EQ(log.bytes_to_edge(200), 1'000U);
+}
+
+TEST(LogSize, AtTheEdgeAndBeyondNothingIsLeft) {
+  const LogSize full{1'010, 1'000, 101, 200};  // between two trims
+  EXPECT_EQ(full.bytes_to_edge(100), 0U);
+  EXPECT_EQ(full.percent(100), 101);
+  EXPECT_EQ(full.percent(50), 100);  // gone already
+  EXPECT_EQ(full.bytes_to_edge(50), 0U);
+  const LogSize empty{1'010, 1'000, 201, 200};
+  EXPECT_EQ(empty.percent(200), 0);
+}
+
 TEST_F(ConsumersTest, AnAbsentOnesLagIsFoundInTheLog) {
   ASSERT_TRUE(subscribe(1, request("gone")));
   consumers->closed({1});

@@ -251,6 +251,28 @@ TEST_F(SqliteStoreTest, DeletesTheOldestEventsWhenTheFileIsTooLarge) {
   EXPECT_EQ(again->state.rows.size(), 50U);
 }
 
+TEST_F(SqliteStoreTest, SaysHowMuchOfItsFileIsInUse) {
+  write_some_rows(3'000);
+  // It looks whenever it trims, which is what it does first.
+  const auto used_once = [&](std::uint64_t earliest_seq) {
+    auto opened = open();
+    const Store& store = *opened->store;
+    for (int tries = 0;
+         tries < 10'000 && (store.used_bytes() == 0 || store.earliest_seq() < earliest_seq);
+         ++tries) {
+      static_cast<void>(events_after(loop_, *opened->store, 0, 1));
+    }
+    return store.used_bytes();
+  };
+  const std::uint64_t full = used_once(1);
+  EXPECT_GT(full, 200'000U);
+  EXPECT_LE(full, fs::file_size(config_.file));
+  config_.event_retention_bytes = 1;
+  const std::uint64_t emptied = used_once(3'001);
+  EXPECT_GT(emptied, 0U);
+  EXPECT_LT(emptied, full / 2);
+}
+
 // The wall clock went back by an hour: the log keeps its order and its last number.
 TEST_F(SqliteStoreTest, ClocksThatGoBackLeaveNoHoles) {
   {

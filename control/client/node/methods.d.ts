@@ -1529,7 +1529,12 @@ export interface ConsumerLaggingData {
   key_id: string;
   lag_ms: number;
   cursor: number;
+  /** how far the log is on its way to being trimmed beyond cursor */
   retention_percent: number;
+  /** which limit of the log the percentage is of, the nearer one */
+  retention_bound: 'age' | 'size';
+  /** how much may be written, roughly, until the first event after cursor goes */
+  bytes_to_edge: number;
   connected: boolean;
 }
 
