@@ -10,6 +10,7 @@ namespace {
 
 // How many bytes the address has; 0 for text that is none.
 std::size_t read_address(std::string_view text, std::array<std::uint8_t, 16>& into) {
+  if (text.find('\0') != std::string_view::npos) return 0;  // where C would see an end
   const std::string copy(text);
   if (inet_pton(AF_INET, copy.c_str(), into.data()) == 1) return 4;
   if (inet_pton(AF_INET6, copy.c_str(), into.data()) == 1) return 16;

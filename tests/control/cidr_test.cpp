@@ -30,5 +30,19 @@ TEST(Cidr, RefusesWhatIsNone) {
   }
 }
 
+TEST(Cidr, RefusesEachTruncationThatIsNoRangeByItself) {
+  const std::string_view whole = "10.1.16.10/20";
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    const bool complete = length == 9 || length == 10 || length == 12;
+    EXPECT_EQ(Cidr::parse(whole.substr(0, length)).has_value(), complete) << length;
+  }
+}
+
+TEST(Cidr, AZeroByteDoesNotEndTheText) {
+  using namespace std::string_view_literals;
+  EXPECT_FALSE(Cidr::parse("10.0.0.0\0.example.org/8"sv));
+  EXPECT_FALSE(Cidr::parse("10.0.0.0/8")->contains("10.0.0.1\0x"sv));
+}
+
 }  // namespace
 }  // namespace parley::control
