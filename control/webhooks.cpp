@@ -17,6 +17,8 @@ constexpr std::string_view kRow = "webhook";
 constexpr std::string_view kLaneRow = "webhook_lane";  // one that is set aside
 constexpr std::string_view kSecretPrefix = "whsec_";
 constexpr std::size_t kSecretBytes = 32;
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::string id_of(std::string_view key_id, std::string_view name) {
   return std::string(key_id) + "/" + std::string(name);
@@ -35,6 +37,12 @@ std::optional<std::vector<unsigned char>> secret_bytes(std::string_view secret) 
   if (!secret.starts_with(kSecretPrefix)) return std::nullopt;
   std::string_view text = secret.substr(kSecretPrefix.size());
   if (text.empty() || text.size() % 4 != 0 || text.size() > 128) return std::nullopt;
+  // EVP_DecodeBlock() passes over blanks and takes padding anywhere.
+  const std::string_view digits = text.substr(0, text.find('='));
+  if (text.size() - digits.size() > 2 || text.find_last_not_of('=') + 1 != digits.size() ||
+      digits.find_first_not_of(kBase64) != std::string_view::npos) {
+    return std::nullopt;
+  }
   std::vector<unsigned char> bytes(text.size() / 4 * 3);
   const int size =
       EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),

@@ -231,8 +231,7 @@ TEST_P(DeliveryQueueRandom, NothingIsLostWhateverFails) {
   std::set<std::uint64_t> all;
   const auto room_of = [&](std::uint64_t seq) { return log[seq - 1].room_id; };
   const auto answer_one = [&](bool healthy) {
-    auto it = std::next(under_way.begin(),
-                        pick(static_cast<std::uint32_t>(under_way.size())));
+    auto it = std::next(under_way.begin(), pick(static_cast<std::uint32_t>(under_way.size())));
     const std::uint64_t seq = it->first;
     const bool poison = room_of(seq) < "room-2";
     const bool good = healthy || (!poison && pick(5) != 0);

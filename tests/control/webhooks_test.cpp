@@ -27,7 +27,9 @@ TEST(SignWebhook, RefusesSecretsThatAreNone) {
   EXPECT_TRUE(is_webhook_secret(kSecretText));
   for (const char* bad :
        {"", "whsec_", "whsec_YQ==", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "whsec_????????????????????????????????"}) {
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "whsec_????????????????????????????????",
+        "whsec_ MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS-",
+        "whsec_MfKQ9r8GKYqrTwj=PD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaL==="}) {
     EXPECT_FALSE(is_webhook_secret(bad)) << bad;
   }
 }
