@@ -2,16 +2,24 @@
 #include <charconv>
 
 #include "control/api.h"
+#include "control/room_options.h"
 
 // The API's methods for rooms and sessions, and how all methods find them.
 namespace parley::control {
 namespace {
 
 constexpr std::int64_t kMaxTimeMs = 253'402'300'799'000;  // the year 9999
-constexpr std::int64_t kWeekS = 604'800;
 
 RpcError room_not_found() {
   return rpc_error(Status::NotFound, "room_not_found", "there is no such room", "room_id");
+}
+
+// Of room.update only: in room.create, null says as little as nothing.
+void clear_what_is_null(const Params& p, const config::Rooms& limits, RoomConfig& config) {
+  if (p.is_null("starts_at_ms")) config.starts_at_ms.reset();
+  if (p.is_null("expires_at_ms")) config.expires_at_ms.reset();
+  if (p.is_null("max_duration_ms")) config.max_duration_ms.reset();
+  if (p.is_null("max_participants")) config.max_participants = limits.max_participants;
 }
 
 }  // namespace
@@ -92,40 +100,12 @@ Json Api::room_json(const Room& room) {
   return json;
 }
 
-// Members that are named replace those of the config; null takes a time or a limit away.
+// Members that are named replace those of the config.
 void Api::read_room_config(Params& p, RoomConfig& config) const {
-  const config::Rooms& limits = parts_.context.config.rooms;
-  const auto optional = [&](std::string_view name, std::int64_t min, std::int64_t max,
-                            std::optional<std::int64_t>& into) {
-    if (p.is_null(name)) into.reset();
-    if (const auto value = p.optional_integer(name, min, max)) into = value;
-  };
-  const auto number = [&](std::string_view name, std::int64_t min, std::int64_t max,
-                          std::uint32_t& into) {
-    const auto value = p.optional_integer(name, min, max);
-    if (value) into = static_cast<std::uint32_t>(*value);
-  };
-  optional("starts_at_ms", 0, kMaxTimeMs, config.starts_at_ms);
-  optional("expires_at_ms", 0, kMaxTimeMs, config.expires_at_ms);
-  if (p.is_null("max_participants")) config.max_participants = limits.max_participants;
-  number("max_participants", 1, limits.max_participants, config.max_participants);
-  number("empty_timeout_s", 1, kWeekS, config.empty_timeout_s);
-  number("departure_timeout_s", 0, kWeekS, config.departure_timeout_s);
-  config.lobby = p.optional_flag("lobby").value_or(config.lobby);
-  optional("max_duration_ms", 1, kWeekS * 1'000, config.max_duration_ms);
-  if (const auto text = p.optional_text("on_host_left", {1, 64})) {
-    if (const auto end_after = read_on_host_left(*text)) {
-      config.end_after_host_left_ms = *end_after;
-    } else {
-      p.refuse("on_host_left",
-               "on_host_left must be \"continue\", \"end\" or \"end_after_s:N\", at most a day");
-    }
-  }
-  if (const Json::Object* recording = p.object("recording")) {
-    const Json nested{Json::Object(*recording)};
-    Params inner(nested);
-    config.record_sessions = inner.choice("auto", {"off", "session"}) == "session";
-    if (auto ok = inner.finish(); !ok) p.refuse("recording", "recording: " + ok.error().message);
+  read_room_options(p, parts_.context.config.rooms, config);
+  for (const auto& [name, into] : {std::pair{"starts_at_ms", &config.starts_at_ms},
+                                   std::pair{"expires_at_ms", &config.expires_at_ms}}) {
+    if (const auto at = p.optional_integer(name, 0, kMaxTimeMs)) *into = at;
   }
   if (const Json::Object* attributes = p.object("attributes")) {
     config.attributes = Json(*attributes);
@@ -143,13 +123,10 @@ void Api::read_room_config(Params& p, RoomConfig& config) const {
 
 RpcResult<Json> Api::room_create(Call& call) {
   Params& p = call.params;
-  const config::Rooms& defaults = parts_.context.config.rooms;
-  RoomConfig config;
+  const Tenant* tenant = parts_.tenants.find(text_member(p.all(), "tenant"));
+  RoomConfig config = default_room(parts_.context.config.rooms, tenant);
   config.tenant = p.text("tenant", {1, 64});
   config.name = p.text("name");
-  config.max_participants = defaults.max_participants;
-  config.empty_timeout_s = defaults.empty_timeout_s;
-  config.departure_timeout_s = defaults.departure_timeout_s;
   read_room_config(p, config);
   if (!is_plain_name(config.tenant)) {
     p.refuse("tenant", "tenant must be 1..64 letters, digits, '.', '_' or '-'");
@@ -178,6 +155,7 @@ RpcResult<Json> Api::room_update(Call& call) {
   RoomConfig config;
   Room* known = peek_room(call);
   if (known != nullptr) config = known->config;
+  clear_what_is_null(call.params, parts_.context.config.rooms, config);
   read_room_config(call.params, config);
   const auto room = room_of(call);
   if (!room) return tl::unexpected(room.error());

@@ -1,4 +1,5 @@
 #include "control/api.h"
+#include "control/room_options.h"
 
 // The API's methods for tenants and their minutes.
 namespace parley::control {
@@ -46,6 +47,7 @@ RpcResult<Json> Api::tenant_put(Call& call) {
   tenant.max_rooms = limit("max_rooms");
   tenant.max_sessions = limit("max_sessions");
   tenant.max_participants = limit("max_participants");
+  tenant.defaults = read_room_defaults(p, parts_.context.config.rooms);
   if (const Json::Object* attributes = p.object("attributes")) {
     tenant.attributes = Json(*attributes);
     if (tenant.attributes.dump().size() > kMaxAttributesBytes) {

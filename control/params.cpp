@@ -27,6 +27,14 @@ void Params::refuse(std::string_view name, std::string message) {
   }
 }
 
+void Params::refuse_inside(std::string_view name, RpcError error) {
+  if (error_) return;
+  const std::string place = std::string(name) + ".";
+  if (error.reason != "unknown_field") error.message.insert(0, place);  // it begins with the field
+  error.field.insert(0, place);
+  error_ = std::move(error);
+}
+
 std::string Params::checked_text(std::string_view name, const Json& value, Length length) {
   const std::string* text = value.as_string();
   if (text == nullptr || text->size() < length.min || text->size() > length.max) {

@@ -47,6 +47,8 @@ class Params {
   [[nodiscard]] const Json& all() const noexcept { return params_; }
   // For checks of meaning: remembers the mistake unless there was one before.
   void refuse(std::string_view name, std::string message);
+  // What was wrong within the object `name`, read by Params of its own.
+  void refuse_inside(std::string_view name, RpcError error);
   [[nodiscard]] RpcResult<void> finish();
 
  private:

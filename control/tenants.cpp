@@ -34,6 +34,7 @@ Json Tenant::to_json() const {
   set_limit(json, "max_rooms", max_rooms);
   set_limit(json, "max_sessions", max_sessions);
   set_limit(json, "max_participants", max_participants);
+  json.set("defaults", defaults);
   json.set("attributes", attributes);
   json.set("created_ms", created_ms);
   json.set("version", version);
@@ -52,6 +53,7 @@ std::optional<Tenant> Tenant::from_row(const Row& row) {
   tenant.max_rooms = limit_member(*body, "max_rooms");
   tenant.max_sessions = limit_member(*body, "max_sessions");
   tenant.max_participants = limit_member(*body, "max_participants");
+  if (const Json* defaults = body->find("defaults")) tenant.defaults = *defaults;
   if (const Json* attributes = body->find("attributes")) tenant.attributes = *attributes;
   tenant.created_ms = row.created_ms;
   tenant.version = integer_member(*body, "version", 1);

@@ -22,6 +22,7 @@ struct Tenant {
   std::optional<std::uint32_t> max_rooms;
   std::optional<std::uint32_t> max_sessions;      // at once
   std::optional<std::uint32_t> max_participants;  // at once, in all his sessions
+  Json defaults = Json(Json::Object{});           // of his rooms (room_options.h)
   Json attributes = Json(Json::Object{});
   std::int64_t created_ms = 0;
   std::int64_t version = 1;

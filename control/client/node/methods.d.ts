@@ -175,9 +175,23 @@ export interface Tenant {
   max_rooms?: number | null;
   max_sessions?: number | null;
   max_participants?: number | null;
+  defaults?: RoomDefaults;
   attributes?: Record<string, unknown>;
   created_ms?: number;
   version: number;
+}
+
+/** what his rooms get where room.create does not say */
+export interface RoomDefaults {
+  max_participants?: number;
+  empty_timeout_s?: number;
+  departure_timeout_s?: number;
+  recording?: {auto?: 'off' | 'session'};
+  /** who is no host waits until one lets him in */
+  lobby?: boolean;
+  max_duration_ms?: number;
+  /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
+  on_host_left?: string;
 }
 
 export interface Grant {
@@ -387,7 +401,10 @@ export interface RecordingDeleteResult {
   already: boolean;
 }
 
-/** Makes a room. The same name with the same settings gives the room that is there. */
+/**
+ * Makes a room. What is not said is as in the tenant's defaults, then as in the configuration. The
+ * same name with the same settings gives the room that is there.
+ */
 export interface RoomCreateParams {
   /** the seller */
   tenant: string;
@@ -1120,6 +1137,18 @@ export interface TenantPutParams {
   max_rooms?: number | null;
   max_sessions?: number | null;
   max_participants?: number | null;
+  /** what his rooms get where room.create does not say; those that are there stay as they are */
+  defaults?: {
+    max_participants?: number;
+    empty_timeout_s?: number;
+    departure_timeout_s?: number;
+    recording?: {auto?: 'off' | 'session'};
+    /** who is no host waits until one lets him in */
+    lobby?: boolean;
+    max_duration_ms?: number;
+    /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
+    on_host_left?: string;
+  };
   /** at most 4096 bytes as JSON */
   attributes?: Record<string, unknown>;
   if_version?: number;

@@ -1,0 +1,189 @@
+#include "control/api.h"
+#include "tests/control/call_fixture.h"
+
+// What a tenant has of his own: how his rooms are made when room.create does not say.
+namespace parley::control {
+namespace {
+
+using testing::HasSubstr;
+
+class TenantsTest : public CallTest {
+ protected:
+  TenantsTest() {
+    config.auth.reads_per_s = config.auth.writes_per_s = 0;
+    config.rooms.max_participants = 50;
+    make_api();
+  }
+  void make_api() {
+    consumers.emplace(*context, store, "ep_1");
+    webhooks.emplace(
+        *context, store, [](HttpClient::Request, const HttpClient::Done&) {}, [] {});
+    api.emplace(Api::Parts{*context,
+                           *keyring,
+                           *tenants,
+                           *revocations,
+                           *rooms,
+                           *metering,
+                           *sessions,
+                           *actions,
+                           *recordings,
+                           *idempotency,
+                           *consumers,
+                           *webhooks,
+                           store,
+                           {},
+                           {}});
+  }
+  void restart() {
+    api.reset();
+    webhooks.reset();
+    consumers.reset();
+    crash();
+    make_api();
+  }
+
+  RpcResult<Json> call(const std::string& method, const std::string& params) {
+    const Principal admin{"crm", config::KeyRole::Admin, {"*"}, {}, {}};
+    RpcResult<Json> answer;
+    api->call(admin, {Json(1), method, text_of(params)},
+              [&](RpcResult<Json> result) { answer = std::move(result); });
+    outbox->flush();
+    return answer;
+  }
+  Json done(const std::string& method, const std::string& params) {
+    auto answer = call(method, params);
+    EXPECT_TRUE(answer) << method << " " << params << ": " << answer.error().message;
+    return answer.value_or(Json());
+  }
+  Json put(const std::string& members) {
+    return done("tenant.put", R"({"tenant":"seller-1",)" + members + "}");
+  }
+  // What room.create makes of these members.
+  RoomConfig created(const std::string& name, const std::string& members = "") {
+    done("room.create", R"({"tenant":"seller-1","name":")" + name + "\"" +
+                            (members.empty() ? "" : "," + members) + "}");
+    return rooms->find("seller-1", name)->config;
+  }
+
+  std::optional<Consumers> consumers;
+  std::optional<Webhooks> webhooks;
+  std::optional<Api> api;
+};
+
+// ---- defaults of his rooms
+
+constexpr const char* kDefaults =
+    R"("defaults":{"recording":{"auto":"session"},"max_participants":3,"lobby":true,)"
+    R"("empty_timeout_s":60,"departure_timeout_s":0,"max_duration_ms":3600000,"on_host_left":"end"})";
+
+TEST_F(TenantsTest, ARoomTakesFromTheTenantWhatTheRequestDoesNotSay) {
+  const RoomConfig before = created("before");
+  EXPECT_EQ(before.max_participants, 50U);
+  put(kDefaults);
+  const RoomConfig plain = created("plain");
+  EXPECT_TRUE(plain.record_sessions);
+  EXPECT_EQ(plain.max_participants, 3U);
+  EXPECT_TRUE(plain.lobby);
+  EXPECT_EQ(plain.empty_timeout_s, 60U);
+  EXPECT_EQ(plain.departure_timeout_s, 0U);
+  EXPECT_EQ(plain.max_duration_ms, 3'600'000);
+  EXPECT_EQ(plain.end_after_host_left_ms, 0);
+  EXPECT_EQ(rooms->find("seller-1", "before")->config, before);
+  // Another seller's rooms are as the server makes them.
+  done("room.create", R"({"tenant":"seller-2","name":"plain"})");
+  EXPECT_FALSE(rooms->find("seller-2", "plain")->config.record_sessions);
+  EXPECT_EQ(rooms->find("seller-2", "plain")->config.max_participants, 50U);
+}
+
+TEST_F(TenantsTest, TheRequestIsStrongerThanTheTenant) {
+  put(kDefaults);
+  const RoomConfig said =
+      created("said", R"("recording":{"auto":"off"},"max_participants":9,"lobby":false,)"
+                      R"("empty_timeout_s":7,"departure_timeout_s":8,"max_duration_ms":9,)"
+                      R"("on_host_left":"continue")");
+  EXPECT_FALSE(said.record_sessions);
+  EXPECT_EQ(said.max_participants, 9U);
+  EXPECT_FALSE(said.lobby);
+  EXPECT_EQ(said.empty_timeout_s, 7U);
+  EXPECT_EQ(said.departure_timeout_s, 8U);
+  EXPECT_EQ(said.max_duration_ms, 9);
+  EXPECT_EQ(said.end_after_host_left_ms, std::nullopt);
+}
+
+// A backend that writes its empty members says no more than one that leaves them out.
+TEST_F(TenantsTest, NullSaysNothingToRoomCreate) {
+  put(kDefaults);
+  const RoomConfig room = created(
+      "nulls", R"("recording":{},"max_participants":null,"lobby":null,"max_duration_ms":null)");
+  EXPECT_TRUE(room.record_sessions);
+  EXPECT_EQ(room.max_participants, 3U);
+  EXPECT_TRUE(room.lobby);
+  EXPECT_EQ(room.max_duration_ms, 3'600'000);
+  done("room.update",
+       R"({"tenant":"seller-1","room":"nulls","max_participants":null,"max_duration_ms":null})");
+  EXPECT_EQ(rooms->find("seller-1", "nulls")->config.max_participants, 50U);
+  EXPECT_EQ(rooms->find("seller-1", "nulls")->config.max_duration_ms, std::nullopt);
+}
+
+TEST_F(TenantsTest, AChangeOfDefaultsLeavesTheRoomsThereAre) {
+  put(R"("defaults":{"lobby":true})");
+  created("old");
+  put(R"("defaults":{"lobby":false})");
+  EXPECT_TRUE(rooms->find("seller-1", "old")->config.lobby);
+  EXPECT_FALSE(created("new").lobby);
+  const auto again = call("room.create", R"({"tenant":"seller-1","name":"old"})");
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().reason, "already_exists");
+  EXPECT_EQ(again.error().details.back().second.dump(), R"(["lobby"])");
+}
+
+TEST_F(TenantsTest, DefaultsAreKeptShownAndTakenAwayAgain) {
+  EXPECT_EQ(put(R"("name":"One")").find("defaults")->dump(), "{}");
+  const Json kept = put(R"("defaults":{"lobby":true,"max_participants":3})");
+  EXPECT_EQ(kept.find("defaults")->dump(), R"({"max_participants":3,"lobby":true})");
+  // The same in another order is no change.
+  EXPECT_EQ(put(R"("defaults":{"max_participants":3,"lobby":true})"), kept);
+  restart();
+  EXPECT_EQ(done("tenant.get", R"({"tenant":"seller-1"})"), kept);
+  EXPECT_TRUE(created("after").lobby);
+  EXPECT_EQ(put(R"("defaults":null)").find("defaults")->dump(), "{}");
+  EXPECT_FALSE(created("at last").lobby);
+}
+
+TEST_F(TenantsTest, AMistakeInTheDefaultsIsNamedAndChangesNothing) {
+  struct Mistake {
+    const char* defaults;
+    const char* field;
+    const char* message;
+  };
+  for (const Mistake& one : {
+           Mistake{R"({"max_participants":51})", "defaults.max_participants", "1..50"},
+           Mistake{R"({"max_participants":0})", "defaults.max_participants", "at least 1"},
+           Mistake{R"({"on_host_left":"soon"})", "defaults.on_host_left", "end_after_s:N"},
+           Mistake{R"({"max_duration_ms":"1h"})", "defaults.max_duration_ms", "whole number"},
+           Mistake{R"({"recording":{"auto":"always"}})", "defaults.recording.auto", "off session"},
+           Mistake{R"({"lobby":1})", "defaults.lobby", "true or false"},
+           Mistake{R"({"starts_at_ms":1})", "defaults.starts_at_ms", "no parameter"},
+           Mistake{"true", "defaults", "an object"},
+       }) {
+    const auto refused =
+        call("tenant.put", std::string(R"({"tenant":"seller-1","defaults":)") + one.defaults + "}");
+    ASSERT_FALSE(refused) << one.defaults;
+    EXPECT_EQ(refused.error().field, one.field);
+    EXPECT_EQ(refused.error().reason,
+              one.message == std::string("no parameter") ? "unknown_field" : "invalid_argument");
+    EXPECT_THAT(refused.error().message, HasSubstr(one.message));
+    EXPECT_EQ(tenants->find("seller-1"), nullptr);
+  }
+}
+
+TEST_F(TenantsTest, WhatTheServerDoesNotAllowAnyMoreIsAsTheServerHasIt) {
+  put(R"("defaults":{"max_participants":40,"lobby":true})");
+  config.rooms.max_participants = 20;
+  const RoomConfig room = created("smaller");
+  EXPECT_EQ(room.max_participants, 20U);
+  EXPECT_TRUE(room.lobby);
+}
+
+}  // namespace
+}  // namespace parley::control
