@@ -48,6 +48,7 @@ RpcResult<Json> Api::tenant_put(Call& call) {
   tenant.max_sessions = limit("max_sessions");
   tenant.max_participants = limit("max_participants");
   tenant.defaults = read_room_defaults(p, parts_.context.config.rooms);
+  tenant.roles = RoleTable::read(p);
   if (const Json::Object* attributes = p.object("attributes")) {
     tenant.attributes = Json(*attributes);
     if (tenant.attributes.dump().size() > kMaxAttributesBytes) {

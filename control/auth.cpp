@@ -35,12 +35,12 @@ bool is_text(std::string_view text, std::size_t max_bytes) {
 }
 
 // can_publish: ["camera", "microphone", "screen_share"] narrows what the role allows.
-bool narrow_publishing(const Json& list, Permissions& permissions) {
+bool narrow_publishing(const Json& list, Permissions& allowed) {
   const Json::Array* sources = list.as_array();
   if (list.is_bool() && list == Json(false)) {
     for (const auto p : {Permission::PublishCamera, Permission::PublishMicrophone,
                          Permission::PublishScreenShare}) {
-      permissions.remove(p);
+      allowed.remove(p);
     }
     return true;
   }
@@ -49,7 +49,7 @@ bool narrow_publishing(const Json& list, Permissions& permissions) {
   for (const TrackSource source :
        {TrackSource::Camera, TrackSource::Microphone, TrackSource::ScreenShare}) {
     if (std::find(sources->begin(), sources->end(), Json(name_of(source))) == sources->end()) {
-      permissions.remove(permission_for(source));
+      allowed.remove(permission_for(source));
     }
   }
   return std::all_of(sources->begin(), sources->end(), [](const Json& item) {
@@ -87,21 +87,20 @@ RpcResult<void> read_grants(const Json& grants, JoinClaims& claims) {
   const auto role = role_of(text_of(grants, "role"));
   if (!role) return invalid("parley.role must be host, co_host, participant, viewer or observer");
   claims.role = *role;
-  claims.permissions = Permissions::of(*role);
   claims.hidden = *role == Role::Observer;
   claims.name = grants.find("name") == nullptr ? claims.identity : text_of(grants, "name");
   if (!is_text(claims.name, kMaxDisplayNameBytes)) {
     return invalid("parley.name must be 1..128 bytes without control characters");
   }
   if (const Json* list = grants.find("can_publish");
-      list != nullptr && !narrow_publishing(*list, claims.permissions)) {
+      list != nullptr && !narrow_publishing(*list, claims.allowed)) {
     return invalid("parley.can_publish must list camera, microphone, screen_share");
   }
   const auto flag = [&](std::string_view name, bool fallback) {
     const Json* value = grants.find(name);
     return value == nullptr ? fallback : value->as_bool().value_or(fallback);
   };
-  if (!flag("can_subscribe", true)) claims.permissions.remove(Permission::Subscribe);
+  if (!flag("can_subscribe", true)) claims.allowed.remove(Permission::Subscribe);
   claims.hidden = flag("hidden", claims.hidden);
   claims.bypass_lobby = flag("bypass_lobby", false);
   claims.eject_at_exp = flag("eject_at_exp", false);

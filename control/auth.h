@@ -45,7 +45,8 @@ struct JoinClaims {
   std::string identity;
   std::string name;  // for people; the identity when the token has none
   Role role = Role::Participant;
-  Permissions permissions;
+  Permissions allowed = Permissions::all();  // what the token leaves of the role's
+  Permissions permissions;                   // of both; Sessions looks them up when he joins
   bool hidden = false;
   bool bypass_lobby = false;
   std::int64_t issued_ms = 0;  // iat, or 0

@@ -89,6 +89,9 @@ std::optional<Role> role_of(std::string_view name) noexcept { return key_in(kRol
 std::string_view name_of(Permission permission) noexcept {
   return name_in(kPermissions, permission);
 }
+std::optional<Permission> permission_of(std::string_view name) noexcept {
+  return key_in(kPermissions, name);
+}
 std::string_view name_of(TrackSource source) noexcept { return name_in(kSources, source); }
 std::optional<TrackSource> source_of(std::string_view name) noexcept {
   return key_in(kSources, name);

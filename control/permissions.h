@@ -8,7 +8,7 @@
 
 namespace parley::control {
 
-// What a participant may do. A role expands to these bits once, when its token is read; after that
+// What a participant may do. A role expands to these bits once, when its bearer joins; after that
 // the daemon tests bits and never looks at role names again (control-api.md, section 6).
 
 enum class Role : std::uint8_t { Host, CoHost, Participant, Viewer, Observer };
@@ -29,16 +29,25 @@ enum class Permission : std::uint16_t {
 class Permissions {
  public:
   constexpr Permissions() = default;
+  // Unless the tenant has a table of his own (role_table.h).
   [[nodiscard]] static Permissions of(Role role) noexcept;
   [[nodiscard]] static Permissions all() noexcept { return of(Role::Host); }
   [[nodiscard]] constexpr bool has(Permission permission) const noexcept {
     return (bits_ & static_cast<std::uint16_t>(permission)) != 0;
+  }
+  constexpr void add(Permission permission) noexcept {
+    bits_ = static_cast<std::uint16_t>(bits_ | static_cast<unsigned>(permission));
   }
   constexpr void remove(Permission permission) noexcept {
     bits_ = static_cast<std::uint16_t>(bits_ & ~static_cast<unsigned>(permission));
   }
   [[nodiscard]] Json names() const;  // ["publish_camera", ...]
   friend constexpr bool operator==(Permissions, Permissions) = default;
+  // What both allow.
+  friend constexpr Permissions operator&(Permissions a, Permissions b) noexcept {
+    a.bits_ = static_cast<std::uint16_t>(a.bits_ & b.bits_);
+    return a;
+  }
 
  private:
   std::uint16_t bits_ = 0;
@@ -47,6 +56,7 @@ class Permissions {
 [[nodiscard]] std::string_view name_of(Role role) noexcept;
 [[nodiscard]] std::optional<Role> role_of(std::string_view name) noexcept;
 [[nodiscard]] std::string_view name_of(Permission permission) noexcept;
+[[nodiscard]] std::optional<Permission> permission_of(std::string_view name) noexcept;
 
 // What a track shows or carries; the word is the client's, checked against the m-line's kind.
 enum class TrackSource : std::uint8_t { Camera, Microphone, ScreenShare, ScreenShareAudio };

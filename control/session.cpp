@@ -147,7 +147,7 @@ void Session::apply_given(JoinClaims& claims) const {
   if (change.attributes) claims.attributes = *change.attributes;
   if (!change.role) return;
   claims.role = *change.role;
-  claims.permissions = Permissions::of(*change.role);
+  claims.allowed = Permissions::all();
 }
 
 void Session::remember_change(const Participant& participant, const ParticipantChange& change) {
@@ -208,7 +208,7 @@ void Session::change(Participant& participant, ParticipantChange change) {
   if (change.attributes) participant.claims.attributes = *change.attributes;
   if (change.role && *change.role != participant.claims.role) {
     participant.claims.role = *change.role;
-    participant.claims.permissions = Permissions::of(*change.role);
+    participant.claims.permissions = change.permissions;
     withhold_again(participant);
     notify(participant, "permissions",
            Json::object({{"role", name_of(*change.role)},

@@ -102,6 +102,7 @@ class Session {
   struct ParticipantChange {
     std::optional<std::string> name;
     std::optional<Role> role;
+    Permissions permissions;  // of that role
     std::optional<Json> attributes;
   };
   // Another role takes effect at once: what it does not allow to be published is not forwarded.

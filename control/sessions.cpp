@@ -178,6 +178,7 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
   if (const Room* named = named_room(claims)) {
     if (const Session* running = find_by_room(named->id)) running->apply_given(claims);
   }
+  claims.permissions = tenants_.permissions(claims.tenant, claims.role) & claims.allowed;
   auto room = admit(claims);
   if (!room) {
     tell_rejected(claims, room.error().reason);
@@ -265,6 +266,7 @@ bool Sessions::stop_waiting(Session& session, std::string_view participant_id,
 
 void Sessions::change_participant(Session& session, Participant& participant,
                                   Session::ParticipantChange change) {
+  if (change.role) change.permissions = tenants_.permissions(session.tenant(), *change.role);
   session.change(participant, std::move(change));
   metering_.changed(session, "");  // a host may have become none
 }

@@ -35,6 +35,7 @@ Json Tenant::to_json() const {
   set_limit(json, "max_sessions", max_sessions);
   set_limit(json, "max_participants", max_participants);
   json.set("defaults", defaults);
+  json.set("roles", roles.to_json());
   json.set("attributes", attributes);
   json.set("created_ms", created_ms);
   json.set("version", version);
@@ -54,6 +55,9 @@ std::optional<Tenant> Tenant::from_row(const Row& row) {
   tenant.max_sessions = limit_member(*body, "max_sessions");
   tenant.max_participants = limit_member(*body, "max_participants");
   if (const Json* defaults = body->find("defaults")) tenant.defaults = *defaults;
+  // Permissions of another version that this one does not check are left out.
+  Params params(*body);
+  tenant.roles = RoleTable::read(params);
   if (const Json* attributes = body->find("attributes")) tenant.attributes = *attributes;
   tenant.created_ms = row.created_ms;
   tenant.version = integer_member(*body, "version", 1);
@@ -112,6 +116,11 @@ bool Tenants::remove(std::string_view id) {
 
 void Tenants::for_each(const std::function<void(const Tenant&)>& visit) const {
   for (const auto& [key, tenant] : by_age_) visit(*tenant);
+}
+
+Permissions Tenants::permissions(std::string_view id, Role role) const {
+  const Tenant* tenant = find(id);
+  return tenant == nullptr ? Permissions::of(role) : tenant->roles.of(role);
 }
 
 RpcResult<void> Tenants::check_active(std::string_view id) const {

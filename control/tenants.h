@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "control/context.h"
+#include "control/role_table.h"
 #include "control/rpc.h"
 
 namespace parley::control {
@@ -23,6 +24,7 @@ struct Tenant {
   std::optional<std::uint32_t> max_sessions;      // at once
   std::optional<std::uint32_t> max_participants;  // at once, in all his sessions
   Json defaults = Json(Json::Object{});           // of his rooms (room_options.h)
+  RoleTable roles;
   Json attributes = Json(Json::Object{});
   std::int64_t created_ms = 0;
   std::int64_t version = 1;
@@ -49,6 +51,8 @@ class Tenants {
   // In the order of creation.
   void for_each(const std::function<void(const Tenant&)>& visit) const;
   [[nodiscard]] RpcResult<void> check_active(std::string_view id) const;
+  // What a role stands for in his rooms.
+  [[nodiscard]] Permissions permissions(std::string_view id, Role role) const;
 
  private:
   void insert(Tenant tenant);

@@ -45,5 +45,23 @@ TEST_F(TenantSettings, NewRoomsHaveTheSellersDefaultsAfterARestartToo) {
   EXPECT_TRUE(unrecorded.joined.find("result")->find("recording")->is_null());
 }
 
+TEST_F(TenantSettings, RolesMayWhatTheSellerSaysAfterARestartToo) {
+  put(R"({"roles":{"participant":["publish_microphone","subscribe","end_session"]}})");
+  restart();
+  daemon_.result("room.create", Json::object({{"tenant", "seller-1"}, {"name", "main"}}));
+  MediaPeer buyer(daemon_, join_token("buyer"));
+  ASSERT_TRUE(buyer.is_in());
+  EXPECT_EQ(buyer.joined.find("result")->find("permissions")->dump(),
+            R"(["publish_microphone","subscribe","end_session"])");
+  buyer.connect();
+  EXPECT_EQ(reason_of(buyer.rtc.ask("recording.start")), "permission_denied");
+  // For who is in it stays so; who comes later may what the table says by then.
+  put(R"({"roles":null})");
+  MediaPeer other(daemon_, join_token("other"));
+  EXPECT_EQ(reason_of(other.rtc.ask("session.end")), "permission_denied");
+  EXPECT_EQ(reason_of(buyer.rtc.ask("session.end")), "");
+  EXPECT_EQ(text_member(daemon_.wait_for("session.ended", 1).at(0), "end_reason"), "ended_by_host");
+}
+
 }  // namespace
 }  // namespace parley::acceptance

@@ -119,9 +119,9 @@ TEST_F(AuthTest, ATokenMayNarrowWhatItsRoleAllows) {
   claims.set("parley", grants);
   const auto read = keyring_.verify_join_token(sign(claims), kNow);
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_TRUE(read->permissions.has(Permission::PublishMicrophone));
-  EXPECT_FALSE(read->permissions.has(Permission::PublishCamera));
-  EXPECT_FALSE(read->permissions.has(Permission::Subscribe));
+  EXPECT_TRUE(read->allowed.has(Permission::PublishMicrophone));
+  EXPECT_FALSE(read->allowed.has(Permission::PublishCamera));
+  EXPECT_FALSE(read->allowed.has(Permission::Subscribe));
 }
 
 TEST_F(AuthTest, EveryRefusedApiCredentialLooksTheSame) {

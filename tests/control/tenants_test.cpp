@@ -1,7 +1,9 @@
 #include "control/api.h"
+#include "control/schema.h"
 #include "tests/control/call_fixture.h"
 
-// What a tenant has of his own: how his rooms are made when room.create does not say.
+// What a tenant has of his own: how his rooms are made when room.create does not say, and what
+// people of a role may in them.
 namespace parley::control {
 namespace {
 
@@ -183,6 +185,135 @@ TEST_F(TenantsTest, WhatTheServerDoesNotAllowAnyMoreIsAsTheServerHasIt) {
   const RoomConfig room = created("smaller");
   EXPECT_EQ(room.max_participants, 20U);
   EXPECT_TRUE(room.lobby);
+}
+
+// ---- what roles may in his rooms
+
+std::string permissions_of(const Json& joined) {
+  const Json* permissions = joined.find("permissions");
+  return permissions == nullptr ? joined.dump() : permissions->dump();
+}
+
+TEST_F(TenantsTest, ARoleMayWhatTheTenantSaysAndOthersStayAsTheyAre) {
+  room();
+  put(R"("roles":{"participant":["subscribe","record","list_recordings"],"viewer":[]})");
+  EXPECT_EQ(permissions_of(join(1, "buyer")), R"(["subscribe","record","list_recordings"])");
+  EXPECT_EQ(permissions_of(join(2, "eye", "viewer")), "[]");
+  EXPECT_EQ(permissions_of(join(3, "seller", "host")), Permissions::all().names().dump());
+  EXPECT_NE(text(ask(1, "recording.start"), "recording_id"), "");
+  EXPECT_EQ(text(publish(1), "reason"), "permission_denied");
+  EXPECT_EQ(text(ask(1, "session.end"), "reason"), "permission_denied");
+}
+
+TEST_F(TenantsTest, ATableIsForWhoJoinsFromThenOn) {
+  room();
+  put(R"("roles":{"participant":["subscribe"]})");
+  join(1, "early");
+  put(R"("roles":{"participant":["subscribe","end_session"]})");
+  EXPECT_EQ(text(ask(1, "session.end"), "reason"), "permission_denied");
+  EXPECT_EQ(permissions_of(join(2, "late")), R"(["subscribe","end_session"])");
+  // Who comes back joins anew.
+  EXPECT_EQ(permissions_of(join(3, "early")), R"(["subscribe","end_session"])");
+  put(R"("roles":{})");
+  EXPECT_EQ(permissions_of(join(4, "last")), Permissions::of(Role::Participant).names().dump());
+}
+
+TEST_F(TenantsTest, ATokenNarrowsWhatTheTenantGives) {
+  room();
+  put(R"("roles":{"viewer":["publish_camera","publish_microphone","subscribe","mute_others"]})");
+  const std::string narrow = token("eye", "viewer", [](Json&, Json& grants) {
+    grants.set("can_publish", Json::array().push("microphone").push("screen_share"));
+    grants.set("can_subscribe", false);
+  });
+  EXPECT_EQ(permissions_of(ask(1, "join", Json::object({{"token", narrow}}))),
+            R"(["publish_microphone","mute_others"])");
+}
+
+TEST_F(TenantsTest, ARoleThatIsGivenInACallStandsForTheSame) {
+  room();
+  put(R"("roles":{"viewer":["subscribe","run_timers"]})");
+  join(1, "buyer");
+  done("participant.update",
+       R"({"tenant":"seller-1","room":"main","identity":"buyer","role":"viewer"})");
+  ASSERT_EQ(notified(1, "permissions").size(), 1U);
+  EXPECT_EQ(permissions_of(notified(1, "permissions")[0]), R"(["subscribe","run_timers"])");
+  EXPECT_EQ(permissions_of(join(2, "buyer")), R"(["subscribe","run_timers"])");
+}
+
+TEST_F(TenantsTest, WhoIsAHostIsNotAMatterOfPermissions) {
+  room("main", [](RoomConfig& it) { it.lobby = true; });
+  put(R"("roles":{"host":["subscribe"],"participant":["subscribe","admit_others"]})");
+  EXPECT_EQ(text(join(1, "buyer"), "state"), "waiting");
+  EXPECT_EQ(text(join(2, "seller", "host"), "state"), "active");
+  EXPECT_EQ(text(ask(2, "room.lock"), "reason"), "permission_denied");
+}
+
+TEST_F(TenantsTest, OneSellersTableIsNotAnothers) {
+  put(R"("roles":{"viewer":["end_session"]})");
+  EXPECT_EQ(tenants->permissions("seller-2", Role::Viewer), Permissions::of(Role::Viewer));
+  EXPECT_TRUE(tenants->permissions("seller-1", Role::Viewer).has(Permission::EndSession));
+}
+
+TEST_F(TenantsTest, ATableIsKeptAndShownInAnOrderOfItsOwn) {
+  EXPECT_EQ(put(R"("name":"One")").find("roles")->dump(), "{}");
+  const Json kept = put(R"("roles":{"viewer":["record","subscribe","record"],"host":[]})");
+  EXPECT_EQ(kept.find("roles")->dump(), R"({"host":[],"viewer":["subscribe","record"]})");
+  EXPECT_EQ(put(R"("roles":{"host":[],"viewer":["subscribe","record"]})"), kept);
+  restart();
+  EXPECT_EQ(done("tenant.get", R"({"tenant":"seller-1"})"), kept);
+  EXPECT_TRUE(tenants->permissions("seller-1", Role::Viewer).has(Permission::Record));
+  EXPECT_EQ(put(R"("roles":null)").find("roles")->dump(), "{}");
+}
+
+TEST_F(TenantsTest, AMistakeInTheTableIsNamedAndChangesNothing) {
+  struct Mistake {
+    const char* roles;
+    const char* field;
+    const char* reason;
+  };
+  for (const Mistake& one : {
+           Mistake{R"({"king":["record"]})", "roles.king", "unknown_field"},
+           Mistake{R"({"viewer":["subscribe","fly"]})", "roles.viewer[1]", "invalid_argument"},
+           Mistake{R"({"viewer":[1]})", "roles.viewer[0]", "invalid_argument"},
+           Mistake{R"({"viewer":"record"})", "roles.viewer", "invalid_argument"},
+           Mistake{R"({"viewer":null})", "roles.viewer", "invalid_argument"},
+           Mistake{"[]", "roles", "invalid_argument"},
+       }) {
+    const std::string params = std::string(R"({"tenant":"seller-1","roles":)") + one.roles + "}";
+    const auto refused = call("tenant.put", params);
+    ASSERT_FALSE(refused) << one.roles;
+    EXPECT_EQ(refused.error().field, one.field);
+    EXPECT_EQ(refused.error().reason, one.reason);
+    EXPECT_EQ(tenants->find("seller-1"), nullptr);
+    // What the schema let through would be refused all the same.
+    const Json json = text_of(params);
+    Params p(json);
+    static_cast<void>(p.any("tenant"));
+    static_cast<void>(RoleTable::read(p));
+    ASSERT_FALSE(p.finish());
+    EXPECT_EQ(p.finish().error().field, one.field);
+  }
+}
+
+// The schema has the same words as the daemon.
+TEST(RoleTable, TakesEveryRoleWithEveryPermission) {
+  const Json all = Permissions::all().names();
+  Json roles{Json::Object{}};
+  for (const Role role :
+       {Role::Host, Role::CoHost, Role::Participant, Role::Viewer, Role::Observer}) {
+    roles.set(name_of(role), all);
+  }
+  const SchemaSet& schemas = SchemaSet::of_api();
+  const Json params = Json::object({{"tenant", "seller-1"}, {"roles", roles}});
+  EXPECT_TRUE(schemas.check_request(schemas.backend_methods(), {Json(1), "tenant.put", params}));
+  Params p(params);
+  EXPECT_EQ(RoleTable::read(p).to_json(), roles);
+}
+
+TEST(RoleTable, LeavesOutWhatAnotherVersionKnew) {
+  const Json row = *Json::parse(R"({"roles":{"viewer":["fly","record"],"king":["record"]}})");
+  Params p(row);
+  EXPECT_EQ(RoleTable::read(p).to_json().dump(), R"({"viewer":["record"]})");
 }
 
 }  // namespace

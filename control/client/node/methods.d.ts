@@ -176,6 +176,7 @@ export interface Tenant {
   max_sessions?: number | null;
   max_participants?: number | null;
   defaults?: RoomDefaults;
+  roles?: RoleTable;
   attributes?: Record<string, unknown>;
   created_ms?: number;
   version: number;
@@ -192,6 +193,70 @@ export interface RoomDefaults {
   max_duration_ms?: number;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
+}
+
+/** what these roles may, in place of what they may by themselves */
+export interface RoleTable {
+  host?: (
+    | 'publish_camera'
+    | 'publish_microphone'
+    | 'publish_screen_share'
+    | 'subscribe'
+    | 'mute_others'
+    | 'remove_others'
+    | 'end_session'
+    | 'record'
+    | 'list_recordings'
+    | 'admit_others'
+    | 'run_timers')[];
+  co_host?: (
+    | 'publish_camera'
+    | 'publish_microphone'
+    | 'publish_screen_share'
+    | 'subscribe'
+    | 'mute_others'
+    | 'remove_others'
+    | 'end_session'
+    | 'record'
+    | 'list_recordings'
+    | 'admit_others'
+    | 'run_timers')[];
+  participant?: (
+    | 'publish_camera'
+    | 'publish_microphone'
+    | 'publish_screen_share'
+    | 'subscribe'
+    | 'mute_others'
+    | 'remove_others'
+    | 'end_session'
+    | 'record'
+    | 'list_recordings'
+    | 'admit_others'
+    | 'run_timers')[];
+  viewer?: (
+    | 'publish_camera'
+    | 'publish_microphone'
+    | 'publish_screen_share'
+    | 'subscribe'
+    | 'mute_others'
+    | 'remove_others'
+    | 'end_session'
+    | 'record'
+    | 'list_recordings'
+    | 'admit_others'
+    | 'run_timers')[];
+  observer?: (
+    | 'publish_camera'
+    | 'publish_microphone'
+    | 'publish_screen_share'
+    | 'subscribe'
+    | 'mute_others'
+    | 'remove_others'
+    | 'end_session'
+    | 'record'
+    | 'list_recordings'
+    | 'admit_others'
+    | 'run_timers')[];
 }
 
 export interface Grant {
@@ -1148,6 +1213,69 @@ export interface TenantPutParams {
     max_duration_ms?: number;
     /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
     on_host_left?: string;
+  };
+  /** what these roles may, in place of what they may by themselves, of who joins from then on */
+  roles?: {
+    host?: (
+      | 'publish_camera'
+      | 'publish_microphone'
+      | 'publish_screen_share'
+      | 'subscribe'
+      | 'mute_others'
+      | 'remove_others'
+      | 'end_session'
+      | 'record'
+      | 'list_recordings'
+      | 'admit_others'
+      | 'run_timers')[];
+    co_host?: (
+      | 'publish_camera'
+      | 'publish_microphone'
+      | 'publish_screen_share'
+      | 'subscribe'
+      | 'mute_others'
+      | 'remove_others'
+      | 'end_session'
+      | 'record'
+      | 'list_recordings'
+      | 'admit_others'
+      | 'run_timers')[];
+    participant?: (
+      | 'publish_camera'
+      | 'publish_microphone'
+      | 'publish_screen_share'
+      | 'subscribe'
+      | 'mute_others'
+      | 'remove_others'
+      | 'end_session'
+      | 'record'
+      | 'list_recordings'
+      | 'admit_others'
+      | 'run_timers')[];
+    viewer?: (
+      | 'publish_camera'
+      | 'publish_microphone'
+      | 'publish_screen_share'
+      | 'subscribe'
+      | 'mute_others'
+      | 'remove_others'
+      | 'end_session'
+      | 'record'
+      | 'list_recordings'
+      | 'admit_others'
+      | 'run_timers')[];
+    observer?: (
+      | 'publish_camera'
+      | 'publish_microphone'
+      | 'publish_screen_share'
+      | 'subscribe'
+      | 'mute_others'
+      | 'remove_others'
+      | 'end_session'
+      | 'record'
+      | 'list_recordings'
+      | 'admit_others'
+      | 'run_timers')[];
   };
   /** at most 4096 bytes as JSON */
   attributes?: Record<string, unknown>;
