@@ -19,6 +19,11 @@ namespace parley::control {
 struct Moment {
   std::int64_t steady_ms = 0;
   std::int64_t wall_ms = 0;
+
+  // Another one, with the wall clock as it stands now.
+  [[nodiscard]] Moment at(std::int64_t other_steady_ms) const noexcept {
+    return {other_steady_ms, wall_ms - (steady_ms - other_steady_ms)};
+  }
 };
 
 // What runs at a time, and so how fast each unit is used up.

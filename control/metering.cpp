@@ -1,8 +1,6 @@
 #include "control/metering.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <limits>
 #include <utility>
 
@@ -13,21 +11,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::string_view kAccountRow = "account";
-constexpr std::string_view kMeterRow = "meter";
-constexpr std::string_view kIntervalRow = "interval";
-constexpr std::string_view kCheckpointRow = "checkpoint";
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
-
-std::string interval_id(std::string_view session_id, std::size_t index) {
-  std::array<char, 16> number{};
-  std::snprintf(number.data(), number.size(), "/%08zu", index);
-  return std::string(session_id) + number.data();
-}
-
-Moment earlier(Moment now, std::int64_t steady_ms) {
-  return {steady_ms, now.wall_ms - (now.steady_ms - steady_ms)};
-}
 
 }  // namespace
 
@@ -49,84 +33,6 @@ Metering::~Metering() {
 Moment Metering::moment() const {
   return {std::chrono::duration_cast<milliseconds>(context_.now().time_since_epoch()).count(),
           context_.wall_ms()};
-}
-
-tl::expected<void, std::string> Metering::load(const std::vector<Row>& rows) {
-  std::map<std::string, const Row*> intervals;  // in the order of their numbers
-  std::optional<Moment> known;
-  for (const Row& row : rows) {
-    if (row.kind == kIntervalRow) intervals[row.id] = &row;
-    const auto body = Json::parse_own(row.body);
-    if (!body && row.kind == kAccountRow) {
-      return tl::unexpected("damaged: table objects, account " + row.id + ": " + body.error());
-    }
-    if (!body) continue;
-    if (row.kind == kAccountRow) {
-      accounts_[row.id].account = Account::from_row_json(*body);
-    } else if (row.kind == kMeterRow) {
-      meters_.emplace(
-          row.id, Metered{SessionMeter::from_row_json(*body), row.tenant, row.created_ms, false});
-    } else if (row.kind == kCheckpointRow) {
-      known = Moment{integer_member(*body, "steady_ms"), integer_member(*body, "wall_ms")};
-    }
-  }
-  if (known) last_known_wall_ms_ = known->wall_ms;
-  for (const auto& [id, row] : intervals) {
-    const auto meter = meters_.find(id.substr(0, id.find('/')));
-    const auto body = Json::parse_own(row->body);
-    if (meter != meters_.end() && body) meter->second.meter.load_interval(*body);
-  }
-  const Moment now = moment();
-  for (auto& [id, metered] : meters_) {
-    // What is known of the account is known of all its sessions.
-    const auto account = accounts_.find(metered.tenant);
-    Moment end = known.value_or(now);
-    if (account != accounts_.end() && account->second.account.as_of() > end.steady_ms) {
-      end = earlier(end, account->second.account.as_of());
-    }
-    const auto& list = metered.meter.intervals();
-    std::vector<std::size_t> open;
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      if (list[i].left_ms == 0) open.push_back(i);
-    }
-    const bool ran = metered.meter.running() || !open.empty();
-    metered.meter.close(end.steady_ms, end.wall_ms, "server_restart");
-    if (ran) store(id, metered, open);
-  }
-  for (auto& [tenant, one] : accounts_) close_account(tenant, one, known, now);
-  return {};
-}
-
-// What ran in the process before this one is booked up to the last moment that is known of it; what
-// that crossed, and a period that began since, was not told yet.
-void Metering::close_account(const std::string& tenant, TenantAccount& one,
-                             std::optional<Moment> known, Moment now) {
-  const bool ran = one.account.rate() != Rate{};
-  const std::int64_t then_ms = known ? known->wall_ms : now.wall_ms;
-  static_cast<void>(one.alarms.crossed(one.account, then_ms));
-  const bool was_empty = one.account.available_ms(then_ms) == 0;
-  if (known && ran && known->steady_ms > one.account.as_of()) {
-    while (const auto edge = one.account.next_boundary(earlier(*known, one.account.as_of()))) {
-      if (*edge > known->steady_ms) break;
-      one.account.settle(earlier(*known, *edge));
-      one.account.begin_period(earlier(*known, *edge));
-    }
-    one.account.settle(*known);
-  }
-  one.account.restart(now.steady_ms);
-  const bool empty = one.account.limited() && one.account.available_ms(then_ms) == 0;
-  if (empty && was_empty) {
-    one.exhausted = true;
-  } else if (empty) {
-    tell_thresholds(tenant, one, {now.steady_ms, then_ms});
-    tell_exhausted(tenant, one, {now.steady_ms, then_ms});
-  }
-  renew(tenant, one, now);
-  // A grant may have ended while nothing ran: nobody has to be told, but nobody may begin either.
-  one.exhausted = one.account.limited() && one.account.available_ms(now.wall_ms) == 0;
-  tell_thresholds(tenant, one, now);
-  store(tenant, one);
-  arm(tenant, one);
 }
 
 Metering::TenantAccount& Metering::account_of(std::string_view tenant) {
@@ -169,8 +75,9 @@ RpcResult<void> Metering::admit(std::string_view tenant, bool session_runs) cons
 void Metering::started(Session& session) {
   TenantAccount& one = account_of(session.tenant());
   one.sessions[session.id()] = &session;
+  traffic_.began(session.worker_room(), session.id());
   Metered metered{SessionMeter(one.account.policy().start_condition), session.tenant(),
-                  session.started_ms(), false};
+                  session.started_ms()};
   store(session.id(), meters_.insert_or_assign(session.id(), std::move(metered)).first->second, {});
   if (one.exhausted && one.account.policy().on_exhausted == OnExhausted::Restrict &&
       restrict_session) {
@@ -205,18 +112,21 @@ void Metering::ended(Session& session, std::string_view why) {
     apply(one, session, metered->second, now, {}, why, std::nullopt);
   }
   one.sessions.erase(session.id());
+  traffic_.ended(session.worker_room(), session.workers().size());
   store(session.tenant(), one);
   arm(session.tenant(), one);
 }
 
-void Metering::forget(std::string_view session_id) {
-  const auto it = meters_.find(session_id);
-  if (it == meters_.end()) return;
-  for (std::size_t i = 0; i < it->second.meter.intervals().size(); ++i) {
-    context_.outbox.remove(kIntervalRow, interval_id(session_id, i));
-  }
-  context_.outbox.remove(kMeterRow, session_id);
-  meters_.erase(it);
+void Metering::traffic(std::size_t worker, const server::RoomTraffic& word) {
+  const auto total = traffic_.told(worker, word);
+  const auto found = total ? meters_.find(total->session_id) : meters_.end();
+  if (found == meters_.end()) return;
+  Metered& metered = found->second;
+  metered.traffic = total->traffic;
+  const std::int64_t now = moment().steady_ms;
+  if (!total->final && now - metered.traffic_kept_at < kTrafficKeptMs) return;
+  metered.traffic_kept_at = now;
+  store(found->first, metered, {});
 }
 
 void Metering::apply(TenantAccount& one, Session& session, Metered& metered, Moment at,
@@ -237,7 +147,7 @@ void Metering::advance(const std::string& tenant, TenantAccount& one, Moment now
   for (;;) {
     // From one moment at which something happens by itself to the next: in between, the same grants
     // are valid and the balance is a straight line.
-    const Moment from = earlier(now, one.account.as_of());
+    const Moment from = now.at(one.account.as_of());
     const auto due = [&](std::optional<std::int64_t> at) {
       return at && *at <= now.steady_ms ? *at : kNever;
     };
@@ -249,7 +159,7 @@ void Metering::advance(const std::string& tenant, TenantAccount& one, Moment now
     const std::int64_t grace = due(one.grace_until);
     const std::int64_t next = std::min({edge, empty, grace});
     if (next == kNever) break;
-    const Moment then = earlier(now, next);
+    const Moment then = now.at(next);
     one.account.settle(then);
     if (next == edge) {  // what a new period gives comes before the end of the old one's
       renew(tenant, one, then);
@@ -393,38 +303,6 @@ void Metering::arm(const std::string& tenant, TenantAccount& one) {
     advance(tenant, due_one, due_now);
     look_after(tenant, due_one, due_now);
   });
-}
-
-void Metering::store(const std::string& tenant, const TenantAccount& one) {
-  context_.outbox.put(
-      {std::string(kAccountRow), tenant, tenant, one.account.to_row_json().dump(), 0});
-}
-
-void Metering::store(const std::string& session_id, const Metered& metered,
-                     const std::vector<std::size_t>& intervals) {
-  context_.outbox.put({std::string(kMeterRow), session_id, metered.tenant,
-                       metered.meter.to_row_json().dump(), metered.created_ms});
-  for (const std::size_t index : intervals) {
-    const UsageInterval& interval = metered.meter.intervals()[index];
-    context_.outbox.put({std::string(kIntervalRow), interval_id(session_id, index), metered.tenant,
-                         SessionMeter::interval_row_json(interval).dump(), metered.created_ms});
-  }
-}
-
-void Metering::arm_checkpoint() {
-  if (checkpoint_timer_ != 0 || running_ == 0) return;
-  checkpoint();
-}
-
-void Metering::checkpoint() {
-  checkpoint_timer_ = 0;
-  const Moment now = moment();
-  context_.outbox.put(
-      {std::string(kCheckpointRow), "meter", "",
-       Json::object({{"steady_ms", now.steady_ms}, {"wall_ms", now.wall_ms}}).dump(), 0});
-  if (running_ == 0) return;
-  checkpoint_timer_ =
-      context_.timers.at(context_.now() + milliseconds(kCheckpointMs), [this] { checkpoint(); });
 }
 
 Metering::Stats Metering::stats() const {

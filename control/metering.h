@@ -14,6 +14,7 @@
 #include "control/rpc.h"
 #include "control/session.h"
 #include "control/session_meter.h"
+#include "control/session_traffic.h"
 
 namespace parley::control {
 
@@ -27,6 +28,8 @@ namespace parley::control {
 class Metering {
  public:
   static constexpr std::int64_t kCheckpointMs = 1'000;
+  // Bytes cost nobody anything: after a crash those of a minute may be missing.
+  static constexpr std::int64_t kTrafficKeptMs = 60'000;
   static constexpr std::size_t kMaxIntervalsTold = 40;  // in one event
   static constexpr std::size_t kMaxIntervalsListed = 2'000;
 
@@ -48,6 +51,9 @@ class Metering {
                std::optional<SessionMeter::Silence> silence = std::nullopt);
   // Nobody is there any more: add_usage() is complete.
   void ended(Session& session, std::string_view why);
+  // What a worker tells of the media that went through a session; the last of it comes after the
+  // session's end.
+  void traffic(std::size_t worker, const server::RoomTraffic& word);
   // It is not remembered any more.
   void forget(std::string_view session_id);
 
@@ -67,8 +73,8 @@ class Metering {
   RpcResult<Json> reserve(const ReserveRequest& request);
   RpcResult<Json> commit(const ReserveRequest& request);
   RpcResult<Json> release(const std::string& tenant, const std::string& id);
-  // Members that a session's record gets: room_ms, participant_ms, intervals (the first
-  // `max_intervals`).
+  // Members that a session's record gets: room_ms, participant_ms, bytes_in, bytes_out, intervals
+  // (the first `max_intervals`).
   void add_usage(std::string_view session_id, std::size_t max_intervals, Json& record) const;
 
   // When the process before this one was last known to live.
@@ -102,6 +108,8 @@ class Metering {
     std::string tenant;
     std::int64_t created_ms = 0;
     bool ending = false;  // stopped, and its session will end at once
+    server::Traffic traffic{};
+    std::int64_t traffic_kept_at = 0;  // steady
   };
 
   [[nodiscard]] Moment moment() const;
@@ -140,7 +148,8 @@ class Metering {
   Context& context_;
   std::map<std::string, TenantAccount, std::less<>> accounts_;
   std::map<std::string, Metered, std::less<>> meters_;  // of all remembered sessions
-  std::vector<std::string> to_end_;                     // sessions
+  SessionTraffic traffic_;
+  std::vector<std::string> to_end_;  // sessions
   Timers::Id end_timer_ = 0;
   Timers::Id checkpoint_timer_ = 0;
   std::int64_t running_ = 0;  // metered sessions

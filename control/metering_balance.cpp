@@ -147,6 +147,8 @@ void Metering::add_usage(std::string_view session_id, std::size_t max_intervals,
   const std::int64_t now = moment().steady_ms;
   record.set("room_ms", meter.room_ms(now));
   record.set("participant_ms", meter.participant_ms(now));
+  record.set("bytes_in", it->second.traffic.bytes_in);
+  record.set("bytes_out", it->second.traffic.bytes_out);
   record.set("billed_ms", billed_ms(meter, policy(it->second.tenant), now));
   Json list = Json::array();
   const auto& intervals = meter.intervals();

@@ -489,6 +489,10 @@ void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Ev
       if (Session* session = find(speakers->room)) session->speakers(worker, speakers->tracks);
       continue;
     }
+    if (const auto* traffic = std::get_if<server::RoomTraffic>(&event)) {
+      metering_.traffic(worker, *traffic);
+      continue;
+    }
     const auto peer = std::visit(
         [](const auto& e) -> server::PeerId {
           if constexpr (requires { e.peer; }) return e.peer;

@@ -34,6 +34,8 @@ class LayerActivity {
     std::uint32_t height = 0;  // 0: unknown
   };
   [[nodiscard]] Layer at(Time now) noexcept;
+  // All there ever were.
+  [[nodiscard]] std::uint64_t total_bytes() const noexcept { return meter_.total_bytes(); }
 
  private:
   RateMeter meter_;

@@ -93,7 +93,7 @@ struct PeerParams {
 struct OpenRoom {
   RoomId room;
 };
-struct CloseRoom {  // closes its peers too; no PeerClosed follows
+struct CloseRoom {  // closes its peers too; no PeerClosed follows, but a last RoomTraffic
   RoomId room;
 };
 // Adds the peer, or changes it after a new offer. Sections keep their identity by mid: a publish
@@ -199,8 +199,29 @@ struct Speakers {
   std::vector<TrackNo> tracks;
 };
 
+// Payload of media packets as reports count it (RFC 3550, section 6.4.1): without headers, and what
+// was sent again counts once.
+struct Traffic {
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+
+  Traffic& operator+=(const Traffic& more) noexcept {
+    bytes_in += more.bytes_in;
+    bytes_out += more.bytes_out;
+    return *this;
+  }
+  friend bool operator==(const Traffic&, const Traffic&) = default;
+};
+// Of all peers that the room ever had on this worker. Totals, so that one that is lost is made good
+// by the next: once a second while they grow, and a last time when the room is closed.
+struct RoomTraffic {
+  RoomId room;
+  Traffic total;
+  bool last = false;
+};
+
 using Event = std::variant<PeerConnected, PeerAway, PeerBack, PeerClosed, TrackStarted,
-                           SlotSwitched, Speakers>;
+                           SlotSwitched, Speakers, RoomTraffic>;
 
 // ---- what control knows of the workers; server/server.h provides it, main.cpp hands it over
 // ------

@@ -82,7 +82,9 @@ void Peer::set_tracks(std::vector<PublishSection> sections) {
     });
   };
   for (const auto& track : tracks_) {
-    if (!lives(track)) ssrcs_.remove(track.get());
+    if (lives(track)) continue;
+    past_traffic_.bytes_in += track->payload_bytes();
+    ssrcs_.remove(track.get());
   }
   std::erase_if(tracks_, [&](const auto& track) { return !lives(track); });
   for (PublishSection& section : sections) {
@@ -120,7 +122,11 @@ void Peer::set_slots(std::vector<SlotSection> sections) {
   if (sections.size() > context_.media.max_slots_per_peer) {
     sections.resize(context_.media.max_slots_per_peer);
   }
-  std::erase_if(slots_, [&](const auto& slot) { return !has_mid(sections, slot->section().mid); });
+  std::erase_if(slots_, [&](const auto& slot) {
+    if (has_mid(sections, slot->section().mid)) return false;
+    past_traffic_.bytes_out += slot->payload_bytes();
+    return true;
+  });
   for (SlotSection& section : sections) {
     const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const auto& slot) {
       return slot->section().mid == section.mid;
@@ -129,7 +135,10 @@ void Peer::set_slots(std::vector<SlotSection> sections) {
       (*found)->update(std::move(section));
       continue;
     }
-    if (found != slots_.end()) slots_.erase(found);
+    if (found != slots_.end()) {
+      past_traffic_.bytes_out += (*found)->payload_bytes();
+      slots_.erase(found);
+    }
     slots_.push_back(
         std::make_unique<Subscription>(context_, connection_, id_, std::move(section)));
   }
@@ -354,6 +363,13 @@ void Peer::tick(rtp::Time now) {
   tick_slots(now, rtcp);
   send_feedback(now, rtcp);
   for (const auto& track : tracks_) track->tick(now, rtt_, rtcp);
+}
+
+Traffic Peer::traffic() const noexcept {
+  Traffic sum = past_traffic_;
+  for (const auto& track : tracks_) sum.bytes_in += track->payload_bytes();
+  for (const auto& slot : slots_) sum.bytes_out += slot->payload_bytes();
+  return sum;
 }
 
 std::size_t Peer::bytes() const noexcept {

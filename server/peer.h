@@ -55,6 +55,8 @@ class Peer {
   [[nodiscard]] const std::vector<std::unique_ptr<Track>>& tracks() const noexcept {
     return tracks_;
   }
+  // Of all tracks and slots it ever had.
+  [[nodiscard]] Traffic traffic() const noexcept;
   // Memory, its own and behind it: connection, keys and slots, but no tracks.
   [[nodiscard]] std::size_t bytes() const noexcept;
 
@@ -102,6 +104,7 @@ class Peer {
   rtp::ClockMap clocks_;
   std::vector<std::unique_ptr<Track>> tracks_;
   std::vector<std::unique_ptr<Subscription>> slots_;
+  Traffic past_traffic_;  // of those that another offer took away
   SsrcTable ssrcs_;
   std::unique_ptr<rtp::TwccRecorder> arrivals_;  // of who publishes: its window is large
   rtp::Ssrc last_media_ssrc_;

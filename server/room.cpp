@@ -22,7 +22,12 @@ Peer& Room::add(rtp::Time now, PeerId id, PeerParams params) {
 }
 
 void Room::remove(PeerId id) {
-  std::erase_if(peers_, [&](const auto& peer) { return peer->id() == id; });
+  const auto leaving = std::find_if(peers_.begin(), peers_.end(),
+                                    [&](const auto& peer) { return peer->id() == id; });
+  if (leaving == peers_.end()) return;
+  past_traffic_ += (*leaving)->traffic();
+  peers_.erase(leaving);
+  if (peers_.empty()) tell_traffic(false);  // an empty room does not tick
 }
 
 void Room::add_mirror(PublishSection section, std::shared_ptr<Relay> relay) {
@@ -41,6 +46,10 @@ void Room::tick(rtp::Time now) {
       tell_speakers(now);
       next_speakers_ = on_grid(now + kSpeakersInterval);
     }
+    if (now >= next_traffic_) {
+      tell_traffic(false);
+      next_traffic_ = on_grid(now + kTrafficInterval);
+    }
     alarm_.set(next_speakers_);
   }
   for (const auto& peer : peers_) {
@@ -52,6 +61,14 @@ void Room::tick(rtp::Time now) {
   }
   // Afterwards, because a tick may wake another peer (a slot asks its publisher for a key frame).
   for (const auto& peer : peers_) alarm_.set(peer->alarm().at());
+}
+
+void Room::tell_traffic(bool last) {
+  Traffic total = past_traffic_;
+  for (const auto& peer : peers_) total += peer->traffic();
+  if (total == told_traffic_ && !last) return;
+  told_traffic_ = total;
+  context_.emit(RoomTraffic{id_, total, last});
 }
 
 void Room::tell_speakers(rtp::Time now) {

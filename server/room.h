@@ -12,11 +12,13 @@
 
 namespace parley::server {
 
-// The peers of one room, and who of them speaks. Nothing leads from one room to another.
+// The peers of one room, who of them speaks and how much they send. Nothing leads from one room to
+// another.
 class Room {
  public:
   static constexpr rtp::Duration kSpeakersInterval{200'000};
   static constexpr std::size_t kMaxSpeakers = 32;
+  static constexpr rtp::Duration kTrafficInterval{1'000'000};
 
   Room(Context& context, Alarm& worker_alarm, RoomId id);
   ~Room();
@@ -28,6 +30,8 @@ class Room {
   // A track of the room that another worker receives.
   void add_mirror(PublishSection section, std::shared_ptr<Relay> relay);
   void remove_mirror(TrackNo track);
+  // What has gone through it, if it is more than was told; the last time in any case.
+  void tell_traffic(bool last);
   // Ticks the peers that are due.
   void tick(rtp::Time now);
 
@@ -45,6 +49,9 @@ class Room {
   std::vector<std::unique_ptr<Peer>> peers_;
   rtp::Time next_speakers_{};
   std::vector<TrackNo> speakers_;  // as told
+  rtp::Time next_traffic_{};
+  Traffic past_traffic_;  // of peers that have gone
+  Traffic told_traffic_;
   // Scratch, kept for its memory.
   std::vector<const rtp::AudioLevelMeter*> levels_;
   std::vector<TrackNo> numbers_;

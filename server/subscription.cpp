@@ -204,7 +204,7 @@ std::optional<rtp::SenderInfo> Subscription::take_sender_report(rtp::Time now) {
   info.ntp = rtp::to_ntp(now);
   info.timestamp = *timestamp;
   info.packets_sent = packets_sent_;
-  info.octets_sent = octets_sent_;
+  info.octets_sent = static_cast<std::uint32_t>(octets_sent_);  // on the wire it wraps
   return info;
 }
 

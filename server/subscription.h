@@ -54,6 +54,8 @@ class Subscription {
 
   [[nodiscard]] const SlotSection& section() const noexcept { return section_; }
   [[nodiscard]] const Track* track() const noexcept { return track_; }
+  // Of payload that was sent, but for what was sent again.
+  [[nodiscard]] std::uint64_t payload_bytes() const noexcept { return octets_sent_; }
   // Memory, its own and behind it.
   [[nodiscard]] std::size_t bytes() const noexcept;
 
@@ -75,9 +77,9 @@ class Subscription {
   const CodecParams* matched_ = nullptr;
   std::optional<TrackNo> shown_;  // as told by SlotSwitched
   std::uint32_t packets_sent_ = 0;
-  std::uint32_t octets_sent_ = 0;
-  rtp::Time next_report_{};
   rtp::Seq rtx_seq_;
+  std::uint64_t octets_sent_ = 0;
+  rtp::Time next_report_{};
   // Each begins with what every packet needs.
   rtp::Forwarder forwarder_;
   std::optional<rtp::SentLog> sent_log_;  // from the first assignment on

@@ -64,6 +64,7 @@ Track::~Track() {
 }
 
 void Track::make_encodings() {
+  past_payload_bytes_ = payload_bytes();
   encodings_.clear();
   if (section_.rids.size() > kMaxLayers) section_.rids.resize(kMaxLayers);
   const CodecParams codec = first_codec(section_);
@@ -484,6 +485,12 @@ void Track::remove_tap(TapId tap) {
 std::span<const rtp::LayerActivity::Layer> Track::layers(rtp::Time now, Layers& into) noexcept {
   for (std::size_t i = 0; i < encodings_.size(); ++i) into[i] = encodings_[i].activity.at(now);
   return {into.data(), encodings_.size()};
+}
+
+std::uint64_t Track::payload_bytes() const noexcept {
+  std::uint64_t sum = past_payload_bytes_;
+  for (const Encoding& encoding : encodings_) sum += encoding.activity.total_bytes();
+  return sum;
 }
 
 std::size_t Track::bytes() const noexcept {

@@ -83,6 +83,8 @@ class Track {
   // one burst nothing else may happen.
   [[nodiscard]] bool hand_out(rtp::Time now);
 
+  // Of payload that has come, of all encodings there were.
+  [[nodiscard]] std::uint64_t payload_bytes() const noexcept;
   // Memory, its own and behind it, without the stored packets' buffers: those are the pool's.
   [[nodiscard]] std::size_t bytes() const noexcept;
 
@@ -175,6 +177,7 @@ class Track {
   Relay* origin_;                    // of a mirror
   std::optional<rtp::Codec> codec_;  // of the last packet, told by TrackStarted
   rtp::AudioLevelMeter level_;
+  std::uint64_t past_payload_bytes_ = 0;  // of encodings that another offer took away
   bool muted_ = false;
 };
 

@@ -159,6 +159,7 @@ void Worker::carry_out(rtp::Time, OpenRoom& command) {
 void Worker::carry_out(rtp::Time, CloseRoom& command) {
   const auto found = rooms_.find(command.room);
   if (found == rooms_.end()) return bad_command();
+  found->second->tell_traffic(true);
   for (const auto& peer : found->second->peers()) {
     forget_addresses(*peer);
     peers_.erase(peer->id());

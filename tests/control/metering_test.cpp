@@ -274,8 +274,6 @@ TEST_F(MeteringTest, NotifyOnlyLetsTheCallGoOn) {
   EXPECT_EQ(quota("over_ms"), 20'000);
 }
 
-// Random calls, grants and crashes, each with its seed. What the store has when the process dies is
-// what the next one begins with.
 TEST_F(MeteringTest, ACallGoesOnOverMidnightAndEachDayPaysItsOwn) {
   wall_ms = (wall_ms / kDayMs + 1) * kDayMs - 90'000;
   set_limit(100'000, [](QuotaPolicy& policy) { policy.period = QuotaPeriod::Day; });
@@ -394,6 +392,8 @@ TEST_F(MeteringTest, AnUnreadableAccountIsNotTakenForNone) {
   EXPECT_THAT(loaded.error(), testing::HasSubstr("account seller-9"));
 }
 
+// Random calls, grants and crashes, each with its seed. What the store has when the process dies is
+// what the next one begins with.
 class MeteringRandom : public MeteringTest, public testing::WithParamInterface<unsigned> {};
 
 TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {

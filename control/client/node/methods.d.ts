@@ -335,6 +335,13 @@ export interface Usage {
   room_ms: number;
   participant_ms: number;
   recording_ms?: number;
+  /**
+   * media payload received from the participants, each packet once; in session.ended the last
+   * second may be missing
+   */
+  bytes_in: number;
+  /** media payload sent to them, without what was sent again */
+  bytes_out: number;
   intervals: Interval[];
   /** what it costs in the enforced unit, as the policy rounds it */
   billed_ms?: number;
