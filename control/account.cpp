@@ -144,6 +144,21 @@ void Account::settle(Moment now) {
   over_ms_ += units - booked;
 }
 
+Moment Account::settle_over(Moment until, bool while_it_lasts) {
+  for (;;) {
+    const Moment from = until.at(as_of_);
+    const auto edge = next_boundary(from);
+    const auto empty = while_it_lasts ? exhausted_at(from.wall_ms) : std::nullopt;
+    const std::int64_t next = std::min(edge.value_or(kNever), empty.value_or(kNever));
+    if (next > until.steady_ms) break;
+    settle(until.at(next));
+    if (next != edge) return until.at(next);
+    begin_period(until.at(next));  // what it gives comes before the end of the old one's
+  }
+  settle(until);
+  return until;
+}
+
 void Account::give_back(std::int64_t room_ms, std::int64_t participant_ms) {
   room_ms_ -= room_ms;
   participant_ms_ -= participant_ms;

@@ -84,6 +84,9 @@ class Account {
   // Books what has run since the last time, on the grants that were valid then: no grant may begin
   // or end in between (next_boundary()).
   void settle(Moment now);
+  // The same over such moments, whose periods it begins. With `while_it_lasts` no further than to
+  // the moment at which nothing is left; gives the moment it came to.
+  Moment settle_over(Moment until, bool while_it_lasts);
   // settle() first.
   void set_rate(Rate rate) noexcept { rate_ = rate; }
   // Takes back what was booked for something that had ended before it was noticed.

@@ -25,6 +25,8 @@ namespace parley::control {
 //
 // After a crash, what ran is closed at the last moment that is known to the store, which is noted
 // once a second while anything runs: never later than it did end, so never to the tenant's loss.
+// With charge_ahead it is closed a second later, as far as the minutes last, so never to the
+// house's.
 class Metering {
  public:
   static constexpr std::int64_t kCheckpointMs = 1'000;
@@ -77,10 +79,8 @@ class Metering {
   // (the first `max_intervals`).
   void add_usage(std::string_view session_id, std::size_t max_intervals, Json& record) const;
 
-  // When the process before this one was last known to live.
-  [[nodiscard]] std::optional<std::int64_t> last_known_wall_ms() const noexcept {
-    return last_known_wall_ms_;
-  }
+  // Until when the process before this one ran, as far as the tenant's account is concerned.
+  [[nodiscard]] std::optional<std::int64_t> last_known_wall_ms(std::string_view tenant) const;
 
   struct Stats {
     std::size_t accounts = 0;
@@ -102,6 +102,7 @@ class Metering {
     std::optional<std::int64_t> grace_until;  // steady
     Timers::Id timer = 0;
     std::map<std::string, Session*, std::less<>> sessions;  // those that go on
+    std::optional<Moment> closed;  // at start, what ran in the process before this one
   };
   struct Metered {
     SessionMeter meter;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -54,13 +55,10 @@ tl::expected<void, std::string> Metering::load(const std::vector<Row>& rows) {
     if (meter != meters_.end() && body) meter->second.meter.load_interval(*body);
   }
   const Moment now = moment();
+  for (auto& [tenant, one] : accounts_) close_account(tenant, one, known, now);
   for (auto& [id, metered] : meters_) {
-    // What is known of the account is known of all its sessions.
-    const auto account = accounts_.find(metered.tenant);
-    Moment end = known.value_or(now);
-    if (account != accounts_.end() && account->second.account.as_of() > end.steady_ms) {
-      end = end.at(account->second.account.as_of());
-    }
+    const TenantAccount* account = find(metered.tenant);
+    const Moment end = account != nullptr ? *account->closed : known.value_or(now);
     const auto& list = metered.meter.intervals();
     std::vector<std::size_t> open;
     for (std::size_t i = 0; i < list.size(); ++i) {
@@ -70,26 +68,32 @@ tl::expected<void, std::string> Metering::load(const std::vector<Row>& rows) {
     metered.meter.close(end.steady_ms, end.wall_ms, "server_restart");
     if (ran) store(id, metered, open);
   }
-  for (auto& [tenant, one] : accounts_) close_account(tenant, one, known, now);
   return {};
 }
 
-// What ran in the process before this one is booked up to the last moment that is known of it; what
-// that crossed, and a period that began since, was not told yet.
+std::optional<std::int64_t> Metering::last_known_wall_ms(std::string_view tenant) const {
+  const TenantAccount* one = find(tenant);
+  return one != nullptr && one->closed ? one->closed->wall_ms : last_known_wall_ms_;
+}
+
+// What ran in the process before this one is booked up to the last moment that is known of it, or
+// up to the next checkpoint, which never came; what that crossed, and a period that began since,
+// was not told yet. The account's own changes are known, too, and of all its sessions.
 void Metering::close_account(const std::string& tenant, TenantAccount& one,
                              std::optional<Moment> known, Moment now) {
-  const bool ran = one.account.rate() != Rate{};
-  const std::int64_t then_ms = known ? known->wall_ms : now.wall_ms;
-  static_cast<void>(one.alarms.crossed(one.account, then_ms));
-  const bool was_empty = one.account.available_ms(then_ms) == 0;
-  if (known && ran && known->steady_ms > one.account.as_of()) {
-    while (const auto edge = one.account.next_boundary(known->at(one.account.as_of()))) {
-      if (*edge > known->steady_ms) break;
-      one.account.settle(known->at(*edge));
-      one.account.begin_period(known->at(*edge));
-    }
-    one.account.settle(*known);
+  const bool ran = known && one.account.rate() != Rate{};
+  Moment end = known.value_or(now);
+  static_cast<void>(one.alarms.crossed(one.account, end.wall_ms));
+  const bool was_empty = one.account.available_ms(end.wall_ms) == 0;
+  const std::int64_t next_checkpoint = end.steady_ms + kCheckpointMs;
+  if (ran) {
+    end = one.account.settle_over(end.at(std::max(end.steady_ms, one.account.as_of())), false);
   }
+  if (ran && one.account.policy().charge_ahead && next_checkpoint > end.steady_ms) {
+    end = one.account.settle_over(end.at(next_checkpoint), true);
+  }
+  one.closed = end;
+  const std::int64_t then_ms = end.wall_ms;
   one.account.restart(now.steady_ms);
   const bool empty = one.account.limited() && one.account.available_ms(then_ms) == 0;
   if (empty && was_empty) {

@@ -138,6 +138,7 @@ void QuotaPolicy::read(Params& params) {
   }
   grace_ms = params.optional_integer("grace_ms", 0, kDayMs).value_or(grace_ms);
   min_start_ms = params.optional_integer("min_start_ms", 0, kDayMs).value_or(min_start_ms);
+  charge_ahead = params.optional_flag("charge_ahead").value_or(charge_ahead);
   take_name(kRoundings, params.choice("rounding", all_names(kRoundings)), rounding);
   take_name(kWarned, params.choice("warn", all_names(kWarned)), warn);
   take_list(params, "warn_percent", 100, warn_percent);
@@ -185,6 +186,7 @@ Json QuotaPolicy::to_json() const {
   json.set("restrict", std::move(list));
   json.set("grace_ms", grace_ms);
   json.set("min_start_ms", min_start_ms);
+  json.set("charge_ahead", charge_ahead);
   json.set("rounding", name_in(kRoundings, rounding));
   json.set("warn", name_in(kWarned, warn));
   json.set("warn_percent", list_json(warn_percent));

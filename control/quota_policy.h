@@ -56,6 +56,9 @@ struct QuotaPolicy {
   Restrictions restrict;
   std::int64_t grace_ms = 0;           // goes on for so long after the end
   std::int64_t min_start_ms = 60'000;  // with less left nothing begins
+  // After a crash, what ran is booked to the end of the second in which it was last known to run,
+  // not to its beginning.
+  bool charge_ahead = false;
   Rounding rounding = Rounding::ExactMs;
   WhomToWarn warn = WhomToWarn::Hosts;
   std::vector<std::int64_t> warn_percent = {50, 80, 95};

@@ -63,7 +63,8 @@ void Sessions::load(const std::vector<Row>& rows) {
     }
     if (record->ended_ms == 0) {
       record->ended_ms =
-          std::max(record->started_ms, metering_.last_known_wall_ms().value_or(context_.wall_ms()));
+          std::max(record->started_ms,
+                   metering_.last_known_wall_ms(record->tenant).value_or(context_.wall_ms()));
       record->end_reason = "server_restart";
       context_.outbox.put(record->to_row());
       Json data = record->to_json();

@@ -72,6 +72,25 @@ TEST(Account, EnforcesTheUnitOfItsPolicy) {
   EXPECT_EQ(account.room_ms(), 100);
 }
 
+TEST(Account, SettlesOverPeriodsAndAsFarAsItLasts) {
+  Account account;
+  account.restart(0);
+  QuotaPolicy policy = limit(1'000);
+  policy.period = QuotaPeriod::Day;
+  const std::int64_t midnight = 10'000;
+  const Moment start{0, (kWall / 86'400'000 + 1) * 86'400'000 - midnight};
+  account.set_policy(policy, start);
+  account.set_rate({1, 1});
+  // The day's second is used up, and more runs: only what the next day gives ends it.
+  EXPECT_EQ(account.settle_over(start.at(midnight + 500), false).steady_ms, midnight + 500);
+  EXPECT_EQ(account.used_ever_ms(), 1'500);
+  EXPECT_EQ(account.over_ms(), 9'000);
+  EXPECT_EQ(account.settle_over(start.at(midnight + 5'000), true).steady_ms, midnight + 1'000);
+  EXPECT_EQ(account.used_ever_ms(), 2'000);
+  EXPECT_EQ(account.over_ms(), 9'000);
+  EXPECT_EQ(account.settle_over(start.at(midnight + 5'000), true).steady_ms, midnight + 1'000);
+}
+
 TEST(Account, TakesTheSameGrantOnce) {
   Account account = with_limit(1'000);
   const Grant more{"g1", 300'000, 0, 0, std::nullopt};

@@ -1,9 +1,6 @@
 #include "control/metering.h"
 
-#include <cstdlib>
-#include <random>
-
-#include "tests/control/call_fixture.h"
+#include "tests/control/metering_fixture.h"
 
 namespace parley::control {
 namespace {
@@ -13,58 +10,9 @@ constexpr std::int64_t kDayMs = 86'400'000;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using testing::Contains;
-using testing::Each;
 using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
-
-class MeteringTest : public CallTest {
- protected:
-  MeteringTest() { room(); }
-
-  // Joins with media, connected at once. Sockets are numbered as the test likes.
-  void call(std::uint64_t connection, const std::string& identity,
-            const std::string& role = "participant", const std::string& room_name = "main") {
-    const Json joined = ask(connection, "join",
-                            Json::object({{"token", token(identity, role, [&](Json&, Json& grants) {
-                                             grants.set("room", room_name);
-                                           })}}));
-    ASSERT_NE(joined.find("participant_id"), nullptr) << joined.dump();
-    publish(connection);
-    connect(peer_of(identity, room_name));
-  }
-  void connect(server::PeerId peer) { worker_says({server::PeerConnected{peer}}); }
-  server::PeerId peer_of(const std::string& identity, const std::string& room_name = "main") {
-    Session* found = sessions->find_by_room(rooms->find("seller-1", room_name)->id);
-    return *found->find_identity(identity)->peer;
-  }
-
-  void set_limit(std::int64_t ms, const std::function<void(QuotaPolicy&)>& change = {}) {
-    QuotaPolicy policy;
-    policy.limit_ms = ms;
-    policy.min_start_ms = 0;
-    if (change) change(policy);
-    ASSERT_TRUE(metering->set_policy("seller-1", policy));
-    outbox->flush();
-  }
-  std::int64_t quota(std::string_view name) {
-    return integer_member(metering->get("seller-1"), name);
-  }
-  std::vector<Json> events(std::string_view type) const {
-    std::vector<Json> found;
-    for (const EventRow& event : store.events) {
-      if (event.type == type) found.push_back(*Json::parse(event.body)->find("data"));
-    }
-    return found;
-  }
-  Json usage(const std::string& session_id) {
-    Json json = Json(Json::Object{});
-    metering->add_usage(session_id, 1'000, json);
-    return json;
-  }
-  std::string session_id() { return session().id(); }
-};
 
 TEST_F(MeteringTest, EndsTheCallAtTheLastGrantedMillisecond) {
   set_limit(600'000);
@@ -391,110 +339,6 @@ TEST_F(MeteringTest, AnUnreadableAccountIsNotTakenForNone) {
   ASSERT_FALSE(loaded);
   EXPECT_THAT(loaded.error(), testing::HasSubstr("account seller-9"));
 }
-
-// Random calls, grants and crashes, each with its seed. What the store has when the process dies is
-// what the next one begins with.
-class MeteringRandom : public MeteringTest, public testing::WithParamInterface<unsigned> {};
-
-TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {
-  std::mt19937 random(GetParam());
-  const auto pick = [&](std::uint32_t to) { return static_cast<std::uint32_t>(random() % to); };
-  creep = std::chrono::microseconds(GetParam() % 2 == 0 ? 0 : 300);
-  const auto unit = pick(2) == 0 ? MeterUnit::RoomMs : MeterUnit::ParticipantMs;
-  const auto condition = static_cast<StartCondition>(pick(3));
-  wall_ms = (wall_ms / kDayMs + 1) * kDayMs - 60'000 - pick(60'000);  // midnight comes on the way
-  set_limit(pick(200'000), [&](QuotaPolicy& policy) {
-    policy.enforce = unit;
-    policy.start_condition = condition;
-    policy.period = pick(2) == 0 ? QuotaPeriod::None : QuotaPeriod::Day;
-  });
-  room("room-0");
-  room("room-1");
-  std::uint64_t connection = 100;
-  int grants = 0;
-  for (int step = 0; step < 120; ++step) {
-    wait(milliseconds(pick(4'000)));
-    const std::string name = "room-" + std::to_string(pick(2));
-    Session* found = sessions->find_by_room(rooms->find("seller-1", name)->id);
-    switch (pick(9)) {
-      case 0:
-      case 1:
-      case 2: {
-        const std::string identity = "p" + std::to_string(pick(4));
-        const std::uint64_t socket = ++connection;
-        const Json joined =
-            ask(socket, "join",
-                Json::object({{"token", token(identity, identity == "p0" ? "host" : "participant",
-                                              [&](Json&, Json& g) { g.set("room", name); })}}));
-        if (joined.find("participant_id") == nullptr) break;
-        publish(socket);
-        connect(peer_of(identity, name));
-        break;
-      }
-      case 3:
-        if (found != nullptr && !found->participants().empty()) {
-          sessions->leave(*found, found->participants().front()->id, "client_left", true);
-        }
-        break;
-      case 4:
-      case 5:
-        if (found != nullptr && !found->participants().empty()) {
-          const auto& p =
-              found->participants()[pick(static_cast<unsigned>(found->participants().size()))];
-          if (!p->peer) break;
-          if (p->on_air()) {
-            worker_says({server::PeerAway{*p->peer, now - milliseconds(pick(9'000))}});
-          } else {
-            worker_says({server::PeerBack{*p->peer}});
-          }
-        }
-        break;
-      case 6:
-        ASSERT_TRUE(metering->grant(
-            "seller-1", {"g" + std::to_string(++grants), 1 + pick(20'000), 0,
-                         pick(2) == 0 ? 0 : wall_ms + pick(20'000),
-                         pick(2) == 0 ? std::nullopt : std::optional(wall_ms + 1 + pick(40'000))}));
-        break;
-      case 7:
-        if (found != nullptr && pick(3) == 0) sessions->end(*found, "ended_by_api");
-        break;
-      case 8: {
-        // kill -9: what waits for the disk is lost, what ran is closed at the last checkpoint.
-        outbox->flush();
-        const std::int64_t metered = quota("room_ms");
-        const std::int64_t rate = quota("running_sessions");
-        crash();
-        EXPECT_LE(quota("room_ms"), metered);
-        EXPECT_GE(quota("room_ms"), metered - rate * (Metering::kCheckpointMs + 1));
-        break;
-      }
-    }
-    outbox->flush();
-    // To compare, the clock stands still.
-    const rtp::Duration moving = std::exchange(creep, rtp::Duration{0});
-    std::int64_t room_ms = 0;
-    std::int64_t participant_ms = 0;
-    sessions->for_each_record([&](const SessionRecord& record) {
-      const Json used = usage(record.id);
-      room_ms += integer_member(used, "room_ms");
-      participant_ms += integer_member(used, "participant_ms");
-      for (const Json& interval : *used.find("intervals")->as_array()) {
-        ASSERT_GE(integer_member(interval, "ms"), 0);
-      }
-    });
-    ASSERT_EQ(quota("room_ms"), room_ms) << "step " << step;
-    ASSERT_EQ(quota("participant_ms"), participant_ms) << "step " << step;
-    ASSERT_LE(quota("used_ms"), quota("granted_ms")) << "step " << step;
-    ASSERT_EQ(quota("used_ever_ms") + quota("over_ms"),
-              unit == MeterUnit::RoomMs ? room_ms : participant_ms)
-        << "step " << step;
-    ASSERT_EQ(quota("over_ms"), 0) << "step " << step;
-    creep = moving;
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Seeds, MeteringRandom,
-                         testing::Range(1U, std::getenv("PARLEY_LONG") != nullptr ? 401U : 9U));
 
 }  // namespace
 }  // namespace parley::control

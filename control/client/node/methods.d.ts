@@ -288,6 +288,11 @@ export interface Quota {
     grace_ms?: number;
     /** with less left no session begins */
     min_start_ms?: number;
+    /**
+     * after a crash, what ran is booked up to a second too far instead of a second too short;
+     * default false
+     */
+    charge_ahead?: boolean;
     warn?: 'nobody' | 'hosts' | 'everybody';
     warn_percent?: number[];
     warn_remaining_ms?: number[];
@@ -1348,6 +1353,11 @@ export interface QuotaSetParams {
   grace_ms?: number;
   /** with less left no session begins */
   min_start_ms?: number;
+  /**
+   * after a crash, what ran is booked up to a second too far instead of a second too short; default
+   * false
+   */
+  charge_ahead?: boolean;
   warn?: 'nobody' | 'hosts' | 'everybody';
   warn_percent?: number[];
   warn_remaining_ms?: number[];
