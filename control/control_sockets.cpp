@@ -1,5 +1,7 @@
 #include "control/control_sockets.h"
 
+#include <algorithm>
+
 #include "server/log.h"
 
 namespace parley::control {
@@ -41,6 +43,12 @@ RpcResult<Principal> ControlSockets::authenticate(const HttpRequest& request) co
 
 void ControlSockets::opened(ConnectionId connection, Principal principal) {
   sockets_[connection].principal = std::move(principal);
+  on_change();
+}
+
+bool ControlSockets::serves(std::string_view tenant) const {
+  return std::any_of(sockets_.begin(), sockets_.end(),
+                     [&](const auto& entry) { return entry.second.principal.may_see(tenant); });
 }
 
 std::string ControlSockets::answer_text(const RpcRequest& request, const RpcResult<Json>& result,
@@ -141,7 +149,9 @@ bool ControlSockets::in_time(Pending& pending) {
 }
 
 void ControlSockets::closed(ConnectionId connection) {
-  if (sockets_.erase(connection) != 0) consumers_.closed(connection);
+  if (sockets_.erase(connection) == 0) return;
+  consumers_.closed(connection);
+  on_change();
 }
 
 void ControlSockets::keys_changed() {
@@ -156,6 +166,7 @@ void ControlSockets::keys_changed() {
   for (const ConnectionId connection : gone) {
     context_.close(connection, 1008, "the key is gone");
   }
+  on_change();
 }
 
 void ControlSockets::note(const RpcRequest& request, bool good, rtp::Time since) {

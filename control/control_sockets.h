@@ -44,6 +44,10 @@ class ControlSockets {
   [[nodiscard]] bool knows(ConnectionId connection) const {
     return sockets_.count(connection) != 0;
   }
+  // Whether a backend that serves the tenant is connected.
+  [[nodiscard]] bool serves(std::string_view tenant) const;
+  // Set by the owner: a socket came or went, or its key serves other tenants.
+  std::function<void()> on_change = [] {};
   // Sends a durable event to every consumer, and to every other socket that said hello and may see
   // it.
   void publish(const EventRow& event);

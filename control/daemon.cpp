@@ -158,6 +158,8 @@ struct Daemon::Impl {
       session.withhold_pictures(restrictions.audio_only);
       recordings.forbid(session, restrictions.no_recording);
     };
+    metering.has_authority = [this](std::string_view tenant) { return control.serves(tenant); };
+    control.on_change = [this] { metering.authority_changed(); };
     sessions.observe(
         {[this](Session& session) {
            const Room* room = rooms.find(session.room_id());

@@ -25,7 +25,10 @@ std::vector<MeteredPerson> metered_people(const Session& session) {
 }
 
 Metering::~Metering() {
-  for (auto& [tenant, one] : accounts_) context_.timers.cancel(one.timer);
+  for (auto& [tenant, one] : accounts_) {
+    context_.timers.cancel(one.timer);
+    context_.timers.cancel(one.authority_timer);
+  }
   context_.timers.cancel(end_timer_);
   context_.timers.cancel(checkpoint_timer_);
 }
@@ -55,7 +58,12 @@ QuotaPolicy Metering::policy(std::string_view tenant) const {
 
 RpcResult<void> Metering::admit(std::string_view tenant, bool session_runs) const {
   const TenantAccount* one = find(tenant);
-  if (one == nullptr || !one->account.limited()) return {};
+  if (one == nullptr) return {};
+  const auto until = goes_on_until(*one);
+  if (!session_runs && until && moment().steady_ms >= *until) {
+    return tl::unexpected(authority_lost_error());
+  }
+  if (!one->account.limited()) return {};
   const QuotaPolicy& policy = one->account.policy();
   const std::int64_t available = one->account.available_at(moment());
   switch (policy.on_exhausted) {

@@ -32,10 +32,12 @@ class Metering {
   static constexpr std::int64_t kCheckpointMs = 1'000;
   // Bytes cost nobody anything: after a crash those of a minute may be missing.
   static constexpr std::int64_t kTrafficKeptMs = 60'000;
+  // After its start the daemon waits so long for a backend, at least.
+  static constexpr std::int64_t kStartUpMs = 30'000;
   static constexpr std::size_t kMaxIntervalsTold = 40;  // in one event
   static constexpr std::size_t kMaxIntervalsListed = 2'000;
 
-  explicit Metering(Context& context) : context_(context) {}
+  explicit Metering(Context& context) : context_(context), began_at_(moment().steady_ms) {}
   ~Metering();
   Metering(const Metering&) = delete;
   Metering& operator=(const Metering&) = delete;
@@ -56,6 +58,8 @@ class Metering {
   // What a worker tells of the media that went through a session; the last of it comes after the
   // session's end.
   void traffic(std::size_t worker, const server::RoomTraffic& word);
+  // Another backend holds a control socket, or one does not any more (metering_authority.cpp).
+  void authority_changed();
   // It is not remembered any more.
   void forget(std::string_view session_id);
 
@@ -89,6 +93,8 @@ class Metering {
   };
   [[nodiscard]] Stats stats() const;
 
+  // Set by the owner: whether a backend that serves the tenant holds a control socket.
+  std::function<bool(std::string_view tenant)> has_authority;
   // Set by the owner. Does nothing for one that is over.
   std::function<void(std::string_view session_id, std::string_view reason)> end_session;
   // Set by the owner: the tenant's restrictions begin, or end.
@@ -102,6 +108,8 @@ class Metering {
     std::optional<std::int64_t> grace_until;  // steady
     Timers::Id timer = 0;
     std::map<std::string, Session*, std::less<>> sessions;  // those that go on
+    std::optional<std::int64_t> authority_lost_at;          // steady; where the policy asks for it
+    Timers::Id authority_timer = 0;
     std::optional<Moment> closed;  // at start, what ran in the process before this one
   };
   struct Metered {
@@ -143,10 +151,15 @@ class Metering {
   // After each change of grants and policy, and when the timer says that something is due.
   void look_after(const std::string& tenant, TenantAccount& one, Moment now);
   [[nodiscard]] Json balance(const std::string& tenant, const Account& account, Moment now) const;
+  void watch_authority(const std::string& tenant, TenantAccount& one);
+  void end_for_authority(const std::string& tenant);
+  // Until when it goes on without a backend (steady); nothing while there is one.
+  [[nodiscard]] std::optional<std::int64_t> goes_on_until(const TenantAccount& one) const;
   void arm_checkpoint();
   void checkpoint();
 
   Context& context_;
+  std::int64_t began_at_;  // steady; this process
   std::map<std::string, TenantAccount, std::less<>> accounts_;
   std::map<std::string, Metered, std::less<>> meters_;  // of all remembered sessions
   SessionTraffic traffic_;
@@ -158,6 +171,7 @@ class Metering {
   std::uint64_t exhaustions_ = 0;
 };
 
+[[nodiscard]] RpcError authority_lost_error();
 [[nodiscard]] RpcError quota_exhausted_error(std::int64_t available_ms);
 // Who counts, of a session's participants.
 [[nodiscard]] std::vector<MeteredPerson> metered_people(const Session& session);

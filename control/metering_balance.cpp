@@ -64,6 +64,7 @@ RpcResult<Json> Metering::set_policy(const std::string& tenant, const QuotaPolic
   const std::int64_t more = one.account.granted_ms(now.wall_ms) - before;
   if (more > 0) replenished(tenant, one, now, "limit", more);
   look_after(tenant, one, now);
+  watch_authority(tenant, one);
   return balance(tenant, one.account, now);
 }
 

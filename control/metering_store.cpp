@@ -68,6 +68,7 @@ tl::expected<void, std::string> Metering::load(const std::vector<Row>& rows) {
     metered.meter.close(end.steady_ms, end.wall_ms, "server_restart");
     if (ran) store(id, metered, open);
   }
+  authority_changed();
   return {};
 }
 

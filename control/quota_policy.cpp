@@ -34,6 +34,10 @@ constexpr std::array kExhaustions = {
     std::pair<OnExhausted, std::string_view>{OnExhausted::Restrict, "restrict"},
     std::pair<OnExhausted, std::string_view>{OnExhausted::NotifyOnly, "notify_only"},
 };
+constexpr std::array kAuthorityLosses = {
+    std::pair<OnAuthorityLost, std::string_view>{OnAuthorityLost::Continue, "continue"},
+    std::pair<OnAuthorityLost, std::string_view>{OnAuthorityLost::Terminate, "terminate"},
+};
 constexpr std::array kWarned = {
     std::pair<WhomToWarn, std::string_view>{WhomToWarn::Nobody, "nobody"},
     std::pair<WhomToWarn, std::string_view>{WhomToWarn::Hosts, "hosts"},
@@ -138,6 +142,10 @@ void QuotaPolicy::read(Params& params) {
   }
   grace_ms = params.optional_integer("grace_ms", 0, kDayMs).value_or(grace_ms);
   min_start_ms = params.optional_integer("min_start_ms", 0, kDayMs).value_or(min_start_ms);
+  take_name(kAuthorityLosses, params.choice("on_authority_lost", all_names(kAuthorityLosses)),
+            on_authority_lost);
+  authority_grace_ms =
+      params.optional_integer("authority_grace_ms", 0, kDayMs).value_or(authority_grace_ms);
   charge_ahead = params.optional_flag("charge_ahead").value_or(charge_ahead);
   take_name(kRoundings, params.choice("rounding", all_names(kRoundings)), rounding);
   take_name(kWarned, params.choice("warn", all_names(kWarned)), warn);
@@ -186,6 +194,8 @@ Json QuotaPolicy::to_json() const {
   json.set("restrict", std::move(list));
   json.set("grace_ms", grace_ms);
   json.set("min_start_ms", min_start_ms);
+  json.set("on_authority_lost", name_in(kAuthorityLosses, on_authority_lost));
+  json.set("authority_grace_ms", authority_grace_ms);
   json.set("charge_ahead", charge_ahead);
   json.set("rounding", name_in(kRoundings, rounding));
   json.set("warn", name_in(kWarned, warn));

@@ -25,6 +25,8 @@ enum class StartCondition : std::uint8_t {
   FirstMedia,
 };
 enum class OnExhausted : std::uint8_t { Terminate, Restrict, NotifyOnly };
+// No backend that serves the tenant holds a control socket.
+enum class OnAuthorityLost : std::uint8_t { Continue, Terminate };
 enum class WhomToWarn : std::uint8_t { Nobody, Hosts, Everybody };
 enum class QuotaPeriod : std::uint8_t { None, Day, Month };
 
@@ -56,6 +58,8 @@ struct QuotaPolicy {
   Restrictions restrict;
   std::int64_t grace_ms = 0;           // goes on for so long after the end
   std::int64_t min_start_ms = 60'000;  // with less left nothing begins
+  OnAuthorityLost on_authority_lost = OnAuthorityLost::Continue;
+  std::int64_t authority_grace_ms = 0;  // goes on for so long without a backend
   // After a crash, what ran is booked to the end of the second in which it was last known to run,
   // not to its beginning.
   bool charge_ahead = false;

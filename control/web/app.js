@@ -9,7 +9,7 @@ import {byId, showPage} from './ui.js';
 /** Reasons after which the same link works again at once. */
 const CAN_REJOIN = new Set(['left', 'duplicate_identity', 'connection_lost', 'connection_timeout',
   'media_failure', 'ice_failed', 'dtls_failed', 'unreachable', 'timeout', 'server_busy', 'server_draining',
-  'server_shutdown', 'server_restart', 'room_full', 'room_not_open_yet', 'room_locked', 'token_not_yet_valid']);
+  'server_shutdown', 'server_restart', 'authority_lost', 'room_full', 'room_not_open_yet', 'room_locked', 'token_not_yet_valid']);
 
 const TITLES = {
   left: 'You left the call', removed: 'You were removed', banned: 'You were removed',

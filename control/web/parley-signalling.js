@@ -24,6 +24,7 @@ const SENTENCES = {
   room_deleted: 'The room was closed.',
   max_duration: 'The call reached its longest allowed time.',
   quota_exhausted: 'The call time that was booked for this room is used up.',
+  authority_lost: 'The organiser cannot be reached, so no call is possible now. Try again in a few minutes.',
   server_shutdown: 'The server is being restarted. Try again in a minute.',
   server_restart: 'The server was restarted. Join again to go on.',
   connection_timeout: 'The connection was lost for too long, so the call ended here.',

@@ -72,6 +72,26 @@ TEST_F(ControlSocketsTest, CountsByMethodAndMadeUpOnesTogether) {
   EXPECT_EQ(stats[1].errors, 2U);
 }
 
+TEST_F(ControlSocketsTest, SaysWhoseBackendIsThereAndWhenThatChanges) {
+  int changes = 0;
+  sockets.on_change = [&] { ++changes; };
+  EXPECT_TRUE(sockets.serves("seller-1"));
+  sockets.closed({1});
+  EXPECT_EQ(changes, 1);
+  EXPECT_FALSE(sockets.serves("seller-1"));
+  sockets.closed({1});  // it was none any more
+  EXPECT_EQ(changes, 1);
+  Principal one = *keyring->principal("crm");
+  one.tenants = {"seller-1"};
+  sockets.opened({2}, one);
+  EXPECT_EQ(changes, 2);
+  EXPECT_TRUE(sockets.serves("seller-1"));
+  EXPECT_FALSE(sockets.serves("seller-2"));
+  sockets.keys_changed();  // the key's own tenants, which are all
+  EXPECT_EQ(changes, 3);
+  EXPECT_TRUE(sockets.serves("seller-2"));
+}
+
 TEST_F(ControlSocketsTest, ASocketGoesWithItsKey) {
   config.auth.api_keys[0].id = "another";
   *keyring = std::move(*Keyring::from_config(config.auth));

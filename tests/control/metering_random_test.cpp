@@ -29,16 +29,38 @@ TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {
     policy.start_condition = condition;
     policy.period = pick(2) == 0 ? QuotaPeriod::None : QuotaPeriod::Day;
     policy.charge_ahead = charge_ahead;
+    policy.on_authority_lost =
+        pick(2) == 0 ? OnAuthorityLost::Continue : OnAuthorityLost::Terminate;
+    policy.authority_grace_ms = pick(15'000);
   });
   room("room-0");
   room("room-1");
   std::uint64_t connection = 100;
   int grants = 0;
+  // The backend: whether it is there, and until when the calls go on without it.
+  bool connected = true;
+  std::optional<rtp::Time> goes_on_until;
+  rtp::Time began{};  // the process
+  const auto look_for_backend = [&] {
+    metering->has_authority = [&](std::string_view) { return connected; };
+    const QuotaPolicy policy = metering->policy("seller-1");
+    goes_on_until.reset();
+    if (!connected && policy.on_authority_lost == OnAuthorityLost::Terminate) {
+      goes_on_until = std::max(now + milliseconds(policy.authority_grace_ms),
+                               began + milliseconds(Metering::kStartUpMs)) +
+                      milliseconds(kCreepMs);
+    }
+    metering->authority_changed();
+  };
+  look_for_backend();
   for (int step = 0; step < 120; ++step) {
     wait(milliseconds(pick(4'000)));
+    if (goes_on_until && now > *goes_on_until) {
+      ASSERT_EQ(sessions->running(), 0U) << "step " << step;
+    }
     const std::string name = "room-" + std::to_string(pick(2));
     Session* found = sessions->find_by_room(rooms->find("seller-1", name)->id);
-    switch (pick(9)) {
+    switch (pick(10)) {
       case 0:
       case 1:
       case 2: {
@@ -91,8 +113,14 @@ TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {
         const std::int64_t beyond = rate * (charge_ahead ? Metering::kCheckpointMs : 0);
         EXPECT_GE(quota("room_ms"), metered - before);
         EXPECT_LE(quota("room_ms"), metered + beyond);
+        began = now;
+        look_for_backend();
         break;
       }
+      case 9:
+        connected = !connected;
+        look_for_backend();
+        break;
     }
     outbox->flush();
     // To compare, the clock stands still.

@@ -289,6 +289,15 @@ export interface Quota {
     /** with less left no session begins */
     min_start_ms?: number;
     /**
+     * when no backend that serves the tenant holds a socket at /v1/control: nothing, or its
+     * sessions end and none begins
+     */
+    on_authority_lost?: 'continue' | 'terminate';
+    /**
+     * how long terminate waits for a socket to come back; after the daemon's start 30000 at least
+     */
+    authority_grace_ms?: number;
+    /**
      * after a crash, what ran is booked up to a second too far instead of a second too short;
      * default false
      */
@@ -1353,6 +1362,13 @@ export interface QuotaSetParams {
   grace_ms?: number;
   /** with less left no session begins */
   min_start_ms?: number;
+  /**
+   * when no backend that serves the tenant holds a socket at /v1/control: nothing, or its sessions
+   * end and none begins
+   */
+  on_authority_lost?: 'continue' | 'terminate';
+  /** how long terminate waits for a socket to come back; after the daemon's start 30000 at least */
+  authority_grace_ms?: number;
   /**
    * after a crash, what ran is booked up to a second too far instead of a second too short; default
    * false
