@@ -123,8 +123,14 @@ void Api::read_room_config(Params& p, RoomConfig& config) const {
 
 RpcResult<Json> Api::room_create(Call& call) {
   Params& p = call.params;
-  const Tenant* tenant = parts_.tenants.find(text_member(p.all(), "tenant"));
-  RoomConfig config = default_room(parts_.context.config.rooms, tenant);
+  const std::string of = text_member(p.all(), "tenant");
+  RoomConfig config = default_room(parts_.context.config.rooms, parts_.tenants.find(of));
+  // Once more: what is not said is as it was then, whatever the defaults are now.
+  if (const Room* known = parts_.rooms.find(of, text_member(p.all(), "name"))) {
+    config = known->config;
+    config.starts_at_ms = config.expires_at_ms = std::nullopt;
+    config.attributes = Json(Json::Object{});
+  }
   config.tenant = p.text("tenant", {1, 64});
   config.name = p.text("name");
   read_room_config(p, config);

@@ -255,7 +255,7 @@ class Model : public Calls {
     if (!of_tenant && !read_config(p, config)) return no("invalid_argument");
     const std::string tenant = text_member(p, "tenant");
     if (!key.sees(tenant)) return no("permission_denied");
-    if (!of_tenant) return create(tenant, text_member(p, "name"), std::move(config));
+    if (!of_tenant) return create(tenant, p, std::move(config));
     return method == "token.revoke" ? revoke(tenant, p) : with_tenant(tenant, method, p);
   }
 
@@ -350,11 +350,16 @@ class Model : public Calls {
     const auto at = r.number("expires_at_ms");
     if (at && !r.expiry_told) r.expiry_at = in(*at - wall());
   }
-  Answer create(const std::string& tenant, const std::string& name,
-                std::map<std::string, Json> config) {
+  Answer create(const std::string& tenant, const Json& p, std::map<std::string, Json> config) {
+    const std::string name = text_member(p, "name");
     const auto of = [&](const Room& r) { return r.tenant == tenant; };
     for (const Room& r : rooms) {
       if (r.tenant != tenant || r.name != name) continue;
+      for (const auto& [option, value] : r.config) {
+        const bool may_have_defaults = option != "attributes" && !option.ends_with("s_at_ms");
+        const Json* said = p.find(option);
+        if (may_have_defaults && (said == nullptr || said->is_null())) config[option] = value;
+      }
       if (r.config != config) return no("already_exists");
       return yes({{"room_id", r.id}, {"version", r.version}, {"created", false}});
     }

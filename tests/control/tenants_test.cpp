@@ -133,7 +133,8 @@ TEST_F(TenantsTest, AChangeOfDefaultsLeavesTheRoomsThereAre) {
   put(R"("defaults":{"lobby":false})");
   EXPECT_TRUE(rooms->find("seller-1", "old")->config.lobby);
   EXPECT_FALSE(created("new").lobby);
-  const auto again = call("room.create", R"({"tenant":"seller-1","name":"old"})");
+  EXPECT_TRUE(call("room.create", R"({"tenant":"seller-1","name":"old"})"));
+  const auto again = call("room.create", R"({"tenant":"seller-1","name":"old","lobby":false})");
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().reason, "already_exists");
   EXPECT_EQ(again.error().details.back().second.dump(), R"(["lobby"])");
