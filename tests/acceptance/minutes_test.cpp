@@ -129,6 +129,11 @@ TEST_F(Minutes, A17_TheRecordingOfACallThatRanOutIsComplete) {
   EXPECT_EQ(text(completed[0], "end_reason"), "quota_exhausted");
   EXPECT_GE(number(completed[0], "duration_ms"), 1'500);
   EXPECT_FALSE(control::flag_member(completed[0], "truncated"));
+  const Json usage = daemon_.result("usage.list", Json::object({{"tenant", kTenant}}));
+  const Json& record = usage.find("usage")->as_array()->at(0);
+  EXPECT_GT(number(record, "bytes_in"), 0);
+  EXPECT_GT(number(record, "bytes_out"), 0);
+  EXPECT_LE(number(record, "bytes_out"), number(record, "bytes_in"));  // two who hear each other
 }
 
 TEST_F(Minutes, A18_WaitingAloneIsFree) {
