@@ -271,6 +271,18 @@ int run(const config::Config& config, const Options& options, const char* progra
                              [&] { return read_config_again(options, config); }});
   if (!daemon) return fail(1, daemon.error());
   daemon_seen = daemon->get();
+  // Before anybody is told that we are here: a signal that comes then must find its receiver.
+  std::optional<Signals> signals;
+  signals.emplace(
+      loop,
+      [&] {
+        server::log::info("shutting_down");
+        (*daemon)->shut_down([&loop] { loop.stop(); });
+      },
+      [&] {
+        const auto reloaded = (*daemon)->reload();
+        if (!reloaded) server::log::error("reload_refused", {{"why", reloaded.error()}});
+      });
   for (const std::string& url : (*daemon)->urls()) server::log::info("listening", {{"url", url}});
   std::optional<Demo> demo;
   if (options.demo) {
@@ -279,20 +291,9 @@ int run(const config::Config& config, const Options& options, const char* progra
   } else if (config.auth.api_keys.empty()) {
     server::log::warn("no_api_keys", {{"hint", "auth.api_keys is empty; nobody can log in"}});
   }
-  {
-    const Signals signals(
-        loop,
-        [&] {
-          server::log::info("shutting_down");
-          (*daemon)->shut_down([&loop] { loop.stop(); });
-        },
-        [&] {
-          const auto reloaded = (*daemon)->reload();
-          if (!reloaded) server::log::error("reload_refused", {{"why", reloaded.error()}});
-        });
-    yield_to_media();
-    loop.run();
-  }
+  yield_to_media();
+  loop.run();
+  signals.reset();
   media_server.stop();
   daemon_seen = nullptr;
   daemon->reset();
