@@ -1,0 +1,186 @@
+#include "rtp/allocation.h"
+
+#include <algorithm>
+#include <array>
+
+namespace parley::rtp {
+namespace {
+
+constexpr double kOverhead = 1.06;   // RTP, SRTP, UDP and IP headers of packets of 1,100 bytes
+constexpr double kSpare = 1 / 0.92;  // to be there before a step up
+
+double cost_of(const LayerWish& wish, std::optional<std::size_t> layer) noexcept {
+  if (!layer || *layer >= wish.layers.size()) return 0;
+  return static_cast<double>(wish.layers[*layer].bitrate.value) * kOverhead;
+}
+
+// The next layer that lives above this one, up to `wanted`.
+std::optional<std::size_t> above(const LayerWish& wish, std::optional<std::size_t> layer,
+                                 std::size_t wanted) noexcept {
+  for (std::size_t i = layer ? *layer + 1 : 0; i <= wanted; ++i) {
+    if (wish.layers[i].alive || i == wanted) return i;
+  }
+  return std::nullopt;
+}
+
+// Leaving a layer that is dead is none.
+bool is_step_up(const LayerWish& wish, std::size_t layer) noexcept {
+  if (!wish.current || *wish.current >= wish.layers.size()) return true;
+  return layer > *wish.current && wish.layers[*wish.current].alive;
+}
+
+class Allocator {
+ public:
+  Allocator(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
+            std::span<LayerChoice> choices) noexcept
+      : target_(static_cast<double>(way.target.value)),
+        congested_(way.congested),
+        measured_(way.measured),
+        spent_(static_cast<double>(fixed.value)),
+        wishes_(wishes),
+        choices_(choices) {
+    for (std::size_t i = 0; i < wishes_.size(); ++i) {
+      wanted_[i] = select_layer(wishes_[i].layers, wishes_[i].max_height, wishes_[i].current);
+      order_[i] = i;
+      choices_[i] = {std::nullopt, LayerReason::Paused};
+    }
+    std::sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(wishes_.size()),
+              [&](std::size_t a, std::size_t b) {
+                return wishes_[a].priority != wishes_[b].priority
+                           ? wishes_[a].priority > wishes_[b].priority
+                           : a < b;
+              });
+  }
+
+  Allocation run() noexcept {
+    if (!congested_) {
+      for (std::size_t i = 0; i < wishes_.size(); ++i) keep(i);
+    }
+    for (std::size_t n = 0; n < wishes_.size(); ++n) {
+      if (!choices_[order_[n]].layer) raise(order_[n]);
+    }
+    while (raise_somebody()) {
+    }
+    Allocation result;
+    result.spent = Bitrate{static_cast<std::int64_t>(spent_)};
+    for (std::size_t n = 0; n < wishes_.size(); ++n) explain(order_[n], result);
+    return result;
+  }
+
+ private:
+  // What is shown and still wanted stays, and nobody goes up at its cost.
+  void keep(std::size_t i) noexcept {
+    const LayerWish& wish = wishes_[i];
+    if (!wanted_[i] || !wish.current || *wish.current >= wish.layers.size()) return;
+    const std::size_t kept = std::min(*wish.current, *wanted_[i]);
+    if (!wish.layers[kept].alive) return;
+    choices_[i].layer = kept;
+    spent_ += cost_of(wish, kept);
+  }
+
+  // One step, if there is one and it fits.
+  bool raise(std::size_t i) noexcept {
+    const LayerWish& wish = wishes_[i];
+    if (!wanted_[i]) return false;
+    const auto next = above(wish, choices_[i].layer, *wanted_[i]);
+    if (!next) return false;
+    const bool up = is_step_up(wish, *next);
+    if (up && wish.held) return false;
+    const double total = spent_ - cost_of(wish, choices_[i].layer) + cost_of(wish, *next);
+    const bool untried = !congested_ && (!up || (!choices_[i].layer && !measured_));
+    if (!untried && total * (up ? kSpare : 1.0) > target_) return false;
+    spent_ = total;
+    choices_[i].layer = next;
+    return true;
+  }
+
+  // The lowest of those of the highest priority.
+  bool raise_somebody() noexcept {
+    for (std::size_t layer = 0; layer < kMaxLayers; ++layer) {
+      for (std::size_t n = 0; n < wishes_.size(); ++n) {
+        const std::size_t i = order_[n];
+        if (choices_[i].layer == layer && raise(i)) return true;
+      }
+    }
+    return false;
+  }
+
+  void explain(std::size_t i, Allocation& result) const noexcept {
+    const LayerWish& wish = wishes_[i];
+    LayerChoice& choice = choices_[i];
+    if (!wanted_[i]) {
+      choice.reason = LayerReason::Source;
+      return;
+    }
+    const auto next = above(wish, choice.layer, *wanted_[i]);
+    if (!next) {
+      const std::uint32_t height = wish.layers[*wanted_[i]].height;
+      const bool smaller = height != 0 && height < wish.max_height;
+      choice.reason = smaller ? LayerReason::Source : LayerReason::Wanted;
+      return;
+    }
+    const double total = spent_ - cost_of(wish, choice.layer) + cost_of(wish, *next);
+    const bool fits = total * kSpare <= target_;
+    choice.reason = !choice.layer ? LayerReason::Paused
+                    : fits        ? LayerReason::Hold
+                                  : LayerReason::Bandwidth;
+    if (fits || wish.held) return;
+    const Bitrate needed{static_cast<std::int64_t>(total * kSpare)};
+    if (result.next.value == 0 || needed.value < result.next.value) result.next = needed;
+  }
+
+  static constexpr std::size_t kMaxLayers = 8;
+  double target_;
+  bool congested_;
+  bool measured_;
+  double spent_;
+  std::span<const LayerWish> wishes_;
+  std::span<LayerChoice> choices_;
+  std::array<std::optional<std::size_t>, kMaxWishes> wanted_{};
+  std::array<std::size_t, kMaxWishes> order_{};
+};
+
+}  // namespace
+
+std::string_view name(LayerReason reason) noexcept {
+  switch (reason) {
+    case LayerReason::Wanted:
+      return "wanted";
+    case LayerReason::Source:
+      return "source";
+    case LayerReason::Bandwidth:
+      return "bandwidth";
+    case LayerReason::Hold:
+      return "hold";
+    case LayerReason::Paused:
+      return "paused";
+  }
+  return "";
+}
+
+Allocation allocate(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
+                    std::span<LayerChoice> choices) noexcept {
+  const std::size_t count = std::min({wishes.size(), choices.size(), kMaxWishes});
+  return Allocator(way, fixed, wishes.first(count), choices.first(count)).run();
+}
+
+void LayerHold::on_choice(Time now, std::optional<std::size_t> before, const LayerChoice& after,
+                          Bitrate estimate) noexcept {
+  if (before == after.layer) return;
+  const bool up = after.layer && (!before || *after.layer > *before);
+  if (up) {
+    raised_ = now;
+    raised_at_ = estimate;
+    return;
+  }
+  if (after.reason != LayerReason::Bandwidth && after.reason != LayerReason::Paused) return;
+  if (!holds(now)) {  // else it is the same fall
+    const bool as_much =
+        static_cast<double>(estimate.value) >= static_cast<double>(raised_at_.value) * kAsMuch;
+    const bool mistake = raised_ && now - *raised_ < kMistake && as_much;
+    wait_ = mistake ? std::min(wait_ * 2, kLongest) : kFirst;
+  }
+  until_ = now + wait_;
+}
+
+}  // namespace parley::rtp

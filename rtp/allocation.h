@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "rtp/layer_selector.h"
+#include "rtp/types.h"
+
+namespace parley::rtp {
+
+// Which layer each slot of one receiver gets, so that together they fit into what his way carries.
+// A pure function of what is there: the layers as they live now, the wishes, what is shown.
+
+// Why a slot shows what it shows.
+enum class LayerReason : std::uint8_t {
+  Wanted,     // it is as large as was asked for
+  Source,     // the publisher sends nothing larger now
+  Bandwidth,  // the next larger one does not fit
+  Hold,       // it would fit, but it was given up shortly before
+  Paused,     // not even the smallest fits
+};
+[[nodiscard]] std::string_view name(LayerReason reason) noexcept;
+
+struct LayerWish {
+  std::span<const LayerActivity::Layer> layers;  // lowest first
+  std::uint32_t max_height = 0;
+  std::uint8_t priority = 0;           // a higher one is served first
+  std::optional<std::size_t> current;  // shown or waited for; nothing: paused
+  bool held = false;                   // must not be raised now
+};
+
+struct LayerChoice {
+  std::optional<std::size_t> layer;  // nothing: paused
+  LayerReason reason = LayerReason::Wanted;
+  friend bool operator==(const LayerChoice&, const LayerChoice&) = default;
+};
+
+struct Allocation {
+  Bitrate spent{0};
+  // What all of it would be with the next step up that somebody wants and that the way must prove
+  // first, with the margin it needs; 0: nobody wants more.
+  Bitrate next{0};
+};
+
+struct Way {
+  Bitrate target;          // what has been seen to pass, or less while a queue drains
+  bool congested = false;  // it does not carry what is sent now
+  bool measured = false;   // it was congested once, so it is known what does not pass
+};
+
+// Everybody's smallest layer comes first, in the order of priority; then the smallest are raised
+// step by step. A layer is taken when it fits with a tenth to spare, and given up only when the way
+// is congested and it does not fit: the target alone is no more than what was tried so far. For
+// the same reason the smallest is tried at once on a way of which nothing is known. `fixed` is what
+// is sent anyhow (audio). `choices` has a place for each wish, at most kMaxWishes of them are
+// looked at.
+inline constexpr std::size_t kMaxWishes = 64;
+[[nodiscard]] Allocation allocate(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
+                                  std::span<LayerChoice> choices) noexcept;
+
+// After a step down for want of bandwidth a slot waits before it goes up again, longer each time
+// that going up was a mistake: the way carries as much as then, and that was not enough.
+class LayerHold {
+ public:
+  static constexpr Duration kFirst{1'500'000};
+  static constexpr Duration kLongest{60'000'000};
+  static constexpr Duration kMistake{5'000'000};  // given up so soon
+  static constexpr double kAsMuch = 0.7;          // of what it was
+
+  // `estimate`: of the way, now.
+  void on_choice(Time now, std::optional<std::size_t> before, const LayerChoice& after,
+                 Bitrate estimate) noexcept;
+  [[nodiscard]] bool holds(Time now) const noexcept { return now < until_; }
+
+ private:
+  Time until_{};
+  Duration wait_ = kFirst;
+  std::optional<Time> raised_;
+  Bitrate raised_at_{0};
+};
+
+}  // namespace parley::rtp

@@ -1,0 +1,248 @@
+#include "rtp/bandwidth.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace parley::rtp {
+namespace {
+
+constexpr double kBoundUs = 30'000;      // a queue that stands longer is too much
+constexpr double kMaxBoundUs = 400'000;  // beside another's flow
+constexpr double kDeepUs = 100'000;      // and one so long even if it does not grow
+constexpr Duration kLevel{12'000};       // within which it stands still
+constexpr Duration kLongEnough{1'500'000};
+constexpr double kBoundUp = 0.25;  // of the way to the queue, per second
+constexpr double kBoundDown = 0.5;
+constexpr std::int64_t kWaitedUs = 3'000;         // later than the fastest: it stood in a queue
+constexpr std::int64_t kHeadroomUs = 10'000'000;  // for what comes before the first
+constexpr std::int64_t kMaxGapUs = 500'000;
+constexpr std::int64_t kStandingUs = 120'000;
+constexpr std::int64_t kThroughUs = 160'000;
+constexpr std::int64_t kBurstsUs = 500'000;
+constexpr std::int64_t kPassedUs = 60'000;
+constexpr std::int64_t kMinPassedUs = 45'000;
+constexpr std::int64_t kPassedEnds = 8;
+constexpr double kMinWaitedUs = 12'000;
+constexpr double kMinWaited = 6;
+constexpr double kHaste = 0.75;   // of the way to what was measured, at once
+constexpr double kMargin = 0.97;  // of what was measured
+constexpr double kTolerableUs = 100'000;
+constexpr double kDrainUs = 300'000;
+constexpr Duration kLossInterval{500'000};
+constexpr double kHeavyLoss = 0.25;
+
+}  // namespace
+
+Bitrate BandwidthEstimator::target() const noexcept {
+  double target = estimate_;
+  if (overused_) {
+    const double over = static_cast<double>(standing_.count()) - bound_us_ - kTolerableUs;
+    target *= std::clamp(1.0 - over / kDrainUs, 0.0, 1.0);
+  }
+  return Bitrate{static_cast<std::int64_t>(target)};
+}
+
+BandwidthEstimator::Bucket& BandwidthEstimator::bucket_at(std::int64_t number) noexcept {
+  Bucket& bucket = buckets_[static_cast<std::size_t>(number) % kBuckets];
+  if (bucket.number != number) {
+    bucket = {};
+    bucket.number = number;
+  }
+  return bucket;
+}
+
+std::int64_t BandwidthEstimator::base_us() const noexcept {
+  return std::min(least_us_, least_before_us_);
+}
+
+void BandwidthEstimator::note_delay(std::int64_t delay_us, std::int64_t at_us) noexcept {
+  const std::int64_t epoch = at_us / kEpochUs;
+  if (epoch != epoch_) {
+    // After a long pause nothing of before is worth anything.
+    least_before_us_ = epoch == epoch_ + 1 ? least_us_ : delay_us;
+    least_us_ = delay_us;
+    epoch_ = epoch;
+  }
+  least_us_ = std::min(least_us_, delay_us);
+}
+
+void BandwidthEstimator::begin_again() noexcept {
+  const auto remb = remb_;
+  *this = BandwidthEstimator();
+  remb_ = remb;
+}
+
+void BandwidthEstimator::on_arrival(const PacketResult& result) noexcept {
+  if (!started_) origin_us_ = result.arrived->count() - kHeadroomUs;
+  const std::int64_t arrived_us = result.arrived->count() - origin_us_;
+  const std::int64_t delay_us = arrived_us - result.sent.time_since_epoch().count();
+  if (!started_) {
+    started_ = true;
+    epoch_ = arrived_us / kEpochUs;
+    least_us_ = least_before_us_ = delay_us;
+    last_arrival_us_ = newest_us_ = arrived_us;
+  }
+  note_delay(delay_us, std::max(arrived_us, newest_us_));
+  newest_us_ = std::max(newest_us_, arrived_us);
+  // What overtook others says nothing of the queue.
+  const std::int64_t gap_us = arrived_us - last_arrival_us_;
+  Bucket& bucket = bucket_at(std::max<std::int64_t>(arrived_us / kBucketUs, 0));
+  const std::int64_t queue_us = delay_us - base_us();
+  bucket.queue_us = bucket.received == 0 ? queue_us : std::min(bucket.queue_us, queue_us);
+  if (bucket.received == 0) {
+    bucket.first_bytes = result.bytes;
+    bucket.first_us = arrived_us;
+  }
+  bucket.last_us = std::max(bucket.last_us, arrived_us);
+  ++bucket.received;
+  bucket.bytes += result.bytes;
+  bucket.lost += pending_lost_;
+  pending_lost_ = 0;
+  if (gap_us < 0) return;
+  last_arrival_us_ = arrived_us;
+  if (queue_us < kWaitedUs || gap_us > kMaxGapUs) return;
+  ++bucket.waited;
+  bucket.waited_bytes += result.bytes;
+  bucket.waited_us += static_cast<std::uint32_t>(gap_us);
+}
+
+BandwidthEstimator::Window BandwidthEstimator::window(std::int64_t span_us,
+                                                      std::int64_t ago) const noexcept {
+  Window sum;
+  const std::int64_t last = newest_us_ / kBucketUs - ago;
+  const std::int64_t first = last - span_us / kBucketUs + 1;
+  sum.queue_us = -1;
+  const Bucket* oldest = nullptr;
+  std::int64_t newest_us = 0;
+  for (std::int64_t n = first; n <= last; ++n) {
+    if (n < 0) continue;
+    const Bucket& bucket = buckets_[static_cast<std::size_t>(n) % kBuckets];
+    if (bucket.number != n) continue;
+    sum.bytes += bucket.bytes;
+    sum.waited_bytes += bucket.waited_bytes;
+    sum.waited_us += bucket.waited_us;
+    sum.waited += bucket.waited;
+    sum.received += bucket.received;
+    sum.lost += bucket.lost;
+    if (bucket.received == 0) continue;
+    if (oldest == nullptr) oldest = &bucket;
+    newest_us = bucket.last_us;
+    sum.queue_us = sum.queue_us < 0 ? bucket.queue_us : std::min(sum.queue_us, bucket.queue_us);
+  }
+  sum.queue_us = std::max<std::int64_t>(sum.queue_us, 0);
+  if (oldest == nullptr) return sum;
+  sum.span_us = newest_us - oldest->first_us;
+  if (sum.span_us > 0) {
+    sum.rate = (sum.bytes - oldest->first_bytes) * 8e6 / static_cast<double>(sum.span_us);
+  }
+  return sum;
+}
+
+void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> results) noexcept {
+  const bool back = lost_touch_ && std::any_of(results.begin(), results.end(),
+                                               [](const auto& one) { return one.arrived; });
+  if (back) begin_again();
+  bool any = false;
+  for (const PacketResult& result : results) {
+    if (back && !result.arrived) continue;  // nothing of then counts
+    if (!result.arrived) {
+      ++pending_lost_;
+      continue;
+    }
+    any = true;
+    on_arrival(result);
+  }
+  if (!any) return;
+  const Window recent = window(kStandingUs);
+  const Window second = window(kBucketUs * static_cast<std::int64_t>(kBuckets));
+  loss_ = second.lost / std::max(1.0, second.lost + second.received);
+  standing_ = Duration(recent.received >= 3 ? recent.queue_us : 0);
+  adapt_bound(now);
+  look_at_queue(now);
+  congested_ = overused_ || loss_ > kHeavyLoss;
+  measured_ = measured_ || congested_;
+  if (congested_) {
+    fall(now);
+  } else {
+    rise();
+  }
+  if (remb_) estimate_ = std::min(estimate_, static_cast<double>(remb_->value));
+  last_update_ = now;
+}
+
+void BandwidthEstimator::look_at_queue(Time now) noexcept {
+  if (standing_ > level_ + kLevel || standing_ < level_ - kLevel) {
+    growing_ = standing_ > level_ ? growing_ + 1 : 0;
+    level_ = standing_;
+    level_since_ = now;
+  }
+  const double queue = static_cast<double>(standing_.count());
+  overused_ = queue > bound_us_ && (growing_ >= 2 || queue > kDeepUs);
+  if (queue <= bound_us_ || now - level_since_ < kLongEnough) return;
+  least_us_ += standing_.count();
+  least_before_us_ = least_us_;
+  standing_ = level_ = Duration(0);
+  growing_ = 0;
+  overused_ = false;
+}
+
+// Slowly towards a queue that does not go, and back.
+void BandwidthEstimator::adapt_bound(Time now) noexcept {
+  if (bound_us_ == 0) bound_us_ = kBoundUs;
+  const double passed = std::min(0.2, std::chrono::duration<double>(now - last_update_).count());
+  const double queue = static_cast<double>(standing_.count());
+  const double speed = queue > bound_us_ ? kBoundUp : kBoundDown;
+  bound_us_ += (std::min(queue, kMaxBoundUs) - bound_us_) * speed * passed;
+  bound_us_ = std::max(bound_us_, kBoundUs);
+}
+
+// To what came through while the link was never idle.
+void BandwidthEstimator::fall(Time now) noexcept {
+  double rate = estimate_;
+  if (overused_) {
+    const Window through = window(kThroughUs);
+    rate = through.waited_us > kMinWaitedUs ? through.waited_bytes * 8e6 / through.waited_us
+                                            : through.rate;
+    rate *= kMargin;
+  } else if (now - last_fall_ > kLossInterval) {
+    rate = estimate_ * (1.0 - loss_ / 2);
+    last_fall_ = now;
+  }
+  estimate_ = std::clamp(std::min(estimate_, rate), static_cast<double>(kMin.value),
+                         static_cast<double>(kMax.value));
+}
+
+void BandwidthEstimator::rise() noexcept {
+  const Window bursts = window(kBurstsUs);
+  double shown = 0;
+  if (bursts.waited >= kMinWaited && bursts.waited_us >= kMinWaitedUs) {
+    shown = bursts.waited_bytes * 8e6 / bursts.waited_us;
+  }
+  for (std::int64_t ago = 0; ago < kPassedEnds; ++ago) {
+    const Window passed = window(kPassedUs, ago);
+    if (passed.span_us >= kMinPassedUs) shown = std::max(shown, passed.rate);
+  }
+  // What was lost without a queue passed the narrowest place all the same.
+  shown *= 1.0 + std::min(loss_ / (1.0 - loss_), kHeavyLoss);
+  shown *= kMargin;
+  if (shown > estimate_) {
+    estimate_ = std::min(estimate_ + (shown - estimate_) * kHaste, static_cast<double>(kMax.value));
+  }
+}
+
+void BandwidthEstimator::on_remb(Time, Bitrate bitrate) noexcept {
+  remb_ = Bitrate{std::clamp(bitrate.value, kMin.value, kMax.value)};
+  if (!started_) estimate_ = static_cast<double>(remb_->value);
+}
+
+void BandwidthEstimator::on_silence(Time now, Time oldest_unanswered) noexcept {
+  constexpr Duration kPatience{700'000};
+  constexpr Duration kLost{3'000'000};
+  if (now - oldest_unanswered > kLost) lost_touch_ = true;
+  if (now - oldest_unanswered < kPatience || now - last_fall_ < kPatience) return;
+  last_fall_ = now;
+  congested_ = measured_ = true;
+  estimate_ = std::max(estimate_ / 2, static_cast<double>(kMin.value));
+}
+
+}  // namespace parley::rtp

@@ -1,0 +1,138 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "rtp/types.h"
+
+namespace parley::rtp {
+
+// A packet that was sent, as the receiver's transport-wide feedback tells of it.
+struct PacketResult {
+  Time sent{};
+  std::optional<Duration> arrived;  // on the receiver's clock, unwrapped; nothing: it was lost
+  std::uint32_t bytes = 0;          // on the wire
+};
+
+// How much the way to one receiver carries, measured and never guessed: the estimate is what has
+// been seen to pass. Three things are read from the arrival times.
+//
+// The queue. How much later a packet came than the fastest of late did is the time it stood in
+// queues. Bursts (a key frame) make a queue that drains; only one that never empties within a
+// window means that more is sent than passes (as CoDel sees it, RFC 8289). Then the estimate
+// falls at once to what came through, and until the queue is gone target() asks for less still.
+//
+// The rate of bursts. Media is not paced, so a picture of several packets comes to the narrowest
+// link at once and leaves it one by one: the packets that waited were apart by the link's own pace.
+// So ordinary pictures show how much more would pass, without any probing.
+//
+// What passed. A stretch that came through as fast as it was sent, with no queue behind it, has
+// shown that rate: this is how probes raise the estimate where bursts are too small to queue.
+//
+// Loss counts only when it is too much for chance and errors on the way. A queue that neither grows
+// nor shrinks is none of ours: the way has become longer, or somebody else's flow fills it. After a
+// while it is taken for the way's own length.
+class BandwidthEstimator {
+ public:
+  static constexpr Bitrate kStart{500'000};
+  static constexpr Bitrate kMin{30'000};
+  static constexpr Bitrate kMax{100'000'000};
+
+  // One feedback: what it tells, in the order of the transport-wide numbers.
+  void on_feedback(Time now, std::span<const PacketResult> results) noexcept;
+  // A receiver's own word, where there is no transport-wide feedback (REMB).
+  void on_remb(Time now, Bitrate bitrate) noexcept;
+  // Now and then: when feedback does not come though packets were sent, the way may be shut. Who
+  // is heard again after long comes perhaps by another way, of which nothing is known.
+  void on_silence(Time now, Time oldest_unanswered) noexcept;
+
+  [[nodiscard]] Bitrate estimate() const noexcept {
+    return Bitrate{static_cast<std::int64_t>(estimate_)};
+  }
+  // What may be sent now: less than the estimate while a queue has to drain.
+  [[nodiscard]] Bitrate target() const noexcept;
+  // That stands and does not drain.
+  [[nodiscard]] Duration queue() const noexcept { return standing_; }
+  [[nodiscard]] bool overused() const noexcept { return overused_; }
+  // More is sent than passes, whatever shows it: the estimate has come down.
+  [[nodiscard]] bool congested() const noexcept { return congested_; }
+  // It was once.
+  [[nodiscard]] bool measured() const noexcept { return measured_; }
+  [[nodiscard]] double loss() const noexcept { return loss_; }  // of late, 0 to 1
+
+ private:
+  // What arrived within 20 ms of the receiver's clock.
+  struct Bucket {
+    std::int64_t number = -1;
+    std::uint32_t bytes = 0;
+    std::uint32_t waited_bytes = 0;  // of packets that stood in a queue
+    std::uint32_t waited_us = 0;     // the time that they took to leave it
+    std::uint32_t waited = 0;        // packets
+    std::uint32_t received = 0;
+    std::uint32_t lost = 0;
+    std::uint32_t first_bytes = 0;
+    std::int64_t first_us = 0;
+    std::int64_t last_us = 0;
+    std::int64_t queue_us = 0;  // least
+  };
+  static constexpr std::int64_t kBucketUs = 20'000;
+  static constexpr std::size_t kBuckets = 50;
+
+  struct Window {
+    double bytes = 0;
+    double waited_bytes = 0;
+    double waited_us = 0;
+    double waited = 0;
+    double received = 0;
+    double lost = 0;
+    std::int64_t queue_us = 0;
+    // Bits per second from the first arrival to the last: the first packet itself took its time
+    // before that.
+    double rate = 0;
+    std::int64_t span_us = 0;
+  };
+
+  void begin_again() noexcept;
+  void on_arrival(const PacketResult& result) noexcept;
+  [[nodiscard]] Bucket& bucket_at(std::int64_t number) noexcept;
+  [[nodiscard]] Window window(std::int64_t span_us, std::int64_t ago = 0) const noexcept;
+  [[nodiscard]] std::int64_t base_us() const noexcept;
+  void note_delay(std::int64_t delay_us, std::int64_t at_us) noexcept;
+  void look_at_queue(Time now) noexcept;
+  void adapt_bound(Time now) noexcept;
+  void fall(Time now) noexcept;
+  void rise() noexcept;
+
+  std::array<Bucket, kBuckets> buckets_{};
+  std::int64_t origin_us_ = 0;  // of all times of arrival
+  std::int64_t newest_us_ = 0;
+  bool started_ = false;
+  std::int64_t last_arrival_us_ = 0;
+  std::uint32_t pending_lost_ = 0;
+
+  // The least delay of the last quarter minutes.
+  static constexpr std::int64_t kEpochUs = 15'000'000;
+  std::int64_t epoch_ = 0;
+  std::int64_t least_us_ = 0;
+  std::int64_t least_before_us_ = 0;
+
+  double estimate_ = static_cast<double>(kStart.value);
+  Duration standing_{0};
+  int growing_ = 0;    // feedbacks in a row
+  Duration level_{0};  // around which it stands
+  Time level_since_{};
+  double bound_us_ = 0;  // of the standing queue
+  bool overused_ = false;
+  bool congested_ = false;
+  bool measured_ = false;
+  double loss_ = 0;
+  bool lost_touch_ = false;
+  Time last_update_{};
+  Time last_fall_{};
+  std::optional<Bitrate> remb_;
+};
+
+}  // namespace parley::rtp

@@ -1,0 +1,65 @@
+#include "rtp/prober.h"
+
+#include <algorithm>
+
+namespace parley::rtp {
+namespace {
+
+constexpr double kEnough = 0.85;   // of what was aimed at
+constexpr double kProgress = 1.2;  // more than before: the next one may show the rest
+
+double seconds_of(Duration duration) noexcept {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+void Prober::on_media(std::size_t bytes) noexcept {
+  budget_ = std::min(budget_ + static_cast<double>(bytes) * kShare, kMaxBudget);
+}
+
+void Prober::on_estimate(Time now, Bitrate estimate) noexcept {
+  if (!judged_at_ || now < *judged_at_) return;
+  judged_at_.reset();
+  const double now_known = static_cast<double>(estimate.value);
+  succeeded_ = now_known >= aim_ * kEnough || now_known >= from_ * kProgress;
+  if (succeeded_) {
+    wait_ = kFirst;
+    next_ = now + kSoon;
+    return;
+  }
+  next_ = now + wait_;
+  wait_ = std::min(wait_ * 2, kLongest);
+}
+
+void Prober::consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
+                      Duration answer_time) noexcept {
+  if (needed.value <= estimate.value || overused || judged_at_ || now < next_) return;
+  const double aim = std::min(static_cast<double>(needed.value) * kMargin,
+                              static_cast<double>(estimate.value) * kMaxStep);
+  const double rate = std::max(0.0, aim - static_cast<double>(sending.value));
+  if (rate * seconds_of(kLength) / 8 > budget_ + (succeeded_ ? kCredit : 0.0)) return;
+  aim_ = aim;
+  from_ = static_cast<double>(estimate.value);
+  rate_ = rate;
+  owed_ = 0;
+  last_due_ = now;
+  until_ = now + kLength;
+  judged_at_ = until_ + answer_time;
+}
+
+std::size_t Prober::due(Time now) noexcept {
+  const Time upto = std::min(now, until_);
+  if (upto > last_due_) {
+    owed_ += rate_ * seconds_of(upto - last_due_) / 8;
+    last_due_ = upto;
+  }
+  return static_cast<std::size_t>(std::max(0.0, owed_));
+}
+
+void Prober::on_padding(std::size_t bytes) noexcept {
+  owed_ -= static_cast<double>(bytes);
+  budget_ -= static_cast<double>(bytes);
+}
+
+}  // namespace parley::rtp

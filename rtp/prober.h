@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "rtp/types.h"
+
+namespace parley::rtp {
+
+// When to try whether more would pass, and with how much padding: a short stretch sent at the rate
+// that the next larger layer would need. The result is read by BandwidthEstimator like any other
+// arrival; here is only the patience. Padding is held below a share of what is sent.
+class Prober {
+ public:
+  static constexpr Duration kLength{80'000};
+  static constexpr Duration kSoon{200'000};     // after one that succeeded
+  static constexpr Duration kFirst{1'000'000};  // after one that did not
+  static constexpr Duration kLongest{3'000'000};
+  static constexpr double kShare = 0.09;  // padding by media, in bytes
+  static constexpr double kMaxBudget = 60'000;
+  static constexpr double kStartBudget = 40'000;
+  // More than was saved up may be spent on going on after a success: more media pays it back.
+  static constexpr double kCredit = 30'000;
+  static constexpr double kMargin = 1.2;   // more than what is needed is asked for
+  static constexpr double kMaxStep = 3.0;  // times the estimate
+
+  void on_media(std::size_t bytes) noexcept;
+  // Feedback was read. `rtt`: as far as known.
+  void on_estimate(Time now, Bitrate estimate) noexcept;
+  // Looks whether a probe is due: `needed` is to be proven, `sending` is sent anyhow.
+  void consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
+                Duration answer_time) noexcept;
+  // Bytes of padding to be sent now; call it every few milliseconds while active().
+  [[nodiscard]] std::size_t due(Time now) noexcept;
+  void on_padding(std::size_t bytes) noexcept;
+  [[nodiscard]] bool active(Time now) const noexcept { return now < until_; }
+
+ private:
+  double budget_ = kStartBudget;
+  Time next_{};
+  Time until_{};
+  Time last_due_{};
+  double rate_ = 0;  // of the padding
+  double owed_ = 0;  // bytes
+  double aim_ = 0;
+  double from_ = 0;         // the estimate before
+  bool succeeded_ = false;  // the last one
+  std::optional<Time> judged_at_;
+  Duration wait_ = kFirst;
+};
+
+}  // namespace parley::rtp

@@ -1,0 +1,416 @@
+#include "rtp/allocation.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <random>
+#include <string_view>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace parley::rtp {
+namespace {
+
+using Layer = LayerActivity::Layer;
+using Layers = std::vector<std::optional<std::size_t>>;
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+
+constexpr auto kNone = std::nullopt;
+constexpr double kCost = 1.06;  // of a layer on the wire, by its bitrate
+constexpr double kSpare = 1 / 0.92;
+
+Layer living(std::int64_t bitrate, std::uint32_t height) {
+  return {true, true, Duration{0}, 30, Bitrate{bitrate}, height};
+}
+
+// On the wire 106, 318 and 1,060 kbit/s.
+std::vector<Layer> ladder() {
+  return {living(100'000, 180), living(300'000, 360), living(1'000'000, 720)};
+}
+
+struct Scene {
+  std::deque<std::vector<Layer>> kept;  // the wishes look at them
+  std::vector<LayerWish> wishes;
+  std::vector<LayerChoice> choices;
+  Allocation sum;
+  bool congested = true;  // so that the target alone decides
+  bool measured = true;
+
+  LayerWish& add(int priority, std::optional<std::size_t> current = kNone,
+                 std::vector<Layer> layers = ladder()) {
+    kept.push_back(std::move(layers));
+    return wishes.emplace_back(
+        LayerWish{kept.back(), 720, static_cast<std::uint8_t>(priority), current, false});
+  }
+  Layers run(std::int64_t target, std::int64_t fixed = 0) {
+    choices.assign(wishes.size(), {});
+    sum = allocate({Bitrate{target}, congested, measured}, Bitrate{fixed}, wishes, choices);
+    Layers layers;
+    for (const LayerChoice& choice : choices) layers.push_back(choice.layer);
+    return layers;
+  }
+  [[nodiscard]] std::vector<std::string_view> reasons() const {
+    std::vector<std::string_view> all;
+    for (const LayerChoice& choice : choices) all.push_back(name(choice.reason));
+    return all;
+  }
+};
+
+TEST(Allocate, GivesEverybodyHisSmallestLayerFirst) {
+  Scene scene;
+  for (const int priority : {9, 0, 0}) scene.add(priority);
+  EXPECT_THAT(scene.run(460'000), ElementsAre(0, 0, 0));
+  EXPECT_EQ(scene.sum.spent.value, 318'000);
+}
+
+TEST(Allocate, ServesTheHigherPriorityFirst) {
+  Scene scene;
+  for (const int priority : {1, 5, 1, 3}) scene.add(priority);
+  EXPECT_THAT(scene.run(100'000), ElementsAre(kNone, kNone, kNone, kNone));
+  EXPECT_THAT(scene.run(120'000), ElementsAre(kNone, 0, kNone, kNone));
+  EXPECT_THAT(scene.run(240'000), ElementsAre(kNone, 0, kNone, 0));
+  EXPECT_THAT(scene.run(350'000), ElementsAre(0, 0, kNone, 0)) << "among equals the first";
+}
+
+TEST(Allocate, RaisesTheSmallestStepByStep) {
+  Scene scene;
+  scene.add(0);
+  scene.add(1);
+  EXPECT_THAT(scene.run(470'000), ElementsAre(0, 1));
+  EXPECT_THAT(scene.run(700'000), ElementsAre(1, 1));
+  EXPECT_THAT(scene.run(1'490'000), ElementsAre(1, 1)) << "rather than 0 and 2";
+  EXPECT_THAT(scene.run(1'500'000), ElementsAre(1, 2));
+  EXPECT_THAT(scene.run(2'400'000), ElementsAre(2, 2));
+}
+
+TEST(Allocate, StaysAtWhatJustFitsAndTakesMoreOnlyWithATenthToSpare) {
+  Scene scene;
+  LayerWish& wish = scene.add(0, 1);
+  EXPECT_THAT(scene.run(318'001), ElementsAre(1));
+  EXPECT_THAT(scene.run(317'999), ElementsAre(0));
+  wish.current = 0;
+  EXPECT_THAT(scene.run(345'000), ElementsAre(0));
+  EXPECT_THAT(scene.run(346'000), ElementsAre(1));
+  EXPECT_THAT(scene.run(106'001), ElementsAre(0));
+  EXPECT_THAT(scene.run(105'999), ElementsAre(kNone));
+  wish.current = kNone;
+  EXPECT_THAT(scene.run(115'000), ElementsAre(kNone)) << "also for the smallest";
+  EXPECT_THAT(scene.run(116'000), ElementsAre(0));
+}
+
+TEST(Allocate, CountsWhatIsSentAnyhow) {
+  Scene scene;
+  scene.add(0, 1);
+  EXPECT_THAT(scene.run(368'001, 50'000), ElementsAre(1));
+  EXPECT_THAT(scene.run(367'999, 50'000), ElementsAre(0));
+  EXPECT_EQ(scene.sum.spent.value, 156'000);
+  EXPECT_THAT(scene.run(40'000, 50'000), ElementsAre(kNone));
+  EXPECT_EQ(scene.sum.spent.value, 50'000);
+}
+
+TEST(Allocate, DoesNotRaiseAHeldSlotButOthers) {
+  Scene scene;
+  scene.add(5, 1).held = true;
+  scene.add(0, 0);
+  EXPECT_THAT(scene.run(10'000'000), ElementsAre(1, 2));
+  EXPECT_THAT(scene.reasons(), ElementsAre("hold", "wanted"));
+  EXPECT_EQ(scene.sum.next.value, 0) << "it is not to be proven";
+  EXPECT_THAT(scene.run(300'000), ElementsAre(0, 0)) << "it can fall";
+}
+
+TEST(Allocate, DoesNotShowAPausedSlotWhileItIsHeld) {
+  Scene scene;
+  LayerWish& wish = scene.add(0);
+  wish.held = true;
+  EXPECT_THAT(scene.run(10'000'000), ElementsAre(kNone));
+  scene.run(50'000);
+  EXPECT_EQ(scene.sum.next.value, 0) << "nor is it to be proven";
+  EXPECT_THAT(scene.reasons(), ElementsAre("paused"));
+  wish.held = false;
+  EXPECT_THAT(scene.run(10'000'000), ElementsAre(2));
+}
+
+// A target is no more than what was tried so far.
+TEST(Allocate, GivesNothingUpUnlessTheWayIsCongested) {
+  Scene scene;
+  scene.add(1, 1);
+  scene.add(0, 2);
+  scene.congested = false;
+  EXPECT_THAT(scene.run(20'000), ElementsAre(1, 2));
+  EXPECT_EQ(scene.sum.spent.value, 1'378'000);
+  EXPECT_THAT(scene.reasons(), ElementsAre("bandwidth", "wanted"));
+  scene.congested = true;
+  EXPECT_THAT(scene.run(700'000), ElementsAre(1, 1));
+  EXPECT_THAT(scene.run(20'000), ElementsAre(kNone, kNone));
+}
+
+TEST(Allocate, TriesTheSmallestOnAWayOfWhichNothingIsKnown) {
+  Scene scene;
+  scene.add(0);
+  scene.add(1);
+  scene.congested = scene.measured = false;
+  EXPECT_THAT(scene.run(20'000), ElementsAre(0, 0));
+  scene.measured = true;
+  EXPECT_THAT(scene.run(20'000), ElementsAre(kNone, kNone));
+  scene.congested = true;
+  scene.measured = false;
+  EXPECT_THAT(scene.run(20'000), ElementsAre(kNone, kNone));
+}
+
+TEST(Allocate, SkipsDeadLayers) {
+  Scene scene;
+  scene.add(0, 0, {living(100'000, 180), Layer{}, living(1'000'000, 720)});
+  EXPECT_THAT(scene.run(1'150'000), ElementsAre(0));
+  EXPECT_EQ(scene.sum.next.value, static_cast<std::int64_t>(1'060'000 * kSpare));
+  EXPECT_THAT(scene.run(1'160'000), ElementsAre(2));
+  Scene other;
+  other.add(0, 1, {Layer{}, living(300'000, 360), living(1'000'000, 720)});
+  EXPECT_THAT(other.run(320'000), ElementsAre(1));
+  EXPECT_THAT(other.run(310'000), ElementsAre(kNone)) << "the dead one is no way out";
+}
+
+TEST(Allocate, TellsWhatTheNextStepNeeds) {
+  Scene scene;
+  scene.add(0, 0);
+  scene.add(1, 0);
+  const auto next = [&] { return static_cast<double>(scene.sum.next.value); };
+  scene.run(240'000, 10'000);
+  EXPECT_NEAR(next(), (10'000 + 106'000 + 318'000) * kSpare, 1);
+  scene.run(10'000'000);
+  EXPECT_EQ(scene.sum.next.value, 0) << "nobody wants more";
+  scene.run(50'000);
+  EXPECT_NEAR(next(), 106'000 * kSpare, 1) << "also the first";
+}
+
+// Whoever proves what is asked for gets it.
+TEST(Allocate, RaisesSomebodyWhenTheNextStepIsProven) {
+  Scene scene;
+  for (const int priority : {0, 1, 2}) scene.add(priority);
+  scene.congested = false;
+  Layers before = scene.run(0);
+  for (int steps = 0; scene.sum.next.value != 0; ++steps) {
+    ASSERT_LT(steps, 9);
+    for (std::size_t i = 0; i < 3; ++i) scene.wishes[i].current = before[i];
+    const std::int64_t spent = scene.sum.spent.value;
+    const Layers after = scene.run(scene.sum.next.value + 1);
+    EXPECT_NE(after, before);
+    EXPECT_GT(scene.sum.spent.value, spent);
+    before = after;
+  }
+  EXPECT_THAT(before, ElementsAre(2, 2, 2));
+}
+
+TEST(Allocate, SaysWhy) {
+  Scene scene;
+  scene.add(9).max_height = 180;
+  scene.add(8).max_height = 1'080;
+  scene.add(7, kNone, {});
+  EXPECT_THAT(scene.run(10'000'000), ElementsAre(0, 2, kNone));
+  EXPECT_THAT(scene.reasons(), ElementsAre("wanted", "source", "source"));
+  EXPECT_THAT(scene.run(240'000), ElementsAre(0, 0, kNone));
+  EXPECT_THAT(scene.reasons(), ElementsAre("wanted", "bandwidth", "source"));
+  EXPECT_THAT(scene.run(120'000), ElementsAre(0, kNone, kNone));
+  EXPECT_THAT(scene.reasons(), ElementsAre("wanted", "paused", "source"));
+}
+
+TEST(Allocate, LooksAtNoMoreThanItsLimit) {
+  Scene scene;
+  for (std::size_t i = 0; i < kMaxWishes + 6; ++i) scene.add(0);
+  const Layers layers = scene.run(1'000'000'000);
+  EXPECT_EQ(std::count(layers.begin(), layers.end(), 2U), 64);
+  EXPECT_EQ(std::count(layers.end() - 6, layers.end(), kNone), 6);
+}
+
+class Wishes {
+ public:
+  explicit Wishes(std::uint32_t seed) : dice_(seed) {}
+  std::uint32_t below(std::uint32_t end) { return static_cast<std::uint32_t>(dice_() % end); }
+  bool chance(std::uint32_t percent) { return below(100) < percent; }
+
+  // `steady`: nothing but bandwidth decides.
+  Scene random(bool steady) {
+    Scene scene;
+    for (std::uint32_t n = below(12); n > 0; --n) {
+      std::vector<Layer> layers;
+      std::int64_t bitrate = 20'000 + below(200'000);
+      for (std::uint32_t i = 0, count = below(5); i < count; ++i) {
+        Layer layer = living(bitrate, chance(80) ? 90U << i : 0);
+        layer.steady = steady || chance(80);
+        layers.push_back(steady || chance(80) ? layer : Layer{});
+        bitrate += bitrate * (50 + below(300)) / 100;
+      }
+      LayerWish& wish = scene.add(static_cast<int>(below(4)), kNone, layers);
+      if (!layers.empty() && chance(70)) {
+        wish.current = below(static_cast<std::uint32_t>(layers.size()));
+      }
+      wish.max_height = below(1'000);
+      wish.held = chance(20);
+    }
+    return scene;
+  }
+
+ private:
+  std::mt19937 dice_;
+};
+
+// What is shown, if it is wanted still.
+bool keeps(const LayerWish& wish, std::optional<std::size_t> layer) {
+  const auto wanted = select_layer(wish.layers, wish.max_height, wish.current);
+  if (!wish.current || wish.current > wanted) return true;
+  if (!wish.layers[*wish.current].alive && wish.current != wanted) return true;
+  return layer && *layer >= *wish.current;
+}
+
+TEST(Allocate, HoldsItsBoundsForWhateverIsWished) {
+  for (std::uint32_t seed = 1; seed <= 1'000; ++seed) {
+    SCOPED_TRACE(seed);
+    Wishes dice(seed);
+    Scene scene = dice.random(false);
+    const std::int64_t target = dice.below(6'000'000);
+    const std::int64_t fixed = dice.below(200'000);
+    scene.congested = dice.chance(50);
+    const Layers layers = scene.run(target, fixed);
+    double spent = static_cast<double>(fixed);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      const LayerWish& wish = scene.wishes[i];
+      ASSERT_TRUE(scene.congested || keeps(wish, layers[i]));
+      if (!layers[i]) continue;
+      ASSERT_LE(layers[i], select_layer(wish.layers, wish.max_height, wish.current));
+      spent += static_cast<double>(wish.layers[*layers[i]].bitrate.value) * kCost;
+      const bool up =
+          !wish.current || (*layers[i] > *wish.current && wish.layers[*wish.current].alive);
+      ASSERT_FALSE(wish.held && up);
+    }
+    ASSERT_NEAR(static_cast<double>(scene.sum.spent.value), spent, 1);
+    ASSERT_TRUE(!scene.congested || scene.sum.spent.value <= std::max(target, fixed));
+    ASSERT_TRUE(scene.sum.next.value == 0 || scene.sum.next.value >= target);
+    const auto choices = scene.choices;
+    scene.run(target, fixed);
+    ASSERT_EQ(scene.choices, choices);
+  }
+}
+
+TEST(Allocate, StaysWhereItIsWhileNothingChanges) {
+  for (std::uint32_t seed = 1; seed <= 500; ++seed) {
+    Wishes dice(seed);
+    Scene scene = dice.random(true);
+    scene.congested = dice.chance(50);
+    const std::int64_t target = dice.below(6'000'000);
+    for (LayerWish& wish : scene.wishes) wish.held = false;
+    const Layers first = scene.run(target, 30'000);
+    for (std::size_t i = 0; i < first.size(); ++i) scene.wishes[i].current = first[i];
+    ASSERT_EQ(scene.run(target, 30'000), first) << "seed " << seed;
+  }
+}
+
+// Everybody sends the same ladder, each step of which is larger than the one before.
+TEST(Allocate, TakesNothingAwayWhenMoreCanBeSent) {
+  for (std::uint32_t seed = 1; seed <= 100; ++seed) {
+    SCOPED_TRACE(seed);
+    Wishes dice(seed);
+    Scene scene;
+    for (int n = 0; n < 8; ++n) scene.add(static_cast<int>(dice.below(3)));
+    Layers before = scene.run(0);
+    for (std::int64_t target = 0; target < 10'000'000; target += 1 + dice.below(400'000)) {
+      const Layers after = scene.run(target);
+      for (std::size_t i = 0; i < after.size(); ++i) ASSERT_GE(after[i], before[i]) << target;
+      before = after;
+    }
+  }
+}
+
+TEST(Allocate, TakesAStepUpOnlyIfItFitsBesideWhatIsKept) {
+  const auto layer = [](std::int64_t rate, std::uint32_t height) {
+    return LayerActivity::Layer{true, true, Duration{0}, 30, Bitrate{rate}, height};
+  };
+  const std::vector<LayerActivity::Layer> ladder{layer(100'000, 180), layer(300'000, 360),
+                                                 layer(1'000'000, 720)};
+  const std::vector<LayerWish> wishes{{ladder, 720, 1, 0, false}, {ladder, 720, 0, 2, false}};
+  std::vector<LayerChoice> choices(2);
+  const Allocation sum = allocate({Bitrate{1'200'000}, false, true}, Bitrate{0}, wishes, choices);
+  EXPECT_EQ(choices[0].layer, 0U);
+  EXPECT_LE(sum.spent.value, 1'200'000);
+  // What is to be proven next is the smallest step that somebody waits for.
+  const std::vector<LayerWish> paused{{ladder, 720, 1, 1, false}, {ladder, 720, 0, {}, false}};
+  const Allocation next = allocate({Bitrate{200'000}, false, true}, Bitrate{0}, paused, choices);
+  EXPECT_FALSE(choices[1].layer);
+  EXPECT_LE(next.next.value, 461'000);
+}
+
+class LayerHoldTest : public testing::Test {
+ protected:
+  LayerHold hold_;
+  Time now_{milliseconds(100'000)};
+
+  void moves(std::optional<std::size_t> from, std::optional<std::size_t> to,
+             std::int64_t way = 1'000'000) {
+    const auto reason = to ? LayerReason::Bandwidth : LayerReason::Paused;
+    hold_.on_choice(now_, from, {to, reason}, Bitrate{way});
+  }
+  [[nodiscard]] Duration held_for() const {
+    Duration length{0};
+    while (hold_.holds(now_ + length)) length += milliseconds(100);
+    return length;
+  }
+};
+
+TEST_F(LayerHoldTest, HoldsAWhileAfterAStepDownForBandwidth) {
+  moves(2, 1);
+  EXPECT_EQ(held_for(), milliseconds(1'500));
+  now_ += milliseconds(1'500);
+  EXPECT_EQ(held_for(), Duration{0});
+  moves(1, kNone);
+  EXPECT_EQ(held_for(), milliseconds(1'500));
+}
+
+TEST_F(LayerHoldTest, DoesNotHoldForAnotherReason) {
+  hold_.on_choice(now_, 2, {1, LayerReason::Wanted}, Bitrate{1'000'000});
+  hold_.on_choice(now_, 2, {1, LayerReason::Source}, Bitrate{1'000'000});
+  moves(1, 1);
+  moves(1, 2);
+  moves(kNone, 0);
+  moves(kNone, kNone);
+  EXPECT_EQ(held_for(), Duration{0});
+}
+
+TEST_F(LayerHoldTest, DoublesWithEachMistakeUpToItsLimit) {
+  for (const int ms : {3'000, 6'000, 12'000, 24'000, 48'000, 60'000, 60'000}) {
+    moves(1, 2);
+    now_ += milliseconds(4'999);
+    moves(2, 1);
+    EXPECT_EQ(held_for(), milliseconds(ms));
+    now_ += milliseconds(ms);
+  }
+  moves(1, 2);
+  now_ += milliseconds(5'000);
+  moves(2, 1);
+  EXPECT_EQ(held_for(), LayerHold::kFirst) << "it was right for a while";
+}
+
+TEST_F(LayerHoldTest, DoesNotBlameTheStepUpWhenTheWayCollapses) {
+  moves(1, 2);
+  now_ += milliseconds(1'000);
+  moves(2, 1, 690'000);
+  EXPECT_EQ(held_for(), LayerHold::kFirst);
+  now_ += milliseconds(10'000);
+  moves(1, 2);
+  now_ += milliseconds(1'000);
+  moves(2, 1, 710'000);
+  EXPECT_EQ(held_for(), 2 * LayerHold::kFirst);
+}
+
+TEST_F(LayerHoldTest, CountsAFallOfSeveralStepsOnce) {
+  moves(1, 2);
+  now_ += milliseconds(500);
+  moves(2, 1);
+  now_ += milliseconds(400);
+  moves(1, 0);
+  EXPECT_EQ(held_for(), 2 * LayerHold::kFirst) << "from the last one on";
+}
+
+}  // namespace
+}  // namespace parley::rtp
