@@ -88,9 +88,8 @@ void order_h264(std::vector<ChosenCodec>& codecs) {
   for (std::size_t i = 0; i < places.size(); ++i) codecs[places[i]] = std::move(entries[i]);
 }
 
-// What is useful in the direction of the m-line. Our own sending has no bandwidth estimation of
-// its own yet, so slots get no transport-cc numbers; timing experiments we do not read are left
-// out, they would cost bytes in every packet.
+// What is useful in the direction of the m-line. Timing experiments we do not read are left out,
+// they would cost bytes in every packet.
 bool is_useful(rtp::Extension extension, Purpose purpose, bool av1_first) {
   switch (extension) {
     case rtp::Extension::AudioLevel:
@@ -100,8 +99,8 @@ bool is_useful(rtp::Extension extension, Purpose purpose, bool av1_first) {
     case rtp::Extension::ContentType:
     case rtp::Extension::ColorSpace:
     case rtp::Extension::AbsCaptureTime:
-      return true;
     case rtp::Extension::TransportCc:
+      return true;
     case rtp::Extension::Rid:
     case rtp::Extension::RepairedRid:
       return purpose == Purpose::Receive;
@@ -120,7 +119,7 @@ bool is_useful(rtp::Extension extension, Purpose purpose, bool av1_first) {
 
 }  // namespace
 
-std::vector<ChosenCodec> choose_codecs(const sdp::Section& section, Purpose purpose) {
+std::vector<ChosenCodec> choose_codecs(const sdp::Section& section) {
   constexpr std::array<std::string_view, 4> kFeedback = {"transport-cc", "ccm fir", "nack",
                                                          "nack pli"};
   std::vector<ChosenCodec> chosen;
@@ -132,7 +131,6 @@ std::vector<ChosenCodec> choose_codecs(const sdp::Section& section, Purpose purp
     for (const std::string_view wanted : kFeedback) {
       const auto& offered = section.codecs[i].feedback;
       if (std::find(offered.begin(), offered.end(), wanted) == offered.end()) continue;
-      if (wanted == "transport-cc" && purpose == Purpose::Send) continue;
       if (wanted == "transport-cc") entry.params.transport_cc = true;
       if (wanted == "nack") entry.params.nack = true;
       if (wanted == "nack pli") entry.params.pli = true;

@@ -27,7 +27,7 @@ struct ChosenCodec {
 // In the client's order of preference, H.264 with the profiles that everybody decodes first.
 // Left out: red, ulpfec and flexfec (a browser that may use RED wraps all its video in it), other
 // profiles, everything that is not Opus, VP8, H.264, VP9 or AV1.
-[[nodiscard]] std::vector<ChosenCodec> choose_codecs(const sdp::Section& section, Purpose purpose);
+[[nodiscard]] std::vector<ChosenCodec> choose_codecs(const sdp::Section& section);
 
 struct ChosenExtensions {
   std::vector<std::size_t> indexes;  // into Section::extensions

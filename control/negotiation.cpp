@@ -180,7 +180,7 @@ RpcResult<void> Negotiation::plan_line(const sdp::Offer& offer, const sdp::Secti
   }
   if (intent != nullptr) return plan_publish(offer, section, *intent, rules, line);
   line.use = Use::Inactive;
-  line.codecs = choose_codecs(section, Purpose::Receive);
+  line.codecs = choose_codecs(section);
   if (line.codecs.empty()) line.use = Use::Rejected;
   const bool wants_media = sdp::receives(section.direction);
   if (!wants_media || !rules.permissions.has(Permission::Subscribe)) return {};
@@ -192,7 +192,7 @@ RpcResult<void> Negotiation::plan_publish(const sdp::Offer& offer, const sdp::Se
                                           LinePlan& line) {
   line.use = Use::Publish;
   line.source = intent.source;
-  line.codecs = choose_codecs(section, Purpose::Receive);
+  line.codecs = choose_codecs(section);
   if (line.codecs.empty()) {
     return tl::unexpected(
         rpc_error(Status::FailedPrecondition, "no_shared_codec",
@@ -219,7 +219,7 @@ RpcResult<void> Negotiation::plan_publish(const sdp::Offer& offer, const sdp::Se
 
 RpcResult<void> Negotiation::plan_slot(const sdp::Offer& offer, const sdp::Section& section,
                                        const NegotiationRules& rules, LinePlan& line) {
-  line.codecs = choose_codecs(section, Purpose::Send);
+  line.codecs = choose_codecs(section);
   if (line.codecs.empty()) {  // we could never send anything
     line.use = Use::Rejected;
     return {};

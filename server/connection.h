@@ -18,6 +18,8 @@
 
 namespace parley::server {
 
+class Downlink;
+
 // The secured way to one peer: ICE finds it, DTLS makes its keys, SRTP uses them. It decides when a
 // peer is connected, away or gone, and where its packets are sent; what is in them is not its
 // business.
@@ -58,6 +60,10 @@ class Connection {
   // address is not proven and has had its share (counted).
   bool commit(Outgoing what, std::size_t size) noexcept;
 
+  // Who takes note of what is sent, if the peer tells what arrives; it must outlive the connection.
+  void set_downlink(Downlink* downlink) noexcept { downlink_ = downlink; }
+  [[nodiscard]] Downlink* downlink() const noexcept { return downlink_; }
+
   [[nodiscard]] bool ready() const noexcept { return session_.has_value() && lane_ready_; }
   [[nodiscard]] State state() const noexcept { return state_; }
   // The last packet that was proven to be the peer's.
@@ -86,6 +92,7 @@ class Connection {
   std::optional<SrtpSession> session_;
   Lane lane_;
   bool lane_ready_ = false;
+  Downlink* downlink_ = nullptr;
   bool proven_ = false;  // the lane's path is verified: no limit
   State state_ = State::Connecting;
   CloseReason close_reason_ = CloseReason::ConnectTimeout;

@@ -25,6 +25,9 @@ constexpr std::size_t kOsnSize = 2;
 void write_extensions(const MediaPacket& media, const rtp::Rewrite& rewrite, const SlotHeader& slot,
                       rtp::ExtensionWriter& out) {
   out.add(slot.extensions.id(Extension::Mid), slot.mid.view());
+  if (slot.transport) {
+    out.add_transport_cc(slot.extensions.id(Extension::TransportCc), *slot.transport);
+  }
   for (const Extension extension : kEndToEnd) {
     const std::uint8_t id = slot.extensions.id(extension);
     if (id == 0) continue;
@@ -76,6 +79,20 @@ std::size_t write_forwarded(const MediaPacket& media, const rtp::Rewrite& rewrit
 std::size_t write_retransmission(const MediaPacket& media, const rtp::Rewrite& rewrite,
                                  const SlotHeader& slot, rtp::Seq seq, rtp::Bytes out) noexcept {
   return write(media, rewrite, slot, seq, true, out);
+}
+
+std::size_t write_probe(const SlotHeader& slot, rtp::Seq seq, rtp::RtpTimestamp timestamp,
+                        rtp::Bytes out) noexcept {
+  const rtp::HeaderFields fields{
+      .payload_type = slot.payload_type, .seq = seq, .timestamp = timestamp, .ssrc = slot.ssrc};
+  rtp::PacketBuilder builder(out, fields);
+  builder.extensions().add(slot.extensions.id(Extension::Mid), slot.mid.view());
+  if (slot.transport) {
+    builder.extensions().add_transport_cc(slot.extensions.id(Extension::TransportCc),
+                                          *slot.transport);
+  }
+  builder.padding(255);
+  return builder.finish();
 }
 
 std::optional<std::size_t> unwrap_retransmission(rtp::Bytes datagram, rtp::Ssrc ssrc,

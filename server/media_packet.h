@@ -51,6 +51,7 @@ struct SlotHeader {
   rtp::PayloadType payload_type;
   rtp::Mid mid;
   const rtp::ExtensionMap& extensions;
+  std::optional<rtp::Seq> transport{};  // transport-wide number, if the receiver tells of them
 };
 
 // Writes the packet as the receiver of a slot gets it and returns its size, 0 if it does not fit:
@@ -65,6 +66,11 @@ struct SlotHeader {
 [[nodiscard]] std::size_t write_retransmission(const MediaPacket& media,
                                                const rtp::Rewrite& rewrite, const SlotHeader& slot,
                                                rtp::Seq seq, rtp::Bytes out) noexcept;
+
+// A packet of the RTX stream without anything inside, to see whether more would pass: libwebrtc
+// sends the same.
+[[nodiscard]] std::size_t write_probe(const SlotHeader& slot, rtp::Seq seq,
+                                      rtp::RtpTimestamp timestamp, rtp::Bytes out) noexcept;
 
 // Undoes a retransmission in place: the original packet, at the same place, 2 bytes shorter. Its
 // payload type and SSRC become those given. The new size; nothing when there is no original inside

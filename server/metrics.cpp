@@ -66,6 +66,8 @@ constexpr WorkerNumber kWorkerNumbers[] = {
      &WorkerCounters::rtx_in},
     {"parley_worker_rtx_out_total", "Retransmissions sent.", MetricType::Counter,
      &WorkerCounters::rtx_out},
+    {"parley_worker_probes_out_total", "Packets of padding that try whether more would pass.",
+     MetricType::Counter, &WorkerCounters::probes_out},
     {"parley_worker_plis_in_total", "Key frames that receivers asked for.", MetricType::Counter,
      &WorkerCounters::plis_in},
     {"parley_worker_plis_out_total", "Key frames that we asked publishers for.",

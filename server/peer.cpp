@@ -119,6 +119,13 @@ void Peer::latch_announced(Track& track) {
 }
 
 void Peer::set_slots(std::vector<SlotSection> sections) {
+  // Who only listens has nothing that could be chosen by what his way carries.
+  const bool tells = std::any_of(sections.begin(), sections.end(), [](const SlotSection& section) {
+    return section.kind == rtp::MediaKind::Video &&
+           section.extensions.id(rtp::Extension::TransportCc) != 0;
+  });
+  if (tells && !downlink_) downlink_ = std::make_unique<Downlink>();
+  connection_.set_downlink(tells ? downlink_.get() : nullptr);
   if (sections.size() > context_.media.max_slots_per_peer) {
     sections.resize(context_.media.max_slots_per_peer);
   }
@@ -153,6 +160,7 @@ bool Peer::assign(rtp::Time now, rtp::Mid slot, Track* track, std::uint32_t max_
     return false;
   }
   (*found)->assign(now, track, max_height);
+  if (connection_.ready()) share_out(now);
   alarm_.set(now);
   return true;
 }
@@ -358,6 +366,7 @@ void Peer::tick(rtp::Time now) {
   connection_.tick(now);
   tell_state();
   if (!connection_.ready()) return;
+  probe(now);  // before a batch of RTCP is begun: both write at the same place
   RtcpBatch rtcp(connection_, rtcp_ssrc_);
   send_reports(now, rtcp);  // reports stand first in a compound
   tick_slots(now, rtcp);
@@ -374,7 +383,7 @@ Traffic Peer::traffic() const noexcept {
 
 std::size_t Peer::bytes() const noexcept {
   std::size_t total = sizeof *this + connection_.bytes() + ssrcs_.bytes() +
-                      (arrivals_ ? sizeof *arrivals_ : 0) +
+                      (arrivals_ ? sizeof *arrivals_ : 0) + (downlink_ ? sizeof *downlink_ : 0) +
                       blocks_.capacity() * sizeof(rtp::ReportBlock);
   for (const auto& slot : slots_) total += slot->bytes();
   return total;
@@ -403,8 +412,11 @@ void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
   if (slots_.empty() || !next_slots_) return;
   if (now >= *next_slots_) {
     next_slots_ = on_grid(now + kSlotInterval);
+    if (downlink_) downlink_->tick(now);
+    share_out(now);
+    const bool shared = connection_.downlink() != nullptr && downlink_->way(now).has_value();
     for (const auto& slot : slots_) {
-      slot->tick(now);
+      if (!shared || !slot->shows_video()) slot->tick(now);
       const auto report = slot->take_sender_report(now);
       if (!report) continue;
       rtcp.add([&](rtp::RtcpWriter& out) { return out.sender_report(*report); });

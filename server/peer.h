@@ -18,6 +18,7 @@
 #include "server/api.h"
 #include "server/connection.h"
 #include "server/context.h"
+#include "server/downlink.h"
 #include "server/rtcp_batch.h"
 #include "server/ssrc_table.h"
 #include "server/subscription.h"
@@ -81,21 +82,24 @@ class Peer {
   void on_message(rtp::Time now, const rtp::Pli& pli);
   void on_message(rtp::Time now, const rtp::Fir& fir);
   void on_message(rtp::Time now, const rtp::Bye& bye);
+  void on_message(rtp::Time now, const rtp::Remb& remb);
+  void on_message(rtp::Time now, const rtp::TransportCc& told);
   // What says nothing that we act on.
   void on_message(rtp::Time, const rtp::SourceDescription&) {}
-  void on_message(rtp::Time, const rtp::Remb&) {}
-  void on_message(rtp::Time, const rtp::TransportCc&) {}
   void on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks);
 
   void send_reports(rtp::Time now, RtcpBatch& rtcp);
   [[nodiscard]] rtp::Time feedback_due() const noexcept;
   void send_feedback(rtp::Time now, RtcpBatch& rtcp);
   void tick_slots(rtp::Time now, RtcpBatch& rtcp);
+  void share_out(rtp::Time now);
+  void probe(rtp::Time now);
 
   Context& context_;
   RoomId room_;
   PeerId id_;
   Alarm alarm_;
+  std::unique_ptr<Downlink> downlink_;  // of who watches and tells what arrives
   Connection connection_;
   Connection::State told_ = Connection::State::Connecting;
   std::string cname_;
@@ -112,6 +116,8 @@ class Peer {
   std::optional<rtp::Time> next_report_;
   rtp::Time last_feedback_{};
   std::optional<rtp::Time> next_slots_;
+  rtp::Time next_share_{};
+  rtp::Time next_probe_{};
   std::vector<rtp::ReportBlock> blocks_;  // scratch
 };
 

@@ -7,6 +7,7 @@
 #include "rtp/packet_pool.h"
 #include "rtp/prefetch.h"
 #include "rtp/sequence.h"
+#include "server/downlink.h"
 #include "server/track.h"
 
 namespace parley::server {
@@ -61,7 +62,11 @@ void Subscription::assign(rtp::Time now, Track* track, std::uint32_t max_height)
     }
   }
   if (track_ == nullptr) return on_track_ended();
-  choose_layer(now);
+  // Where the way down is measured the Peer shares it out as soon as there is one.
+  const Downlink* downlink = connection_.downlink();
+  const bool shared = shows_video() && downlink != nullptr && downlink->way(now);
+  if (shared && connection_.ready()) return;
+  choose_layer(now, shared ? 0 : max_height_);
   pass_on_wishes();
 }
 
@@ -74,16 +79,33 @@ void Subscription::on_track_ended() {
   context_.emit(SlotSwitched{peer_, section_.mid, std::nullopt, 0});
 }
 
-void Subscription::choose_layer(rtp::Time now) {
+std::optional<std::size_t> Subscription::current_layer() const noexcept {
+  const auto target = forwarder_.target();
+  if (!target || target->track != track_->number().value) return std::nullopt;
+  return target->encoding;
+}
+
+void Subscription::choose_layer(rtp::Time now, std::uint32_t max_height) {
   Track::Layers buffer;
   const auto layers = track_->layers(now, buffer);
-  const std::uint32_t number = track_->number().value;
-  std::optional<std::size_t> current;
-  if (const auto target = forwarder_.target(); target && target->track == number) {
-    current = target->encoding;
+  const std::size_t chosen = rtp::select_layer(layers, max_height, current_layer()).value_or(0);
+  forwarder_.set_target(rtp::Source{track_->number().value, static_cast<std::uint8_t>(chosen)});
+}
+
+rtp::LayerWish Subscription::wish(rtp::Time now,
+                                  std::span<const rtp::LayerActivity::Layer> layers) const {
+  return {layers, max_height_, 0, current_layer(), hold_.holds(now)};
+}
+
+void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, rtp::Bitrate estimate) {
+  hold_.on_choice(now, current_layer(), choice, estimate);
+  if (choice.layer) {
+    forwarder_.set_target(
+        rtp::Source{track_->number().value, static_cast<std::uint8_t>(*choice.layer)});
+  } else {
+    forwarder_.set_target(std::nullopt);
   }
-  const std::size_t chosen = rtp::select_layer(layers, max_height_, current).value_or(0);
-  forwarder_.set_target(rtp::Source{number, static_cast<std::uint8_t>(chosen)});
+  pass_on_wishes();
 }
 
 bool Subscription::waits_for(rtp::Source source) const noexcept {
@@ -119,10 +141,10 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   if (!rewrite) return;
   const rtp::Bytes out = connection_.reserve();
   if (out.empty()) return;
-  const SlotHeader header{section_.ssrc, codec->pt, section_.mid, section_.extensions};
-  const std::size_t size = write_forwarded(media, *rewrite, header, out);
+  const std::size_t size = write_forwarded(media, *rewrite, header(section_.ssrc, codec->pt), out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   if (!connection_.commit(Outgoing::Media, size)) return;
+  if (Downlink* const downlink = measured()) downlink->on_sent(now, size, false);
   if (sent_log_) sent_log_->on_sent(*rewrite, media.source, media.info, size);
   context_.counters.media_out.add();
   ++packets_sent_;
@@ -168,14 +190,43 @@ void Subscription::retransmit(rtp::Time now, const rtp::SentLog::Resend& resend)
   if (codec == nullptr || !codec->rtx_pt) return context_.counters.drop(Drop::NoCodec);
   const rtp::Bytes out = connection_.reserve();
   if (out.empty()) return;
-  const SlotHeader header{section_.rtx_ssrc, *codec->rtx_pt, section_.mid, section_.extensions};
   const std::size_t size =
-      write_retransmission(kept->media(), resend.rewrite(kept->info), header, rtx_seq_, out);
+      write_retransmission(kept->media(), resend.rewrite(kept->info),
+                           header(section_.rtx_ssrc, *codec->rtx_pt), rtx_seq_, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   if (!connection_.commit(Outgoing::Retransmission, size)) return;
+  if (Downlink* const downlink = measured()) downlink->on_sent(now, size, false);
   sent_log_->on_resent(resend.seq, now, size);
   rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};
   context_.counters.rtx_out.add();
+}
+
+Downlink* Subscription::measured() const noexcept {
+  const bool numbered = section_.extensions.id(rtp::Extension::TransportCc) != 0;
+  return numbered ? connection_.downlink() : nullptr;
+}
+
+SlotHeader Subscription::header(rtp::Ssrc ssrc, rtp::PayloadType type) const noexcept {
+  SlotHeader header{ssrc, type, section_.mid, section_.extensions};
+  if (const Downlink* downlink = measured()) header.transport = downlink->next();
+  return header;
+}
+
+bool Subscription::send_probe(rtp::Time now) {
+  Downlink* const downlink = measured();
+  const CodecParams* codec = matched_;
+  if (codec == nullptr && !section_.codecs.empty()) codec = &section_.codecs.front();
+  if (downlink == nullptr || codec == nullptr || !codec->rtx_pt) return false;
+  const auto timestamp = forwarder_.timestamp_at(now).value_or(rtp::RtpTimestamp{});
+  const rtp::Bytes out = connection_.reserve();
+  if (out.empty()) return false;
+  const std::size_t size =
+      write_probe(header(section_.rtx_ssrc, *codec->rtx_pt), rtx_seq_, timestamp, out);
+  if (size == 0 || !connection_.commit(Outgoing::Retransmission, size)) return false;
+  downlink->on_sent(now, size, true);
+  rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};
+  context_.counters.probes_out.add();
+  return true;
 }
 
 std::size_t Subscription::bytes() const noexcept {
@@ -190,7 +241,7 @@ void Subscription::on_key_frame_request() {
 
 void Subscription::tick(rtp::Time now) {
   if (track_ == nullptr) return;
-  choose_layer(now);
+  choose_layer(now, max_height_);
   pass_on_wishes();
 }
 

@@ -4,7 +4,9 @@
 #include <optional>
 #include <span>
 
+#include "rtp/allocation.h"
 #include "rtp/forwarder.h"
+#include "rtp/layer_selector.h"
 #include "rtp/rtcp_writer.h"
 #include "rtp/sent_log.h"
 #include "rtp/types.h"
@@ -31,6 +33,13 @@ class Subscription {
   void update(SlotSection section);
   // nullptr empties it. The track must be of the slot's kind.
   void assign(rtp::Time now, Track* track, std::uint32_t max_height);
+  // What it would like of `layers`, for the Peer who shares out what the way down carries.
+  [[nodiscard]] rtp::LayerWish wish(rtp::Time now,
+                                    std::span<const rtp::LayerActivity::Layer> layers) const;
+  // What it got, at an estimate of so much.
+  void show(rtp::Time now, const rtp::LayerChoice& choice, rtp::Bitrate estimate);
+  // Sends one packet of padding; false when it has nothing to send it on.
+  bool send_probe(rtp::Time now);
 
   // It is the next but one, and the next, to be given packets.
   void prefetch() const noexcept;
@@ -49,11 +58,14 @@ class Subscription {
   void on_key_frame_request();
   // Looks whether another layer would be better.
   void tick(rtp::Time now);
+  [[nodiscard]] bool shows_video() const noexcept {
+    return track_ != nullptr && section_.kind == rtp::MediaKind::Video;
+  }
   // When one is due.
   [[nodiscard]] std::optional<rtp::SenderInfo> take_sender_report(rtp::Time now);
 
   [[nodiscard]] const SlotSection& section() const noexcept { return section_; }
-  [[nodiscard]] const Track* track() const noexcept { return track_; }
+  [[nodiscard]] Track* track() const noexcept { return track_; }
   // Of payload that was sent, but for what was sent again.
   [[nodiscard]] std::uint64_t payload_bytes() const noexcept { return octets_sent_; }
   // Memory, its own and behind it.
@@ -62,7 +74,11 @@ class Subscription {
  private:
   static constexpr std::size_t kMaxResends = 64;  // for one NACK message
   [[nodiscard]] const CodecParams* codec_for(const CodecParams& source) noexcept;
-  void choose_layer(rtp::Time now);
+  void choose_layer(rtp::Time now, std::uint32_t max_height);
+  [[nodiscard]] std::optional<std::size_t> current_layer() const noexcept;
+  // Who takes note of packets that carry a transport-wide number.
+  [[nodiscard]] Downlink* measured() const noexcept;
+  [[nodiscard]] SlotHeader header(rtp::Ssrc ssrc, rtp::PayloadType type) const noexcept;
   void pass_on_wishes() noexcept;
   void note_shown(const MediaPacket& media);
   void retransmit(rtp::Time now, const rtp::SentLog::Resend& resend);
@@ -78,6 +94,7 @@ class Subscription {
   std::optional<TrackNo> shown_;  // as told by SlotSwitched
   std::uint32_t packets_sent_ = 0;
   rtp::Seq rtx_seq_;
+  rtp::LayerHold hold_;
   std::uint64_t octets_sent_ = 0;
   rtp::Time next_report_{};
   // Each begins with what every packet needs.

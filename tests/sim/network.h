@@ -38,7 +38,12 @@ struct Link {
   rtp::Duration jitter{0};      // evenly spread on top; packets stay in order
   rtp::Duration reorder_delay{15'000};
   double duplicate = 0;
+  double rate_bps = 0;               // 0: any
+  rtp::Duration max_queue{500'000};  // before the link of that rate; what is more is lost
 };
+
+// What UDP and IP add to a datagram.
+inline constexpr std::size_t kDatagramOverhead = 28;
 
 // Datagrams on their way, delivered in the order of their arrival on virtual time.
 class Network {
@@ -61,13 +66,24 @@ class Network {
       return;
     }
     rtp::Duration delay = link.delay;
+    if (link.rate_bps > 0) {
+      rtp::Time& free = free_[link_of(datagram)];
+      free = std::max(free, now);
+      if (free - now > link.max_queue) {
+        ++lost_;
+        return;
+      }
+      free += rtp::Duration(static_cast<std::int64_t>(
+          static_cast<double>(datagram.bytes.size() + kDatagramOverhead) * 8e6 / link.rate_bps));
+      delay += free - now;
+    }
     if (link.jitter.count() > 0) {
       delay += rtp::Duration(
           static_cast<std::int64_t>(dice_.below(static_cast<std::uint64_t>(link.jitter.count()))));
     }
     datagram.at = now + delay;
     // A queue makes packets late, but it does not shuffle them; another route does.
-    rtp::Time& latest = latest_[datagram.peer * 2 + (datagram.to_server ? 1 : 0)];
+    rtp::Time& latest = latest_[link_of(datagram)];
     latest = datagram.at = std::max(datagram.at, latest);
     if (dice_.chance(link.reorder)) datagram.at += link.reorder_delay;
     datagram.order = ++order_;
@@ -93,6 +109,9 @@ class Network {
   [[nodiscard]] std::uint64_t lost() const { return lost_; }
 
  private:
+  [[nodiscard]] static std::size_t link_of(const InFlight& datagram) {
+    return datagram.peer * 2 + (datagram.to_server ? 1 : 0);
+  }
   struct Later {
     bool operator()(const InFlight& a, const InFlight& b) const {
       return a.at != b.at ? a.at > b.at : a.order > b.order;
@@ -103,6 +122,7 @@ class Network {
   std::uint64_t sent_ = 0;
   std::uint64_t lost_ = 0;
   std::map<std::size_t, rtp::Time> latest_;  // arrival by link and direction
+  std::map<std::size_t, rtp::Time> free_;    // when its queue is empty
   std::priority_queue<InFlight, std::vector<InFlight>, Later> queue_;
 };
 

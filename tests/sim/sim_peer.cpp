@@ -188,6 +188,7 @@ rtp::Time SimPeer::next_deadline() const {
   rtp::Time at = client.next_deadline().value_or(rtp::Time::max());
   if (!client.connected()) return at;
   at = std::min({at, next_report_, next_nack_});
+  if (tells && arrivals_.pending()) at = std::min(at, next_feedback_);
   if (media && options.audio) at = std::min(at, audio.next_deadline().value_or(at));
   if (media && options.video) at = std::min(at, video.next_deadline().value_or(at));
   return at;
@@ -211,6 +212,7 @@ void SimPeer::tick(rtp::Time now) {
     ask_missing(now);
     next_nack_ = now + milliseconds(10);
   }
+  if (tells && arrivals_.pending() && now >= next_feedback_) tell_arrivals(now);
   if (now >= next_report_) {
     report(now);
     next_report_ = now + milliseconds(700);
@@ -248,6 +250,18 @@ void SimPeer::report(rtp::Time now) {
   }
   if (!blocks.empty()) out.receiver_report(rtp::Ssrc{77}, blocks);
   if (!out.empty()) client.send_rtcp(out.written());
+}
+
+void SimPeer::tell_arrivals(rtp::Time now) {
+  next_feedback_ = now + milliseconds(60);
+  while (arrivals_.pending()) {
+    std::array<std::uint8_t, 1'400> bytes{};
+    rtp::RtcpWriter out(bytes);
+    const std::size_t size = arrivals_.build(rtp::Ssrc{77}, rtp::Ssrc{78}, out.room());
+    if (size == 0) return;
+    out.advance(size);
+    client.send_rtcp(out.written());
+  }
 }
 
 void SimPeer::ask_missing(rtp::Time now) {
@@ -320,6 +334,10 @@ void SimPeer::on_rtp(rtp::Time now, rtp::ConstBytes bytes) {
   std::vector<std::uint8_t> copy(bytes.begin(), bytes.end());
   const auto packet = rtp::Packet::parse(copy);
   ASSERT_TRUE(packet) << "the server sent a broken packet, seed " << sim_.seed;
+  static const rtp::ExtensionMap kMap = extension_map();
+  if (const auto number = rtp::ExtensionReader(*packet, kMap).transport_cc()) {
+    arrivals_.on_packet(*number, now);
+  }
   bool rtx = false;
   if (Receiver* receiver = receiver_of(packet->ssrc(), rtx)) {
     receiver->on_packet(now, *packet, rtx);

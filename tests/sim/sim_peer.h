@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 
+#include "rtp/twcc.h"
 #include "rtp/types.h"
 #include "server/address.h"
 #include "server/api.h"
@@ -66,6 +67,7 @@ class SimPeer {
   PeerOptions options;
   server::TransportAddress address;
   bool media = true;                // sends its media
+  bool tells = true;                // of what arrives, by transport-cc feedback
   bool silent = false;              // sends nothing at all any more, as if its cable was cut
   std::uint64_t plis = 0;           // received, all streams
   std::uint64_t nacked = 0;         // numbers that were asked from us
@@ -84,6 +86,7 @@ class SimPeer {
   void on_rtcp(rtp::Time now, rtp::ConstBytes packet);
   void resend(rtp::Ssrc ssrc, rtp::Seq seq);
   void report(rtp::Time now);
+  void tell_arrivals(rtp::Time now);
   void ask_missing(rtp::Time now);
   [[nodiscard]] Receiver* receiver_of(rtp::Ssrc ssrc, bool& rtx);
 
@@ -95,8 +98,10 @@ class SimPeer {
   std::deque<Receiver> audio_slots_;
   std::deque<Receiver> video_slots_;
   client::TransportSequence& transport_;
+  rtp::TwccRecorder arrivals_;
   std::uint16_t rtx_seq_ = 1;
   rtp::Time next_report_{};
+  rtp::Time next_feedback_{};
   rtp::Time next_nack_{};
   bool media_started_ = false;
 };

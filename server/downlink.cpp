@@ -1,0 +1,54 @@
+#include "server/downlink.h"
+
+namespace parley::server {
+namespace {
+
+// From the last padding of a probe to the feedback that tells of it, beyond the round trip:
+// browsers send it every 50 to 250 ms, more often when there is much to tell.
+constexpr rtp::Duration kFeedbackInterval{120'000};
+constexpr rtp::Duration kDefaultRtt{100'000};
+
+}  // namespace
+
+void Downlink::on_sent(rtp::Time now, std::size_t size, bool padding) noexcept {
+  if (!first_sent_) first_sent_ = now;
+  log_.on_sent(now, size + kBelow);
+  if (padding) {
+    prober_.on_padding(size + kBelow);
+  } else {
+    prober_.on_media(size + kBelow);
+  }
+}
+
+bool Downlink::on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback) noexcept {
+  std::array<rtp::PacketResult, kMaxResults> buffer;
+  const auto results = log_.read(feedback, buffer);
+  if (results.empty()) return false;
+  heard_ = true;
+  estimator_.on_feedback(now, results);
+  prober_.on_estimate(now, estimator_.estimate());
+  return true;
+}
+
+void Downlink::on_remb(rtp::Time now, rtp::Bitrate bitrate) noexcept {
+  heard_ = true;
+  estimator_.on_remb(now, bitrate);
+}
+
+void Downlink::tick(rtp::Time now) noexcept {
+  if (heard_ && log_.unanswered_since()) estimator_.on_silence(now, *log_.unanswered_since());
+}
+
+std::optional<rtp::Way> Downlink::way(rtp::Time now) const noexcept {
+  if (!heard_ && first_sent_ && now - *first_sent_ > kPatience) return std::nullopt;
+  return rtp::Way{estimator_.target(), estimator_.congested(), estimator_.measured()};
+}
+
+void Downlink::consider_probe(rtp::Time now, rtp::Bitrate next, rtp::Bitrate spent,
+                              std::optional<rtp::Duration> rtt) noexcept {
+  if (!heard_) return;
+  prober_.consider(now, estimator_.estimate(), next, spent, estimator_.overused(),
+                   rtt.value_or(kDefaultRtt) + kFeedbackInterval);
+}
+
+}  // namespace parley::server

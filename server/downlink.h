@@ -1,0 +1,55 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "rtp/allocation.h"
+#include "rtp/bandwidth.h"
+#include "rtp/prober.h"
+#include "rtp/transport_log.h"
+#include "rtp/twcc.h"
+#include "rtp/types.h"
+
+namespace parley::server {
+
+// The way down to one peer: what was sent, what his feedback says of it, and when to try whether
+// more would pass. It decides nothing about slots; the Peer asks it what may be sent.
+class Downlink {
+ public:
+  // Beside what is written: SRTP's tag, UDP and IP.
+  static constexpr std::size_t kBelow = 44;
+  // Without a word of feedback for so long after the first packets the peer is not believed to
+  // send any, and nothing is held back.
+  static constexpr rtp::Duration kPatience{1'500'000};
+
+  [[nodiscard]] rtp::Seq next() const noexcept { return log_.next(); }
+  void on_sent(rtp::Time now, std::size_t size, bool padding) noexcept;
+
+  // False when it says nothing new.
+  bool on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback) noexcept;
+  void on_remb(rtp::Time now, rtp::Bitrate bitrate) noexcept;
+  void tick(rtp::Time now) noexcept;
+
+  // What may be sent; nothing when there is no reason to hold anything back.
+  [[nodiscard]] std::optional<rtp::Way> way(rtp::Time now) const noexcept;
+  [[nodiscard]] rtp::Bitrate estimate() const noexcept { return estimator_.estimate(); }
+
+  // `next` is to be proven, `spent` is sent anyhow.
+  void consider_probe(rtp::Time now, rtp::Bitrate next, rtp::Bitrate spent,
+                      std::optional<rtp::Duration> rtt) noexcept;
+  [[nodiscard]] rtp::Prober& prober() noexcept { return prober_; }
+
+ private:
+  // Of one feedback; more than a browser tells at once.
+  static constexpr std::size_t kMaxResults = 1'024;
+
+  rtp::TransportLog log_;
+  rtp::BandwidthEstimator estimator_;
+  rtp::Prober prober_;
+  std::optional<rtp::Time> first_sent_;
+  bool heard_ = false;
+};
+
+}  // namespace parley::server

@@ -1,0 +1,152 @@
+#include <gtest/gtest.h>
+
+#include "tests/sim/sim.h"
+
+// What a viewer behind a narrow link gets: a real worker on virtual time, with feedback as browsers
+// send it. The publisher's layers are of 75, 300 and 1,200 kbit/s.
+namespace parley::sim {
+namespace {
+
+struct Bandwidth : ::testing::Test {
+  void start(double rate_bps, double loss = 0) {
+    publisher = &sim.add_peer({.layers = 3});
+    PeerOptions options{.audio = false, .video = false, .audio_slots = 1, .video_slots = 1};
+    options.down = {.loss = loss, .delay = milliseconds(30), .rate_bps = rate_bps};
+    options.up = {.delay = milliseconds(30)};
+    viewer = &sim.add_peer(options);
+    ASSERT_TRUE(sim.connect_all());
+    sim.run_for(seconds(2));
+    sim.assign_all(*viewer);
+  }
+  void set_rate(double rate_bps) { viewer->options.down.rate_bps = rate_bps; }
+  // Of the frames since then, how many are of this layer.
+  [[nodiscard]] double share_of(std::uint32_t layer, rtp::Time since) const {
+    std::size_t all = 0;
+    std::size_t right = 0;
+    for (const Receiver::Frame& frame : viewer->video_slot(0).frames) {
+      if (frame.at < since) continue;
+      ++all;
+      if (frame.frame.layer == layer) ++right;
+    }
+    return all == 0 ? 0 : static_cast<double>(right) / static_cast<double>(all);
+  }
+  [[nodiscard]] std::uint32_t shown() const {
+    const auto& frames = viewer->video_slot(0).frames;
+    return frames.empty() ? 99 : frames.back().frame.layer;
+  }
+  [[nodiscard]] bool comes_to(std::uint32_t layer, rtp::Duration limit) {
+    return sim.run_until([&] { return shown() == layer; }, limit);
+  }
+  void expect_no_fault() const {
+    EXPECT_EQ(viewer->video_slot(0).timestamp_faults(), 0U);
+    EXPECT_EQ(viewer->video_slot(0).picture_id_faults(), 0U);
+  }
+
+  Sim sim{33};
+  SimPeer* publisher = nullptr;
+  SimPeer* viewer = nullptr;
+};
+
+TEST_F(Bandwidth, AWideLinkGetsTheLargestLayerSoon) {
+  start(20e6);
+  EXPECT_TRUE(comes_to(2, seconds(2)));
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(20));
+  EXPECT_EQ(share_of(2, since), 1.0);
+  EXPECT_LE(viewer->video_slot(0).longest_pause(since), milliseconds(120));
+  EXPECT_EQ(viewer->video_slot(0).missing(), 0U);
+  expect_no_fault();
+}
+
+TEST_F(Bandwidth, ANarrowLinkGetsWhatFits) {
+  for (const auto& [rate, layer] : {std::pair{250e3, 0U}, {550e3, 1U}, {1'000e3, 1U}}) {
+    SCOPED_TRACE(rate);
+    sim.run_for(seconds(1));
+    start(rate);
+    sim.run_for(seconds(5));
+    const rtp::Time since = sim.now;
+    sim.run_for(seconds(30));
+    EXPECT_GE(share_of(layer, since), 0.95);
+    EXPECT_LE(viewer->video_slot(0).longest_pause(since), milliseconds(500));
+    EXPECT_EQ(viewer->video_slot(0).missing(), 0U);
+    expect_no_fault();
+  }
+}
+
+TEST_F(Bandwidth, ALinkThatShrinksAndGrowsAgainIsFollowed) {
+  start(5e6);
+  ASSERT_TRUE(comes_to(2, seconds(3)));
+  sim.run_for(seconds(5));
+  set_rate(250e3);
+  EXPECT_TRUE(comes_to(0, seconds(2)));
+  const rtp::Time narrow = sim.now;
+  sim.run_for(seconds(10));
+  EXPECT_EQ(share_of(0, narrow), 1.0);
+  set_rate(3e6);
+  EXPECT_TRUE(comes_to(2, seconds(6)));
+  const rtp::Time wide = sim.now;
+  sim.run_for(seconds(10));
+  EXPECT_EQ(share_of(2, wide), 1.0);
+  EXPECT_EQ(viewer->video_slot(0).timestamp_faults(), 0U);
+}
+
+TEST_F(Bandwidth, ErrorsOnTheWayAreNoCongestion) {
+  start(20e6, 0.05);
+  EXPECT_TRUE(comes_to(2, seconds(4)));
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(20));
+  EXPECT_GE(share_of(2, since), 0.98);
+}
+
+TEST_F(Bandwidth, WithNoRoomForAPictureTheSoundGoesOn) {
+  start(90e3);
+  sim.run_for(seconds(5));
+  const rtp::Time since = sim.now;
+  const std::uint64_t before = viewer->audio_slot(0).packets;
+  const std::size_t lost = viewer->audio_slot(0).missing();
+  sim.run_for(seconds(10));
+  EXPECT_LE(viewer->audio_slot(0).packets, before + 510);
+  EXPECT_GE(viewer->audio_slot(0).packets, before + 490);
+  EXPECT_EQ(viewer->audio_slot(0).missing(), lost);
+  EXPECT_LE(share_of(1, since) + share_of(2, since), 0.0);
+  set_rate(1e6);
+  EXPECT_TRUE(comes_to(1, seconds(6)));
+}
+
+TEST_F(Bandwidth, ProbesAreAFewOfThePackets) {
+  start(700e3);
+  sim.run_for(seconds(30));
+  EXPECT_EQ(shown(), 1U);
+  const double probes = 300.0 * static_cast<double>(sim.counters.probes_out.value());
+  EXPECT_GT(probes, 0);
+  const double all = 30 * (300e3 + 50e3) / 8;
+  EXPECT_LT(probes / all, 0.10);
+}
+
+TEST_F(Bandwidth, WhoTellsNothingIsNotHeldBack) {
+  publisher = &sim.add_peer({.layers = 3});
+  viewer = &sim.add_peer({.audio = false, .video = false, .video_slots = 1});
+  viewer->tells = false;
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(2));
+  sim.assign_all(*viewer);
+  EXPECT_TRUE(comes_to(2, seconds(4)));
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(10));
+  EXPECT_GE(share_of(2, since), 0.99);
+  EXPECT_EQ(sim.counters.probes_out.value(), 0U);
+}
+
+// Whoever stops telling may have a way that is shut: it gets less, and is not cut off.
+TEST_F(Bandwidth, WhoStopsTellingGetsLess) {
+  start(20e6);
+  ASSERT_TRUE(comes_to(2, seconds(3)));
+  sim.run_for(seconds(3));
+  viewer->tells = false;
+  EXPECT_TRUE(comes_to(0, seconds(6)));
+  viewer->tells = true;
+  EXPECT_TRUE(comes_to(2, seconds(6)));
+}
+
+}  // namespace
+}  // namespace parley::sim
