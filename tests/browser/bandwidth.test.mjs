@@ -1,0 +1,82 @@
+/** What a viewer in a real browser gets through lines of different rates, one after the other. */
+import assert from 'node:assert/strict';
+import {after, before, test} from 'node:test';
+
+import {launchChromium, openChromium} from './browsers.mjs';
+import {Daemon} from './daemon.mjs';
+import {LOOKS, install} from './participant.mjs';
+import {relay, throughPort} from './relay.mjs';
+import {until} from './wait.mjs';
+
+let daemon, chromium, publisher, viewer, way;
+
+before(async () => {
+  daemon = await Daemon.start({workers: 1});
+  way = await relay(daemon.mediaPort);
+  chromium = await launchChromium();
+  const room = await daemon.room('lines');
+  publisher = await openChromium(chromium, daemon.url);
+  viewer = await openChromium(chromium, daemon.url);
+  for (const page of [publisher, viewer]) await page.evaluate(install);
+  await publisher.evaluate((look) => window.me.makeSource(look), {...LOOKS.ada, width: 1280, height: 720, fps: 20, busy: true});
+  await publisher.evaluate((options) => window.me.join(options), {token: await room.token('ada')});
+  await viewer.evaluate(throughPort, way.port);
+  await viewer.evaluate((options) => window.me.join(options), {token: await room.token('ben')});
+});
+
+after(async () => {
+  await chromium?.close();
+  way?.close();
+  await daemon?.stop();
+});
+
+const picture = () => viewer.evaluate(() => window.me.pictures()[0]);
+const received = () => viewer.evaluate(async () => {
+  const reports = [...(await window.me.call.peerConnection.getStats()).values()];
+  const {frameWidth, freezeCount, totalFreezesDuration, framesDecoded} =
+    reports.find(({type, kind, framesDecoded: frames}) => type === 'inbound-rtp' && kind === 'video' && frames > 0) ?? {};
+  return {frameWidth, freezeCount, frozenS: totalFreezesDuration ?? 0, framesDecoded};
+});
+/** What each layer takes, as the publisher sends it now, by its width. */
+const layers = () => publisher.evaluate(async () => {
+  const read = async () => new Map([...(await window.me.call.peerConnection.getStats()).values()]
+    .filter(({type, kind, frameWidth}) => type === 'outbound-rtp' && kind === 'video' && frameWidth)
+    .map(({frameWidth, bytesSent, headerBytesSent, timestamp}) => [frameWidth, {bytes: bytesSent + headerBytesSent, timestamp}]));
+  const from = await read();
+  await new Promise((resolve) => { setTimeout(resolve, 3_000); });
+  const to = await read();
+  return [...to].map(([width, {bytes, timestamp}]) =>
+    [width, Math.round((bytes - from.get(width).bytes) * 8_000 / (timestamp - from.get(width).timestamp))]).sort(([a], [b]) => a - b);
+});
+
+test('each line gets the largest layer that fits, and is followed up and down', async (t) => {
+  await until('a picture', async () => (await picture())?.frames > 10);
+  await until('the largest layer, on a line without limit', async () => (await picture()).width === 1280, 40_000);
+  const rates = await layers();
+  t.diagnostic(`layers: ${rates.map(([width, rate]) => `${width} at ${Math.round(rate / 1_000)} kbit/s`).join(', ')}`);
+  assert.equal(rates.length, 3);
+  const between = (low, high) => Math.round((rates[low][1] * 1.6 + rates[high][1] * 0.9) / 2) + 60_000;
+  for (const [rate, width] of [[between(1, 2), 640], [between(0, 1), 320], [Infinity, 1280], [between(0, 1), 320], [between(1, 2), 640]]) {
+    way.line.down = rate;
+    const began = performance.now();
+    await until(`frames are ${width} wide at ${rate} bit/s`, async () => (await picture()).width === width, 15_000);
+    const took = performance.now() - began;
+    const before = await received();
+    const end = performance.now() + 6_000;
+    let other = 0;
+    let looked = 0;
+    while (performance.now() < end) {
+      looked += 1;
+      if ((await picture()).width !== width) other += 1;
+      await new Promise((resolve) => { setTimeout(resolve, 100); });
+    }
+    const now = await received();
+    t.diagnostic(`${rate === Infinity ? 'free' : Math.round(rate / 1_000) + ' kbit/s'}: ${width} wide after ${Math.round(took)} ms, ` +
+      `then ${looked - other} of ${looked} looks, ${now.freezeCount - before.freezeCount} freezes of ${(now.frozenS - before.frozenS).toFixed(2)} s, ` +
+      `${now.framesDecoded - before.framesDecoded} frames in 6 s`);
+    assert.ok(other <= looked * 0.1, `${other} of ${looked} looks saw another layer`);
+    // A line that shrinks has a full queue before it: once, the picture waits until that is gone.
+    assert.ok(now.freezeCount - before.freezeCount <= 1, `${now.freezeCount - before.freezeCount} freezes`);
+    assert.ok(now.frozenS - before.frozenS < 2.5, `frozen for ${now.frozenS - before.frozenS} s`);
+  }
+});
