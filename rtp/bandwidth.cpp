@@ -232,14 +232,19 @@ void BandwidthEstimator::rise() noexcept {
 
 void BandwidthEstimator::on_remb(Time, Bitrate bitrate) noexcept {
   remb_ = Bitrate{std::clamp(bitrate.value, kMin.value, kMax.value)};
-  if (!started_) estimate_ = static_cast<double>(remb_->value);
+  if (started_) return;
+  // It is all that is known, so nothing that does not fit may stay.
+  estimate_ = static_cast<double>(remb_->value);
+  congested_ = measured_ = true;
 }
 
 void BandwidthEstimator::on_silence(Time now, Time oldest_unanswered) noexcept {
-  constexpr Duration kPatience{700'000};
+  // A long round trip and the quarter of a second that browsers take at most are no silence.
+  constexpr Duration kPatience{1'500'000};
+  constexpr Duration kAgain{700'000};
   constexpr Duration kLost{3'000'000};
   if (now - oldest_unanswered > kLost) lost_touch_ = true;
-  if (now - oldest_unanswered < kPatience || now - last_fall_ < kPatience) return;
+  if (now - oldest_unanswered < kPatience || now - last_fall_ < kAgain) return;
   last_fall_ = now;
   congested_ = measured_ = true;
   estimate_ = std::max(estimate_ / 2, static_cast<double>(kMin.value));

@@ -48,6 +48,7 @@ struct Options {
   std::string capture = "tests/data/rtp/vp8sim-sent.pcap";
   std::string more_config;
   bool metered = false;
+  bool tell = false;
 };
 
 // Everything there is at one moment.
@@ -273,6 +274,7 @@ class Load {
       publishers_.push_back(peer.get());
       publish_at_.push_back(peer->next_deadline());
     }
+    if (options_.tell) peer->tell_arrivals();
     peers_.push_back(std::move(peer));
   }
 
@@ -497,6 +499,8 @@ int main(int argc, char** argv) {
   app.add_option("--config", options.more_config, "more YAML for parleyd");
   app.add_flag("--metered", options.metered,
                "of parley: with a limited account of minutes and a backend that gets the events");
+  app.add_flag("--tell", options.tell,
+               "receivers tell what arrives by transport-cc feedback, ten times a second");
   CLI11_PARSE(app, argc, argv);
   raise_file_limit();
   prctl(PR_SET_TIMERSLACK, 1);

@@ -273,14 +273,14 @@ TEST(BandwidthEstimator, HalvesWhenNoFeedbackComes) {
   BandwidthEstimator estimator;
   const Time sent{seconds(10)};
   const std::int64_t start = BandwidthEstimator::kStart.value;
-  estimator.on_silence(sent + milliseconds(699), sent);
+  estimator.on_silence(sent + milliseconds(1'499), sent);
   EXPECT_EQ(estimator.estimate().value, start);
-  estimator.on_silence(sent + milliseconds(700), sent);
+  estimator.on_silence(sent + milliseconds(1'500), sent);
   EXPECT_EQ(estimator.estimate().value, start / 2);
   EXPECT_TRUE(estimator.congested());
-  estimator.on_silence(sent + milliseconds(1'399), sent);
+  estimator.on_silence(sent + milliseconds(2'199), sent);
   EXPECT_EQ(estimator.estimate().value, start / 2) << "only one time in 700 ms";
-  estimator.on_silence(sent + milliseconds(1'400), sent);
+  estimator.on_silence(sent + milliseconds(2'200), sent);
   EXPECT_EQ(estimator.estimate().value, start / 4);
   for (int i = 2; i < 50; ++i) estimator.on_silence(sent + i * milliseconds(1'000), sent);
   EXPECT_EQ(estimator.estimate(), BandwidthEstimator::kMin);
