@@ -81,7 +81,6 @@ class DeliveryQueue {
   [[nodiscard]] std::size_t aside_count() const noexcept { return aside_; }
 
   [[nodiscard]] std::uint64_t failed_in_a_row() const noexcept { return failures_; }
-  void forgive() noexcept;  // as if nothing had failed yet
 
   [[nodiscard]] static std::string lane_of(const EventRow& event) {
     return event.room_id.empty() ? event.tenant : event.room_id;
@@ -103,6 +102,7 @@ class DeliveryQueue {
   void go_on(Lanes::iterator lane);
   void put_aside(Lanes::iterator lane);
   void reset();
+  void forgive() noexcept;  // as if nothing had failed yet
 
   Lanes lanes_;
   std::deque<Lanes::iterator> ready_;

@@ -4,24 +4,14 @@
 #include <cstddef>
 #include <string_view>
 
+#include "rtp/bytes.h"
+
 namespace parley::control {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 44;
 constexpr std::size_t kTypeBytes = 6;  // offset (4), is summer time (1), index of its name (1)
 constexpr std::string_view kMagic = "TZif";
-
-// The bytes are there: the caller has looked.
-std::uint32_t read_u32(std::span<const std::uint8_t> bytes) {
-  std::uint32_t value = 0;
-  for (const std::uint8_t byte : bytes.first(4)) value = value << 8U | byte;
-  return value;
-}
-
-std::int64_t read_i64(std::span<const std::uint8_t> bytes) {
-  return static_cast<std::int64_t>(std::uint64_t{read_u32(bytes)} << 32U |
-                                   read_u32(bytes.subspan(4)));
-}
 
 //   0      4   5            20      24      28      32      36      40      44
 //   +------+---+------------+-------+-------+-------+-------+-------+-------+
@@ -46,7 +36,7 @@ struct Header {
 std::optional<Header> read_header(std::span<const std::uint8_t> bytes) {
   if (bytes.size() < kHeaderBytes) return std::nullopt;
   if (!std::equal(kMagic.begin(), kMagic.end(), bytes.begin())) return std::nullopt;
-  const auto count = [&](std::size_t index) { return read_u32(bytes.subspan(20 + index * 4)); };
+  const auto count = [&](std::size_t index) { return rtp::load32(bytes, 20 + index * 4); };
   return Header{bytes[4], count(0), count(1), count(2), count(3), count(4), count(5)};
 }
 
@@ -74,7 +64,7 @@ tl::expected<Tzif, std::string> Tzif::parse(std::span<const std::uint8_t> file) 
   const auto records = file.subspan(changes * 9, types * kTypeBytes);
   std::vector<std::int32_t> offsets;
   for (std::size_t i = 0; i < types; ++i) {
-    const auto offset = static_cast<std::int32_t>(read_u32(records.subspan(i * kTypeBytes)));
+    const auto offset = static_cast<std::int32_t>(rtp::load32(records, i * kTypeBytes));
     if (offset <= -TzRule::kMaxOffsetS || offset >= TzRule::kMaxOffsetS) {
       return failed("TZif file with an offset of more than a day");
     }
@@ -83,7 +73,7 @@ tl::expected<Tzif, std::string> Tzif::parse(std::span<const std::uint8_t> file) 
   Tzif zone;
   zone.first_offset_s_ = offsets.front();
   for (std::size_t i = 0; i < changes; ++i) {
-    const std::int64_t at = read_i64(times.subspan(i * 8));
+    const auto at = static_cast<std::int64_t>(rtp::load64(times, i * 8));
     if (i > 0 && at <= zone.changes_s_.back()) return failed("TZif file with times out of order");
     if (indexes[i] >= types) return failed("TZif file that names an offset it has not");
     zone.changes_s_.push_back(at);

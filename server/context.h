@@ -13,6 +13,7 @@
 #include "rtp/packet_pool.h"
 #include "server/api.h"
 #include "server/counters.h"
+#include "server/downlink.h"
 #include "server/dtls.h"
 #include "server/egress.h"
 #include "server/media_packet.h"
@@ -40,6 +41,7 @@ struct Context {
         pool(settings.media.pool_packets),
         egress(worker_counters, settings.egress.max_padding_bytes) {
     waiting.reserve(kMaxWaiting);
+    packet_results.resize(Downlink::kMaxResults);
   }
 
   void emit(Event event) {
@@ -70,9 +72,10 @@ struct Context {
   // What was received and is to be handed out at the end of the batch, and the tracks it is of.
   std::vector<WaitingPacket> waiting;
   std::vector<Track*> bursts;
-  std::vector<Track*> relaying;                // those that other workers mirror
-  std::vector<Mirror*> mirrors;                // of other workers' tracks
-  std::unordered_map<TrackNo, Track*> tracks;  // of all rooms; each belongs to its Peer
+  std::vector<rtp::PacketResult> packet_results;  // scratch, of one feedback
+  std::vector<Track*> relaying;                   // those that other workers mirror
+  std::vector<Mirror*> mirrors;                   // of other workers' tracks
+  std::unordered_map<TrackNo, Track*> tracks;     // of all rooms; each belongs to its Peer
 };
 
 }  // namespace parley::server

@@ -20,9 +20,9 @@ void Downlink::on_sent(rtp::Time now, std::size_t size, bool padding) noexcept {
   }
 }
 
-bool Downlink::on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback) noexcept {
-  std::array<rtp::PacketResult, kMaxResults> buffer;
-  const auto results = log_.read(feedback, buffer);
+bool Downlink::on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback,
+                           std::span<rtp::PacketResult> scratch) noexcept {
+  const auto results = log_.read(feedback, scratch);
   if (results.empty()) return false;
   heard_ = true;
   estimator_.on_feedback(now, results);

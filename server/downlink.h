@@ -1,9 +1,9 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "rtp/allocation.h"
 #include "rtp/bandwidth.h"
@@ -27,8 +27,12 @@ class Downlink {
   [[nodiscard]] rtp::Seq next() const noexcept { return log_.next(); }
   void on_sent(rtp::Time now, std::size_t size, bool padding) noexcept;
 
-  // False when it says nothing new.
-  bool on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback) noexcept;
+  // Of one feedback; more than a browser tells at once.
+  static constexpr std::size_t kMaxResults = 1'024;
+
+  // False when it says nothing new. `scratch` has room for kMaxResults.
+  bool on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback,
+                   std::span<rtp::PacketResult> scratch) noexcept;
   void on_remb(rtp::Time now, rtp::Bitrate bitrate) noexcept;
   void tick(rtp::Time now) noexcept;
 
@@ -42,9 +46,6 @@ class Downlink {
   [[nodiscard]] rtp::Prober& prober() noexcept { return prober_; }
 
  private:
-  // Of one feedback; more than a browser tells at once.
-  static constexpr std::size_t kMaxResults = 1'024;
-
   rtp::TransportLog log_;
   rtp::BandwidthEstimator estimator_;
   rtp::Prober prober_;

@@ -20,7 +20,8 @@ void Peer::on_message(rtp::Time now, const rtp::TransportCc& told) {
   if (connection_.downlink() == nullptr) return;
   const auto feedback = rtp::TwccFeedback::parse(told.feedback);
   if (!feedback) return context_.counters.drop(Drop::BadRtcp);
-  if (downlink_->on_feedback(now, *feedback) && now >= next_share_) share_out(now);
+  if (downlink_->on_feedback(now, *feedback, context_.packet_results) && now >= next_share_)
+    share_out(now);
 }
 
 void Peer::on_message(rtp::Time now, const rtp::Remb& remb) {

@@ -38,16 +38,19 @@ const received = () => viewer.evaluate(async () => {
   return {frameWidth, freezeCount, frozenS: totalFreezesDuration ?? 0, framesDecoded};
 });
 /** What each layer takes, as the publisher sends it now, by its width. */
-const layers = () => publisher.evaluate(async () => {
-  const read = async () => new Map([...(await window.me.call.peerConnection.getStats()).values()]
-    .filter(({type, kind, frameWidth}) => type === 'outbound-rtp' && kind === 'video' && frameWidth)
-    .map(({frameWidth, bytesSent, headerBytesSent, timestamp}) => [frameWidth, {bytes: bytesSent + headerBytesSent, timestamp}]));
+async function layers() {
+  const read = async () => new Map(await publisher.evaluate(async () =>
+    [...(await window.me.call.peerConnection.getStats()).values()]
+      .filter(({type, kind, frameWidth}) => type === 'outbound-rtp' && kind === 'video' && frameWidth)
+      .map(({frameWidth, bytesSent, headerBytesSent, timestamp}) => [frameWidth, {bytes: bytesSent + headerBytesSent, timestamp}])));
   const from = await read();
-  await new Promise((resolve) => { setTimeout(resolve, 3_000); });
-  const to = await read();
+  const to = await until('reports of three seconds', async () => {
+    const now = await read();
+    return [...now].every(([width, {timestamp}]) => timestamp - from.get(width).timestamp > 3_000) && now;
+  });
   return [...to].map(([width, {bytes, timestamp}]) =>
     [width, Math.round((bytes - from.get(width).bytes) * 8_000 / (timestamp - from.get(width).timestamp))]).sort(([a], [b]) => a - b);
-});
+}
 
 test('each line gets the largest layer that fits, and is followed up and down', async (t) => {
   await until('a picture', async () => (await picture())?.frames > 10);

@@ -89,6 +89,16 @@ class WebhooksTest : public CallTest {
     posts.erase(it);
     posted.done({status, status == 0 ? "connection refused" : ""});
   }
+  // The first event of one room, while those of another are taken.
+  void refuse_until_set_aside() {
+    tell("rm_bad");
+    for (int i = 1; i <= DeliveryQueue::kPatience; ++i) {
+      answer(1, 500);
+      tell("rm_good");
+      answer(i + 1, 200);
+      if (i < DeliveryQueue::kPatience) wait(seconds(1 << (i - 1)));
+    }
+  }
   Json state() { return webhooks->list("crm", false).as_array()->at(0); }
 
   std::vector<Posted> posts;
@@ -174,13 +184,7 @@ TEST_F(WebhooksTest, ItsPlaceOutlivesTheDaemonAndTheBacklogIsRead) {
 
 TEST_F(WebhooksTest, ARoomThatIsRefusedForLongHoldsUpNoOther) {
   put();
-  tell("rm_bad");
-  for (int i = 1; i <= DeliveryQueue::kPatience; ++i) {
-    answer(1, 500);
-    tell("rm_good");
-    answer(i + 1, 200);
-    if (i < DeliveryQueue::kPatience) wait(seconds(1 << (i - 1)));
-  }
+  refuse_until_set_aside();
   EXPECT_EQ(integer_member(state(), "set_aside"), 1);
   EXPECT_EQ(integer_member(state(), "behind"), 0);
   EXPECT_EQ(webhooks->states().at(0).aside, 1U);
@@ -217,13 +221,7 @@ TEST_F(WebhooksTest, ARoomThatIsRefusedForLongHoldsUpNoOther) {
 
 TEST_F(WebhooksTest, NothingOfARemovedWebhookStays) {
   put();
-  tell("rm_bad");
-  for (int i = 1; i <= DeliveryQueue::kPatience; ++i) {
-    answer(1, 500);
-    tell("rm_good");
-    answer(i + 1, 200);
-    if (i < DeliveryQueue::kPatience) wait(seconds(1 << (i - 1)));
-  }
+  refuse_until_set_aside();
   outbox->flush();
   EXPECT_THAT(store.all_rows(), testing::Contains(testing::Field(&Row::kind, "webhook_lane")));
   EXPECT_TRUE(webhooks->remove("crm", "crm"));
