@@ -42,7 +42,7 @@ class Allocator {
     for (std::size_t i = 0; i < wishes_.size(); ++i) {
       wanted_[i] = select_layer(wishes_[i].layers, wishes_[i].max_height, wishes_[i].current);
       order_[i] = i;
-      choices_[i] = {std::nullopt, LayerReason::Paused};
+      choices_[i] = {std::nullopt, LayerReason::Paused, {}};
     }
     std::sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(wishes_.size()),
               [&](std::size_t a, std::size_t b) {
@@ -56,11 +56,7 @@ class Allocator {
     if (!congested_) {
       for (std::size_t i = 0; i < wishes_.size(); ++i) keep(i);
     }
-    for (std::size_t n = 0; n < wishes_.size(); ++n) {
-      if (!choices_[order_[n]].layer) raise(order_[n]);
-    }
-    while (raise_somebody()) {
-    }
+    raise_all();
     Allocation result;
     result.spent = Bitrate{static_cast<std::int64_t>(spent_)};
     for (std::size_t n = 0; n < wishes_.size(); ++n) explain(order_[n], result);
@@ -79,30 +75,82 @@ class Allocator {
   }
 
   // One step, if there is one and it fits.
-  bool raise(std::size_t i) noexcept {
+  bool raise(std::size_t n) noexcept {
+    const std::size_t i = order_[n];
     const LayerWish& wish = wishes_[i];
     if (!wanted_[i]) return false;
     const auto next = above(wish, choices_[i].layer, *wanted_[i]);
     if (!next) return false;
-    const bool up = is_step_up(wish, *next);
+    const bool up = is_step_up(wish, *next) || displaced_[i];
     if (up && wish.held) return false;
-    const double total = spent_ - cost_of(wish, choices_[i].layer) + cost_of(wish, *next);
+    const double step = cost_of(wish, *next) - cost_of(wish, choices_[i].layer);
     const bool untried = !congested_ && (!up || (!choices_[i].layer && !measured_));
-    if (!untried && total * (up ? kSpare : 1.0) > target_) return false;
-    spent_ = total;
+    const double spare = up ? kSpare : 1.0;
+    if (!untried && !fits(step, spare) && !take_from_lower(n, step, spare)) return false;
+    spent_ += step;
     choices_[i].layer = next;
     return true;
   }
 
-  // The lowest of those of the highest priority.
-  bool raise_somebody() noexcept {
+  [[nodiscard]] bool fits(double step, double spare) const noexcept {
+    return (spent_ + step) * spare <= target_;
+  }
+
+  // From those of a lower priority, the lowest first, all but their smallest layer; nothing if even
+  // all of it is not enough.
+  bool take_from_lower(std::size_t n, double step, double spare) noexcept {
+    double lower = 0;
+    const auto each_lower = [&](const auto& act) {
+      for (std::size_t m = wishes_.size(); m-- > n + 1;) {
+        const std::size_t j = order_[m];
+        if (wishes_[j].priority == wishes_[order_[n]].priority) break;
+        if (!choices_[j].layer) continue;
+        const auto smallest = above(wishes_[j], std::nullopt, *choices_[j].layer);
+        if (smallest != choices_[j].layer && !act(j, smallest)) break;
+      }
+    };
+    const auto gain = [&](std::size_t j, std::optional<std::size_t> layer) {
+      return cost_of(wishes_[j], choices_[j].layer) - cost_of(wishes_[j], layer);
+    };
+    each_lower([&](std::size_t j, std::optional<std::size_t> smallest) {
+      lower += gain(j, smallest);
+      return true;
+    });
+    if (!fits(step - lower, spare)) return false;
+    each_lower([&](std::size_t j, std::optional<std::size_t> smallest) {
+      spent_ -= gain(j, smallest);
+      choices_[j].layer = smallest;
+      displaced_[j] = true;
+      return !fits(step, spare);
+    });
+    return true;
+  }
+
+  // Of those of one priority, up to `end` in the order, the lowest.
+  bool raise_somebody(std::size_t begin, std::size_t end) noexcept {
     for (std::size_t layer = 0; layer < kMaxLayers; ++layer) {
-      for (std::size_t n = 0; n < wishes_.size(); ++n) {
-        const std::size_t i = order_[n];
-        if (choices_[i].layer == layer && raise(i)) return true;
+      for (std::size_t n = begin; n < end; ++n) {
+        if (choices_[order_[n]].layer == layer && raise(n)) return true;
       }
     }
     return false;
+  }
+
+  // Of those from `begin` on in the order.
+  void give_smallest(std::size_t begin) noexcept {
+    for (std::size_t n = begin; n < wishes_.size(); ++n) {
+      if (!choices_[order_[n]].layer) raise(n);
+    }
+  }
+
+  void raise_all() noexcept {
+    for (std::size_t begin = 0, end = 0; begin < wishes_.size(); begin = end) {
+      give_smallest(begin);  // again, because others may have given something up
+      const std::int32_t priority = wishes_[order_[begin]].priority;
+      while (end < wishes_.size() && wishes_[order_[end]].priority == priority) ++end;
+      while (raise_somebody(begin, end)) {
+      }
+    }
   }
 
   void explain(std::size_t i, Allocation& result) const noexcept {
@@ -119,14 +167,15 @@ class Allocator {
       choice.reason = smaller ? LayerReason::Source : LayerReason::Wanted;
       return;
     }
-    const double total = spent_ - cost_of(wish, choice.layer) + cost_of(wish, *next);
-    const bool fits = total * kSpare <= target_;
+    const double step = cost_of(wish, *next) - cost_of(wish, choice.layer);
+    const bool would_fit = fits(step, kSpare);
     choice.reason = !choice.layer ? LayerReason::Paused
-                    : fits        ? LayerReason::Hold
+                    : would_fit   ? LayerReason::Hold
                                   : LayerReason::Bandwidth;
-    if (fits || wish.held) return;
-    const Bitrate needed{static_cast<std::int64_t>(total * kSpare)};
-    if (result.next.value == 0 || needed.value < result.next.value) result.next = needed;
+    choice.needed = Bitrate{static_cast<std::int64_t>((spent_ + step) * kSpare)};
+    if (would_fit || wish.held) return;
+    const std::int64_t needed = choice.needed.value;
+    if (result.next.value == 0 || needed < result.next.value) result.next = choice.needed;
   }
 
   static constexpr std::size_t kMaxLayers = 8;
@@ -138,6 +187,7 @@ class Allocator {
   std::span<LayerChoice> choices_;
   std::array<std::optional<std::size_t>, kMaxWishes> wanted_{};
   std::array<std::size_t, kMaxWishes> order_{};
+  std::array<bool, kMaxWishes> displaced_{};  // by somebody of a higher priority
 };
 
 }  // namespace
@@ -181,6 +231,7 @@ void LayerHold::on_choice(Time now, std::optional<std::size_t> before, const Lay
     wait_ = mistake ? std::min(wait_ * 2, kLongest) : kFirst;
   }
   until_ = now + wait_;
+  if (!after.layer) paused_until_ = now + kPaused;
 }
 
 }  // namespace parley::rtp

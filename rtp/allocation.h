@@ -27,7 +27,7 @@ enum class LayerReason : std::uint8_t {
 struct LayerWish {
   std::span<const LayerActivity::Layer> layers;  // lowest first
   std::uint32_t max_height = 0;
-  std::uint8_t priority = 0;           // a higher one is served first
+  std::int32_t priority = 0;           // a higher one is served first
   std::optional<std::size_t> current;  // shown or waited for; nothing: paused
   bool held = false;                   // must not be raised now
 };
@@ -35,6 +35,8 @@ struct LayerWish {
 struct LayerChoice {
   std::optional<std::size_t> layer;  // nothing: paused
   LayerReason reason = LayerReason::Wanted;
+  // What the way would have to carry in all for one step more; 0: no more is wanted, or there.
+  Bitrate needed{0};
   friend bool operator==(const LayerChoice&, const LayerChoice&) = default;
 };
 
@@ -51,22 +53,26 @@ struct Way {
   bool measured = false;   // it was congested once, so it is known what does not pass
 };
 
-// Everybody's smallest layer comes first, in the order of priority; then the smallest are raised
-// step by step. A layer is taken when it fits with a tenth to spare, and given up only when the way
-// is congested and it does not fit: the target alone is no more than what was tried so far. For
-// the same reason the smallest is tried at once on a way of which nothing is known. `fixed` is what
-// is sent anyhow (audio). `choices` has a place for each wish, at most kMaxWishes of them are
-// looked at.
+// Everybody's smallest layer comes first, in the order of priority; then those of the highest
+// priority are raised step by step, the smallest first, then those of the next. A layer is taken
+// when it fits with a tenth to spare, and given up only when the way is congested and it does not
+// fit, or for somebody of a higher priority: the target alone is no more than what was tried so
+// far. For the same reason the smallest is tried at once on a way of which nothing is known.
+// `fixed` is what is sent anyhow (audio). `choices` has a place for each wish, at most kMaxWishes
+// of them are looked at.
 inline constexpr std::size_t kMaxWishes = 64;
 [[nodiscard]] Allocation allocate(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
                                   std::span<LayerChoice> choices) noexcept;
 
 // After a step down for want of bandwidth a slot waits before it goes up again, longer each time
-// that going up was a mistake: the way carries as much as then, and that was not enough.
+// that going up was a mistake: the way carries as much as then, and that was not enough. To show
+// the smallest layer again after a pause is worth a try much sooner: without it there is no
+// picture.
 class LayerHold {
  public:
   static constexpr Duration kFirst{1'500'000};
   static constexpr Duration kLongest{60'000'000};
+  static constexpr Duration kPaused{300'000};
   static constexpr Duration kMistake{5'000'000};  // given up so soon
   static constexpr double kAsMuch = 0.7;          // of what it was
 
@@ -74,9 +80,11 @@ class LayerHold {
   void on_choice(Time now, std::optional<std::size_t> before, const LayerChoice& after,
                  Bitrate estimate) noexcept;
   [[nodiscard]] bool holds(Time now) const noexcept { return now < until_; }
+  [[nodiscard]] bool holds_pause(Time now) const noexcept { return now < paused_until_; }
 
  private:
   Time until_{};
+  Time paused_until_{};
   Duration wait_ = kFirst;
   std::optional<Time> raised_;
   Bitrate raised_at_{0};

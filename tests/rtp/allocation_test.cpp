@@ -43,8 +43,7 @@ struct Scene {
   LayerWish& add(int priority, std::optional<std::size_t> current = kNone,
                  std::vector<Layer> layers = ladder()) {
     kept.push_back(std::move(layers));
-    return wishes.emplace_back(
-        LayerWish{kept.back(), 720, static_cast<std::uint8_t>(priority), current, false});
+    return wishes.emplace_back(LayerWish{kept.back(), 720, priority, current, false});
   }
   Layers run(std::int64_t target, std::int64_t fixed = 0) {
     choices.assign(wishes.size(), {});
@@ -79,12 +78,35 @@ TEST(Allocate, ServesTheHigherPriorityFirst) {
 TEST(Allocate, RaisesTheSmallestStepByStep) {
   Scene scene;
   scene.add(0);
-  scene.add(1);
-  EXPECT_THAT(scene.run(470'000), ElementsAre(0, 1));
+  scene.add(0);
+  EXPECT_THAT(scene.run(470'000), ElementsAre(1, 0));
   EXPECT_THAT(scene.run(700'000), ElementsAre(1, 1));
   EXPECT_THAT(scene.run(1'490'000), ElementsAre(1, 1)) << "rather than 0 and 2";
-  EXPECT_THAT(scene.run(1'500'000), ElementsAre(1, 2));
+  EXPECT_THAT(scene.run(1'500'000), ElementsAre(2, 1));
   EXPECT_THAT(scene.run(2'400'000), ElementsAre(2, 2));
+}
+
+TEST(Allocate, RaisesTheHigherPriorityAsFarAsItWillBeforeTheNext) {
+  Scene scene;
+  for (const int priority : {0, 1, 0}) scene.add(priority);
+  EXPECT_THAT(scene.run(600'000), ElementsAre(0, 1, 0));
+  EXPECT_THAT(scene.run(1'380'000), ElementsAre(1, 1, 1));
+  EXPECT_THAT(scene.run(1'400'000), ElementsAre(0, 2, 0)) << "rather than three of the middle";
+  EXPECT_THAT(scene.run(1'630'000), ElementsAre(1, 2, 0));
+}
+
+// The screen that begins to be shared takes the place of cameras, which keep their smallest layer.
+TEST(Allocate, TakesFromALowerPriorityWhatAHigherNeeds) {
+  Scene scene;
+  scene.congested = false;
+  scene.add(0, 1);
+  scene.add(0, 1);
+  scene.add(1, 0);
+  EXPECT_THAT(scene.run(820'000), ElementsAre(1, 0, 1)) << "no more than it needs";
+  EXPECT_THAT(scene.reasons(), ElementsAre("bandwidth", "bandwidth", "bandwidth"));
+  EXPECT_THAT(scene.run(570'000), ElementsAre(1, 1, 0)) << "nothing, if it would not be enough";
+  scene.wishes[2].priority = 0;
+  EXPECT_THAT(scene.run(800'000), ElementsAre(1, 1, 0)) << "not from its like";
 }
 
 TEST(Allocate, StaysAtWhatJustFitsAndTakesMoreOnlyWithATenthToSpare) {
@@ -265,6 +287,12 @@ bool keeps(const LayerWish& wish, std::optional<std::size_t> layer) {
   return layer && *layer >= *wish.current;
 }
 
+std::int32_t highest(const Scene& scene) {
+  std::int32_t highest = 0;
+  for (const LayerWish& wish : scene.wishes) highest = std::max(highest, wish.priority);
+  return highest;
+}
+
 TEST(Allocate, HoldsItsBoundsForWhateverIsWished) {
   for (std::uint32_t seed = 1; seed <= 1'000; ++seed) {
     SCOPED_TRACE(seed);
@@ -277,7 +305,7 @@ TEST(Allocate, HoldsItsBoundsForWhateverIsWished) {
     double spent = static_cast<double>(fixed);
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const LayerWish& wish = scene.wishes[i];
-      ASSERT_TRUE(scene.congested || keeps(wish, layers[i]));
+      ASSERT_TRUE(scene.congested || keeps(wish, layers[i]) || wish.priority < highest(scene));
       if (!layers[i]) continue;
       ASSERT_LE(layers[i], select_layer(wish.layers, wish.max_height, wish.current));
       spent += static_cast<double>(wish.layers[*layers[i]].bitrate.value) * kCost;
@@ -313,7 +341,7 @@ TEST(Allocate, TakesNothingAwayWhenMoreCanBeSent) {
     SCOPED_TRACE(seed);
     Wishes dice(seed);
     Scene scene;
-    for (int n = 0; n < 8; ++n) scene.add(static_cast<int>(dice.below(3)));
+    for (int n = 0; n < 8; ++n) scene.add(0);
     Layers before = scene.run(0);
     for (std::int64_t target = 0; target < 10'000'000; target += 1 + dice.below(400'000)) {
       const Layers after = scene.run(target);
@@ -329,7 +357,7 @@ TEST(Allocate, TakesAStepUpOnlyIfItFitsBesideWhatIsKept) {
   };
   const std::vector<LayerActivity::Layer> ladder{layer(100'000, 180), layer(300'000, 360),
                                                  layer(1'000'000, 720)};
-  const std::vector<LayerWish> wishes{{ladder, 720, 1, 0, false}, {ladder, 720, 0, 2, false}};
+  const std::vector<LayerWish> wishes{{ladder, 720, 0, 0, false}, {ladder, 720, 0, 2, false}};
   std::vector<LayerChoice> choices(2);
   const Allocation sum = allocate({Bitrate{1'200'000}, false, true}, Bitrate{0}, wishes, choices);
   EXPECT_EQ(choices[0].layer, 0U);
@@ -365,6 +393,15 @@ TEST_F(LayerHoldTest, HoldsAWhileAfterAStepDownForBandwidth) {
   EXPECT_EQ(held_for(), Duration{0});
   moves(1, kNone);
   EXPECT_EQ(held_for(), milliseconds(1'500));
+}
+
+TEST_F(LayerHoldTest, HoldsAPauseForAShortWhileOnly) {
+  moves(1, 0);
+  EXPECT_FALSE(hold_.holds_pause(now_)) << "it is shown";
+  moves(0, kNone);
+  EXPECT_TRUE(hold_.holds_pause(now_ + milliseconds(299)));
+  EXPECT_FALSE(hold_.holds_pause(now_ + milliseconds(300)));
+  EXPECT_EQ(held_for(), milliseconds(1'500)) << "for more than the smallest";
 }
 
 TEST_F(LayerHoldTest, DoesNotHoldForAnotherReason) {

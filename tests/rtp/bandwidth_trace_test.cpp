@@ -223,7 +223,8 @@ class Call {
       layers[i] = {true,     true, Duration(0), 30, Bitrate{static_cast<std::int64_t>(kLayers[i])},
                    180U << i};
     }
-    const LayerWish wish{layers, 720, 0, target_, hold_.holds(now_)};
+    const bool held = target_ ? hold_.holds(now_) : hold_.holds_pause(now_);
+    const LayerWish wish{layers, 720, 0, target_, held};
     LayerChoice choice;
     const Bitrate audio{static_cast<std::int64_t>(kAudio)};
     const Allocation sum =
