@@ -1,7 +1,7 @@
 #include "rtp/bandwidth.h"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
 namespace parley::rtp {
 namespace {
@@ -22,14 +22,18 @@ constexpr std::int64_t kBurstsUs = 500'000;
 constexpr std::int64_t kPassedUs = 60'000;
 constexpr std::int64_t kMinPassedUs = 45'000;
 constexpr std::int64_t kPassedEnds = 8;
-constexpr double kMinWaitedUs = 12'000;
-constexpr double kMinWaited = 6;
+constexpr std::int64_t kMinWaitedUs = 12'000;
+constexpr std::int64_t kMinWaited = 6;
 constexpr double kHaste = 0.75;   // of the way to what was measured, at once
 constexpr double kMargin = 0.97;  // of what was measured
 constexpr double kTolerableUs = 100'000;
 constexpr double kDrainUs = 300'000;
 constexpr Duration kLossInterval{500'000};
 constexpr double kHeavyLoss = 0.25;
+
+double rate_of(std::int64_t bytes, std::int64_t us) noexcept {
+  return static_cast<double>(bytes) * 8e6 / static_cast<double>(us);
+}
 
 }  // namespace
 
@@ -42,13 +46,13 @@ Bitrate BandwidthEstimator::target() const noexcept {
   return Bitrate{static_cast<std::int64_t>(target)};
 }
 
-BandwidthEstimator::Bucket& BandwidthEstimator::bucket_at(std::int64_t number) noexcept {
-  Bucket& bucket = buckets_[static_cast<std::size_t>(number) % kBuckets];
-  if (bucket.number != number) {
-    bucket = {};
-    bucket.number = number;
+void BandwidthEstimator::advance_to(std::int64_t number) noexcept {
+  for (newest_bucket_ = std::max(newest_bucket_, number - kBuckets); newest_bucket_ < number;) {
+    Bucket& oldest = bucket_at(++newest_bucket_);
+    received_ -= oldest.received;
+    lost_ -= oldest.lost;
+    oldest = {};
   }
-  return bucket;
 }
 
 std::int64_t BandwidthEstimator::base_us() const noexcept {
@@ -86,17 +90,30 @@ void BandwidthEstimator::on_arrival(const PacketResult& result) noexcept {
   newest_us_ = std::max(newest_us_, arrived_us);
   // What overtook others says nothing of the queue.
   const std::int64_t gap_us = arrived_us - last_arrival_us_;
-  Bucket& bucket = bucket_at(std::max<std::int64_t>(arrived_us / kBucketUs, 0));
+  const std::int64_t number = std::max<std::int64_t>(arrived_us / kBucketUs, 0);
+  advance_to(number);
+  if (number <= newest_bucket_ - kBuckets) return;  // it was very late
+  Bucket& bucket = bucket_at(number);
+  constexpr std::uint16_t kFull = std::numeric_limits<std::uint16_t>::max();
+  if (bucket.received == kFull) return;  // no clock of an honest receiver stands still so long
   const std::int64_t queue_us = delay_us - base_us();
-  bucket.queue_us = bucket.received == 0 ? queue_us : std::min(bucket.queue_us, queue_us);
+  const auto least_us = static_cast<std::int32_t>(std::min<std::int64_t>(queue_us, kEpochUs));
+  const auto within_us =
+      static_cast<std::uint16_t>(std::max<std::int64_t>(arrived_us, 0) - number * kBucketUs);
   if (bucket.received == 0) {
-    bucket.first_bytes = result.bytes;
-    bucket.first_us = arrived_us;
+    bucket.queue_us = least_us;
+    bucket.first_bytes = static_cast<std::uint16_t>(result.bytes);
+    bucket.first_us = within_us;
   }
-  bucket.last_us = std::max(bucket.last_us, arrived_us);
+  bucket.queue_us = std::min(bucket.queue_us, least_us);
+  bucket.last_us = std::max(bucket.last_us, within_us);
   ++bucket.received;
+  ++received_;
   bucket.bytes += result.bytes;
-  bucket.lost += pending_lost_;
+  const auto lost =
+      static_cast<std::uint16_t>(std::min<std::uint32_t>(kFull - bucket.lost, pending_lost_));
+  bucket.lost = static_cast<std::uint16_t>(bucket.lost + lost);
+  lost_ += lost;
   pending_lost_ = 0;
   if (gap_us < 0) return;
   last_arrival_us_ = arrived_us;
@@ -109,31 +126,32 @@ void BandwidthEstimator::on_arrival(const PacketResult& result) noexcept {
 BandwidthEstimator::Window BandwidthEstimator::window(std::int64_t span_us,
                                                       std::int64_t ago) const noexcept {
   Window sum;
-  const std::int64_t last = newest_us_ / kBucketUs - ago;
-  const std::int64_t first = last - span_us / kBucketUs + 1;
-  sum.queue_us = -1;
-  const Bucket* oldest = nullptr;
+  const std::int64_t last = newest_bucket_ - ago;
+  std::int64_t oldest = -1;
   std::int64_t newest_us = 0;
-  for (std::int64_t n = first; n <= last; ++n) {
-    if (n < 0) continue;
-    const Bucket& bucket = buckets_[static_cast<std::size_t>(n) % kBuckets];
-    if (bucket.number != n) continue;
+  std::int64_t oldest_us = 0;
+  std::int64_t oldest_bytes = 0;
+  for (std::int64_t n = std::max<std::int64_t>(last - span_us / kBucketUs + 1, 0); n <= last; ++n) {
+    const Bucket& bucket = buckets_[static_cast<std::size_t>(n % kBuckets)];
+    if (bucket.received == 0) continue;
+    if (oldest < 0) {
+      oldest = n;
+      oldest_us = n * kBucketUs + bucket.first_us;
+      oldest_bytes = bucket.first_bytes;
+      sum.queue_us = bucket.queue_us;
+    }
     sum.bytes += bucket.bytes;
     sum.waited_bytes += bucket.waited_bytes;
     sum.waited_us += bucket.waited_us;
     sum.waited += bucket.waited;
     sum.received += bucket.received;
-    sum.lost += bucket.lost;
-    if (bucket.received == 0) continue;
-    if (oldest == nullptr) oldest = &bucket;
-    newest_us = bucket.last_us;
-    sum.queue_us = sum.queue_us < 0 ? bucket.queue_us : std::min(sum.queue_us, bucket.queue_us);
+    sum.queue_us = std::min<std::int64_t>(sum.queue_us, bucket.queue_us);
+    newest_us = n * kBucketUs + bucket.last_us;
   }
   sum.queue_us = std::max<std::int64_t>(sum.queue_us, 0);
-  if (oldest == nullptr) return sum;
-  sum.span_us = newest_us - oldest->first_us;
+  sum.span_us = newest_us - oldest_us;
   if (sum.span_us > 0) {
-    sum.rate = (sum.bytes - oldest->first_bytes) * 8e6 / static_cast<double>(sum.span_us);
+    sum.rate = rate_of(sum.bytes - oldest_bytes, sum.span_us);
   }
   return sum;
 }
@@ -154,8 +172,8 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
   }
   if (!any) return;
   const Window recent = window(kStandingUs);
-  const Window second = window(kBucketUs * static_cast<std::int64_t>(kBuckets));
-  loss_ = second.lost / std::max(1.0, second.lost + second.received);
+  loss_ = static_cast<double>(lost_) /
+          static_cast<double>(std::max<std::int64_t>(1, lost_ + received_));
   standing_ = Duration(recent.received >= 3 ? recent.queue_us : 0);
   adapt_bound(now);
   look_at_queue(now);
@@ -201,7 +219,7 @@ void BandwidthEstimator::fall(Time now) noexcept {
   double rate = estimate_;
   if (overused_) {
     const Window through = window(kThroughUs);
-    rate = through.waited_us > kMinWaitedUs ? through.waited_bytes * 8e6 / through.waited_us
+    rate = through.waited_us > kMinWaitedUs ? rate_of(through.waited_bytes, through.waited_us)
                                             : through.rate;
     rate *= kMargin;
   } else if (now - last_fall_ > kLossInterval) {
@@ -216,7 +234,7 @@ void BandwidthEstimator::rise() noexcept {
   const Window bursts = window(kBurstsUs);
   double shown = 0;
   if (bursts.waited >= kMinWaited && bursts.waited_us >= kMinWaitedUs) {
-    shown = bursts.waited_bytes * 8e6 / bursts.waited_us;
+    shown = rate_of(bursts.waited_bytes, bursts.waited_us);
   }
   for (std::int64_t ago = 0; ago < kPassedEnds; ++ago) {
     const Window passed = window(kPassedUs, ago);

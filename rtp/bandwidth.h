@@ -64,31 +64,30 @@ class BandwidthEstimator {
   [[nodiscard]] double loss() const noexcept { return loss_; }  // of late, 0 to 1
 
  private:
-  // What arrived within 20 ms of the receiver's clock.
+  // What arrived within 20 ms of the receiver's clock. Two to a line of the cache: of hundreds of
+  // receivers each feedback finds them cold.
   struct Bucket {
-    std::int64_t number = -1;
     std::uint32_t bytes = 0;
     std::uint32_t waited_bytes = 0;  // of packets that stood in a queue
     std::uint32_t waited_us = 0;     // the time that they took to leave it
-    std::uint32_t waited = 0;        // packets
-    std::uint32_t received = 0;
-    std::uint32_t lost = 0;
-    std::uint32_t first_bytes = 0;
-    std::int64_t first_us = 0;
-    std::int64_t last_us = 0;
-    std::int64_t queue_us = 0;  // least
+    std::int32_t queue_us = 0;       // least
+    std::uint16_t waited = 0;        // packets
+    std::uint16_t received = 0;
+    std::uint16_t lost = 0;
+    std::uint16_t first_bytes = 0;
+    std::uint16_t first_us = 0;  // within the bucket
+    std::uint16_t last_us = 0;
   };
   static constexpr std::int64_t kBucketUs = 20'000;
-  static constexpr std::size_t kBuckets = 50;
+  static constexpr std::int64_t kBuckets = 50;
 
   struct Window {
-    double bytes = 0;
-    double waited_bytes = 0;
-    double waited_us = 0;
-    double waited = 0;
-    double received = 0;
-    double lost = 0;
-    std::int64_t queue_us = 0;
+    std::int64_t bytes = 0;
+    std::int64_t waited_bytes = 0;
+    std::int64_t waited_us = 0;
+    std::int64_t waited = 0;
+    std::int64_t received = 0;
+    std::int64_t queue_us = 0;  // least
     // Bits per second from the first arrival to the last: the first packet itself took its time
     // before that.
     double rate = 0;
@@ -97,7 +96,11 @@ class BandwidthEstimator {
 
   void begin_again() noexcept;
   void on_arrival(const PacketResult& result) noexcept;
-  [[nodiscard]] Bucket& bucket_at(std::int64_t number) noexcept;
+  // Those up to this one begin empty.
+  void advance_to(std::int64_t number) noexcept;
+  [[nodiscard]] Bucket& bucket_at(std::int64_t number) noexcept {
+    return buckets_[static_cast<std::size_t>(number % kBuckets)];
+  }
   [[nodiscard]] Window window(std::int64_t span_us, std::int64_t ago = 0) const noexcept;
   [[nodiscard]] std::int64_t base_us() const noexcept;
   void note_delay(std::int64_t delay_us, std::int64_t at_us) noexcept;
@@ -106,7 +109,10 @@ class BandwidthEstimator {
   void fall(Time now) noexcept;
   void rise() noexcept;
 
-  std::array<Bucket, kBuckets> buckets_{};
+  std::array<Bucket, static_cast<std::size_t>(kBuckets)> buckets_{};
+  std::int64_t newest_bucket_ = 0;
+  std::int64_t received_ = 0;  // in all buckets
+  std::int64_t lost_ = 0;
   std::int64_t origin_us_ = 0;  // of all times of arrival
   std::int64_t newest_us_ = 0;
   bool started_ = false;
