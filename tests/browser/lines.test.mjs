@@ -1,0 +1,123 @@
+/** A call in a real browser through lines that lose, reorder, are too narrow for a picture, or change under it. */
+import assert from 'node:assert/strict';
+import {after, before, test} from 'node:test';
+
+import {launchChromium, openChromium} from './browsers.mjs';
+import {Daemon} from './daemon.mjs';
+import {LOOKS, install} from './participant.mjs';
+import {relay, throughPort} from './relay.mjs';
+import {until} from './wait.mjs';
+
+const LONG = Boolean(process.env.PARLEY_LONG);
+const WATCHED_MS = LONG ? 60_000 : 12_000;
+const NARROW_MS = LONG ? 120_000 : 15_000;
+const MAX_GAP_MS = 1_000;
+
+let daemon, chromium, publisher, viewer, way;
+
+before(async () => {
+  daemon = await Daemon.start({workers: 1});
+  way = await relay(daemon.mediaPort, {seed: 5});
+  chromium = await launchChromium();
+  const room = await daemon.room('lines');
+  publisher = await openChromium(chromium, daemon.url);
+  viewer = await openChromium(chromium, daemon.url);
+  for (const page of [publisher, viewer]) await page.evaluate(install);
+  await publisher.evaluate((look) => window.me.makeSource(look), {...LOOKS.ada, width: 1280, height: 720, fps: 20, busy: true});
+  await publisher.evaluate((options) => window.me.join(options), {token: await room.token('ada')});
+  await viewer.evaluate(throughPort, way.port);
+  await viewer.evaluate((options) => window.me.join(options), {token: await room.token('ben')});
+  await until('a picture', async () => (await received()).framesDecoded > 10);
+});
+
+after(async () => {
+  await chromium?.close();
+  way?.close();
+  await daemon?.stop();
+});
+
+/** What the viewer's browser counts, of picture and sound. */
+const received = () => viewer.evaluate(async () => {
+  const reports = [...(await window.me.call.peerConnection.getStats()).values()].filter(({type}) => type === 'inbound-rtp');
+  const video = reports.find(({kind, framesDecoded}) => kind === 'video' && framesDecoded > 0) ?? {};
+  const audio = reports.find(({kind, packetsReceived}) => kind === 'audio' && packetsReceived > 0) ?? {};
+  return {frameWidth: video.frameWidth, framesDecoded: video.framesDecoded ?? 0, frozenS: video.totalFreezesDuration ?? 0,
+    freezes: video.freezeCount ?? 0, voice: audio.packetsReceived ?? 0, voiceLost: audio.packetsLost ?? 0, at: performance.now()};
+});
+/** Counts from now on, for so long. */
+async function watch(ms) {
+  const from = await received();
+  const to = await until(`${ms} ms are over`, async () => {
+    const now = await received();
+    return now.at - from.at > ms && now;
+  }, ms + 10_000);
+  return {frozen: (to.frozenS - from.frozenS) * 1_000 / (to.at - from.at), freezes: to.freezes - from.freezes,
+    frames: to.framesDecoded - from.framesDecoded, frameWidth: to.frameWidth, voice: to.voice - from.voice,
+    lost: (to.voiceLost - from.voiceLost) / Math.max(1, to.voice - from.voice + to.voiceLost - from.voiceLost)};
+}
+/** The longest time without a new frame, from now until so many more have come. */
+const longestGap = (act, frames) => {
+  const told = viewer.evaluate((count) => new Promise((resolve) => {
+    const entry = [...window.me.seen.values()][0];
+    let last = performance.now();
+    let gap = 0;
+    let left = count;
+    entry.onframe = () => {
+      const now = performance.now();
+      gap = Math.max(gap, now - last);
+      last = now;
+      if (--left > 0) return;
+      entry.onframe = null;
+      resolve(gap);
+    };
+  }), frames);
+  return act().then(() => told);
+};
+
+test('5 % of loss freezes the picture for less than 1 % of the time', async (t) => {
+  way.line.loss = 0.05;
+  await until('repairs have begun', async () => way.line.lost > 20);
+  const seen = await watch(WATCHED_MS);
+  way.line.loss = 0;
+  t.diagnostic(`${(seen.frozen * 100).toFixed(2)} % of the time frozen, ${seen.freezes} freezes, ${seen.frames} frames`);
+  assert.ok(seen.frozen < 0.01, `frozen ${(seen.frozen * 100).toFixed(2)} % of the time`);
+  assert.ok(seen.frames > 10 * WATCHED_MS / 1_000, `${seen.frames} frames`);
+});
+
+test('jitter, reordering and bursts of loss leave the picture moving', async (t) => {
+  Object.assign(way.line, {jitterMs: 30, reorder: 0.02, loss: 0.01, burst: 4});
+  const seen = await watch(LONG ? 30_000 : 8_000);
+  Object.assign(way.line, {jitterMs: 0, reorder: 0, loss: 0, burst: 1});
+  t.diagnostic(`${(seen.frozen * 100).toFixed(2)} % of the time frozen, ${seen.frames} frames`);
+  assert.ok(seen.frozen < 0.03, `frozen ${(seen.frozen * 100).toFixed(2)} % of the time`);
+});
+
+test('another port after a NAT rebound leaves a gap of less than a second', async (t) => {
+  const gap = await longestGap(() => way.rebind(), 60);
+  t.diagnostic(`${Math.round(gap)} ms without a frame`);
+  assert.ok(gap < MAX_GAP_MS, `${Math.round(gap)} ms`);
+});
+
+test('an ICE restart leaves a gap of less than a second', async (t) => {
+  const restart = () => viewer.evaluate(async () => {
+    window.me.call.peerConnection.restartIce();
+    // A slot more is the way to make parley.js offer again.
+    await window.me.call.publish(window.me.device.getAudioTracks()[0], {source: 'microphone'});
+  });
+  const gap = await longestGap(restart, 60);
+  t.diagnostic(`${Math.round(gap)} ms without a frame`);
+  assert.ok(gap < MAX_GAP_MS, `${Math.round(gap)} ms`);
+});
+
+test('128 kbit/s keep the voice alive, with the smallest picture or none (A45)', async (t) => {
+  way.line.down = 128_000;
+  await until('the line is no longer overfull', async () => (await watch(2_000)).lost < 0.02, 30_000);
+  const seen = await watch(NARROW_MS);
+  t.diagnostic(`${(seen.lost * 100).toFixed(2)} % of the voice lost, ${seen.frames} frames of ${seen.frameWidth} in ${NARROW_MS / 1_000} s`);
+  assert.ok(seen.lost < 0.02, `${(seen.lost * 100).toFixed(2)} % of the voice lost`);
+  assert.ok(seen.voice > 45 * NARROW_MS / 1_000, `${seen.voice} packets of voice`);
+  assert.ok(seen.frames === 0 || seen.frameWidth === 320, `${seen.frames} frames of ${seen.frameWidth}`);
+  way.line.down = 512_000;
+  await until('the picture runs again at 512 kbit/s', async () => (await watch(2_000)).frames > 20, 20_000);
+  way.line.down = Infinity;
+});
