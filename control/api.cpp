@@ -65,6 +65,7 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"session.end", {&Api::session_end, true}},
       {"participant.list", {&Api::participant_list, false}},
       {"participant.get", {&Api::participant_get, false}},
+      {"subscription.get", {&Api::subscription_get, false}},
       {"participant.update", {&Api::participant_update, true}},
       {"participant.remove", {&Api::participant_remove, true}},
       {"participant.admit", {&Api::participant_admit, true}},

@@ -134,6 +134,7 @@ class Api {
   // api_calls.cpp
   RpcResult<Json> participant_list(Call& call);
   RpcResult<Json> participant_get(Call& call);
+  RpcResult<Json> subscription_get(Call& call);
   RpcResult<Json> participant_update(Call& call);
   RpcResult<Json> participant_remove(Call& call);
   RpcResult<Json> participant_admit(Call& call);

@@ -62,6 +62,19 @@ RpcResult<Json> Api::participant_get(Call& call) {
                                   "there is no such participant", "participant_id"));
 }
 
+RpcResult<Json> Api::subscription_get(Call& call) {
+  const auto found = find_participant(call);
+  if (!found && found.error().reason != "no_session") return tl::unexpected(found.error());
+  const Participant* participant = found ? found->session->find(found->participant_id) : nullptr;
+  if (participant == nullptr) {
+    return tl::unexpected(rpc_error(Status::NotFound, "participant_not_found",
+                                    "there is no such participant", "participant_id"));
+  }
+  return Json::object({{"participant_id", participant->id},
+                       {"identity", participant->claims.identity},
+                       {"subscriptions", found->session->subscriptions(*participant)}});
+}
+
 RpcResult<Json> Api::participant_update(Call& call) {
   Params& p = call.params;
   Session::ParticipantChange change;

@@ -29,6 +29,11 @@ struct Track {
   bool host_muted = false;
   bool withheld = false;  // by a lack of minutes, or of permission
   std::size_t loudness = kSilent;
+  // Of video: how high somebody wants to see it, and as what the publisher was told. Without a word
+  // he sends everything.
+  std::uint32_t wanted_height = kAnyHeight;
+  std::uint32_t told_wanted = kAnyHeight;
+  static constexpr std::uint32_t kAnyHeight = 8'640;  // the highest that slot.want takes
 
   [[nodiscard]] bool muted() const noexcept { return self_muted || stopped(); }
   // The worker forwards nothing.
@@ -36,13 +41,24 @@ struct Track {
   [[nodiscard]] Json to_json() const;
 };
 
+struct LayerDecision {
+  std::int64_t at_ms = 0;
+  server::SlotLayer what;
+};
+
 struct Slot {
+  static constexpr std::size_t kMaxDecisions = 16;
   rtp::Mid mid;
   SlotView view;
   std::optional<server::TrackNo> told_track;  // the worker
   std::uint32_t told_height = 0;
+  std::int32_t told_priority = 0;
   SlotReason reason = SlotReason::Empty;
   std::optional<server::TrackNo> announced;  // what the client was told
+  std::vector<LayerDecision> decisions;      // of video, the latest at the end
+
+  // Of what is in it now; nullptr while there is none.
+  [[nodiscard]] const server::SlotLayer* decision() const noexcept;
 };
 
 enum class ParticipantState : std::uint8_t { Active, Reconnecting };
@@ -67,6 +83,8 @@ struct Participant {
   std::vector<Slot> slots;
   Timers::Id reconnect_timer = 0;
   Timers::Id end_timer = 0;  // token expiry or maximum duration
+  Timers::Id quality_timer = 0;
+  bool degraded = false;  // as quality.degraded and quality.recovered told
 
   // His media is connected.
   [[nodiscard]] bool on_air() const noexcept { return peer && ever_connected && !media_away; }

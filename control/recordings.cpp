@@ -144,6 +144,7 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
   index(record);
   const RecordingRecord& stored = records_.emplace(id, std::move(record)).first->second;
   active_[session.id()] = {id, &session, false, false, {}};
+  session.set_recorded(true);
   store(stored);
   tell(stored, "recording.started", Json::object({{"started_ms", stored.started_ms}}));
   // Queued behind the notification: everybody has been told before the first packet is kept.
@@ -211,6 +212,7 @@ bool Recordings::stop(const std::string& recording_id, std::string_view reason) 
   store(*record);
   tell(*record, "recording.stopped", Json::object({{"reason", reason}}));
   const auto it = active_.find(record->session_id);
+  if (it->second.session != nullptr) it->second.session->set_recorded(false);
   it->second.session = nullptr;
   close_taps(it->second);
   // After begin(), which may still wait for the store.
@@ -266,6 +268,7 @@ void Recordings::fail(const recorder::Failed& failed) {
   if (record->is_over()) return recorder_.settle(record->id);
   if (const auto it = active_.find(record->session_id);
       it != active_.end() && it->second.recording_id == record->id) {
+    if (it->second.session != nullptr) it->second.session->set_recorded(false);
     close_taps(it->second);
     active_.erase(it);
   }

@@ -31,11 +31,9 @@ Session::Session(Context& context, const Room& room, std::size_t worker)
 }
 
 Session::~Session() {
-  for (const auto& participant : participants_) {
-    context_.timers.cancel(participant->reconnect_timer);
-    context_.timers.cancel(participant->end_timer);
-  }
+  for (const auto& participant : participants_) cancel_timers(*participant);
   context_.timers.cancel(host_timer_);
+  context_.timers.cancel(wanted_timer_);
   for (auto& [id, countdown] : timers_) context_.timers.cancel(countdown.timer);
   for (const std::size_t worker : workers_) {
     context_.post(worker, server::CloseRoom{worker_room_});
@@ -136,7 +134,14 @@ void Session::resume(Participant& participant, JoinClaims claims, ConnectionId c
   set_state(participant,
             participant.media_away ? ParticipantState::Reconnecting : ParticipantState::Active);
   withhold_again(participant);
+  tell_wanted_again(participant);
   watch_host();
+}
+
+void Session::cancel_timers(Participant& participant) {
+  context_.timers.cancel(participant.reconnect_timer);
+  context_.timers.cancel(participant.end_timer);
+  context_.timers.cancel(participant.quality_timer);
 }
 
 void Session::apply_given(JoinClaims& claims) const {
@@ -226,8 +231,7 @@ void Session::remove(const std::string& participant_id, std::string_view reason,
   if (it == participants_.end()) return;
   Participant& leaving = **it;
   drop_peer(leaving);
-  context_.timers.cancel(leaving.reconnect_timer);
-  context_.timers.cancel(leaving.end_timer);
+  cancel_timers(leaving);
   if (bye) say_bye(leaving, reason);
   left_event(leaving, reason);
   if (!leaving.hidden()) {
@@ -265,8 +269,7 @@ void Session::remove_all(std::string_view left, std::string_view bye) {
   for (const auto& p : participants_) {
     say_bye(*p, bye);
     left_event(*p, left);
-    context_.timers.cancel(p->reconnect_timer);
-    context_.timers.cancel(p->end_timer);
+    cancel_timers(*p);
   }
   participants_.clear();  // their peers go with the worker's room
 }

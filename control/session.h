@@ -155,8 +155,15 @@ class Session {
   // The worker has forgotten it: tracks end, the person may offer again.
   void peer_closed(Participant& participant, server::CloseReason reason);
   void slot_switched(Participant& participant, const server::SlotSwitched& event);
+  void slot_layer(Participant& participant, const server::SlotLayer& decision);
   // Of one worker, loudest first.
   void speakers(std::size_t worker, const std::vector<server::TrackNo>& tracks);
+
+  // ---- what reaches whom and why (session_downlink.cpp)
+  // One entry a slot, in the order of the m-lines, as subscription.get gives them.
+  [[nodiscard]] Json subscriptions(const Participant& participant) const;
+  // Everything is wanted while it is.
+  void set_recorded(bool recorded);
 
   // ---- to everybody
   void notify(const Participant& participant, std::string_view method, Json params);
@@ -200,6 +207,13 @@ class Session {
   void say_bye(const Participant& participant, std::string_view reason);
   void left_event(const Participant& participant, std::string_view reason);
   void arm_end(Participant& participant);
+  void cancel_timers(Participant& participant);
+  void watch_quality(Participant& participant);
+  void tell_quality(Participant& participant);
+  void update_wanted();
+  [[nodiscard]] bool note_wanted();
+  void tell_wanted(const Participant& owner, Track& track);
+  void tell_wanted_again(Participant& owner);
   void remember_change(const Participant& participant, const ParticipantChange& change);
 
   Context& context_;
@@ -218,6 +232,8 @@ class Session {
   std::optional<MuteAll> mute_all_;
   std::map<std::string, ParticipantChange, std::less<>> given_;  // by identity
   bool pictures_withheld_ = false;
+  bool recorded_ = false;
+  Timers::Id wanted_timer_ = 0;
   std::vector<std::unique_ptr<Participant>> participants_;
   std::vector<Waiting> waiting_;
   bool ending_ = false;  // all are being sent away

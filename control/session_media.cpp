@@ -68,6 +68,7 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
     update_slots();
   } else {
     update_slots(participant, track_views());
+    update_wanted();
   }
 
   const AnswerTransport transport{context_.fingerprint,
@@ -227,6 +228,7 @@ RpcResult<void> Session::want(Participant& participant, rtp::Mid mid, SlotWant w
   }
   slot->view.want = want;
   update_slots(participant, track_views());
+  update_wanted();
   return {};
 }
 
@@ -245,6 +247,7 @@ std::vector<TrackView> Session::track_views() const {
 void Session::update_slots() {
   const std::vector<TrackView> tracks = track_views();
   for (const auto& p : participants_) update_slots(*p, tracks);
+  update_wanted();
 }
 
 void Session::update_slots(Participant& participant, const std::vector<TrackView>& tracks) {
@@ -262,11 +265,14 @@ void Session::update_slots(Participant& participant, const std::vector<TrackView
     slot.view.current = choices[i].track;
     const SlotWant& want = slot.view.want;
     const auto track = want.empty ? std::nullopt : choices[i].track;
-    if (slot.told_track == track && (!track || slot.told_height == want.height)) continue;
+    const std::int32_t priority = layer_priority(want, track, others);
+    const bool same = slot.told_height == want.height && slot.told_priority == priority;
+    if (slot.told_track == track && (!track || same)) continue;
     slot.told_track = track;
     slot.told_height = want.height;
+    slot.told_priority = priority;
     context_.post(participant.worker,
-                  server::Assign{*participant.peer, slot.mid, track, want.height});
+                  server::Assign{*participant.peer, slot.mid, track, want.height, priority});
     // Nothing will come any more: hide the tile at once, there is no key frame to wait for.
     if (!track) tell_slot(participant, slot, std::nullopt);
   }

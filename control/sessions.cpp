@@ -526,6 +526,8 @@ void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Ev
       if (!std::exchange(participant->sends, true)) metering_.changed(*session, "");
     } else if (const auto* switched = std::get_if<server::SlotSwitched>(&event)) {
       session->slot_switched(*participant, *switched);
+    } else if (const auto* layer = std::get_if<server::SlotLayer>(&event)) {
+      session->slot_layer(*participant, *layer);
     }
   }
 }

@@ -156,6 +156,15 @@ std::string_view name_of(SlotReason reason) noexcept {
   return "empty";
 }
 
+std::int32_t layer_priority(const SlotWant& want, std::optional<server::TrackNo> shown,
+                            std::span<const TrackView> tracks) noexcept {
+  const auto track = std::find_if(tracks.begin(), tracks.end(),
+                                  [&](const TrackView& view) { return view.track == shown; });
+  const bool screen = track != tracks.end() && is_screen(*track);
+  const bool picked = want.track && want.track == shown;
+  return want.priority * 4 + (picked ? 2 : 0) + (screen ? 1 : 0);
+}
+
 std::vector<SlotChoice> assign_slots(std::span<const SlotView> slots,
                                      std::span<const TrackView> tracks) {
   return Assignment(slots, tracks).run();

@@ -53,4 +53,10 @@ struct SlotChoice {
 [[nodiscard]] std::vector<SlotChoice> assign_slots(std::span<const SlotView> slots,
                                                    std::span<const TrackView> tracks);
 
+// Which of one receiver's slots come first on a way that does not carry all of them: the higher.
+// What he says himself decides; among those alike what he picked, then a shared screen.
+[[nodiscard]] std::int32_t layer_priority(const SlotWant& want,
+                                          std::optional<server::TrackNo> shown,
+                                          std::span<const TrackView> tracks) noexcept;
+
 }  // namespace parley::control

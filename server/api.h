@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "rtp/allocation.h"
 #include "rtp/extensions.h"
 #include "rtp/tap.h"
 #include "rtp/types.h"
@@ -110,11 +111,13 @@ struct RemovePeer {
 };
 // Puts a track into a slot, or empties it. `max_height` bounds the simulcast layer: the smallest
 // layer at least that high is sent, the highest living one if there is none; 0 means the lowest.
+// Where the way down does not carry all that its slots want, those of a higher priority come first.
 struct Assign {
   PeerId peer;
   rtp::Mid slot;
   std::optional<TrackNo> track;
   std::uint32_t max_height = 720;
+  std::int32_t priority = 0;
 };
 // Forwarding stops within the turn and starts again on a key frame.
 struct MuteTrack {
@@ -193,6 +196,21 @@ struct SlotSwitched {
   std::optional<TrackNo> track;
   std::uint32_t height = 0;
 };
+// What a slot of video is to show of its track and why, when that changed; of the reason alone it
+// is told at most every half second.
+struct SlotLayer {
+  PeerId peer;
+  rtp::Mid slot;
+  TrackNo track;
+  std::uint32_t wanted_height = 0;
+  std::optional<std::uint8_t> layer;  // lowest is 0; nothing: paused
+  std::uint8_t layers = 0;            // that the publisher may send
+  std::uint32_t height = 0;           // of the layer; 0: unknown
+  rtp::Bitrate bitrate;               // of the layer, as it is sent now
+  rtp::LayerReason reason = rtp::LayerReason::Wanted;
+  rtp::Bitrate estimate;  // what the way down carries; 0: nothing is known
+  rtp::Bitrate needed;    // in all, for one layer more; 0: none is wanted, or there
+};
 // At most every 200 ms, when it changed: loudest first, silent tracks left out.
 struct Speakers {
   RoomId room;
@@ -221,7 +239,7 @@ struct RoomTraffic {
 };
 
 using Event = std::variant<PeerConnected, PeerAway, PeerBack, PeerClosed, TrackStarted,
-                           SlotSwitched, Speakers, RoomTraffic>;
+                           SlotSwitched, SlotLayer, Speakers, RoomTraffic>;
 
 // ---- what control knows of the workers; server/server.h provides it, main.cpp hands it over
 // ------

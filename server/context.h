@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "config/config.h"
+#include "rtp/allocation.h"
 #include "rtp/bytes.h"
+#include "rtp/layer_selector.h"
 #include "rtp/packet_pool.h"
 #include "server/api.h"
 #include "server/counters.h"
@@ -23,7 +25,32 @@
 namespace parley::server {
 
 class Mirror;
+class Subscription;
 class Track;
+
+// Scratch of a peer that shares out his way down (peer_downlink.cpp): his slots of video, what they
+// wish and get, and the layers they wish for. Kept, because to make it anew costs more than its
+// use.
+struct Sharing {
+  static constexpr std::size_t kMaxLayers = 8;  // of one track
+  std::vector<Subscription*> slots;
+  std::vector<rtp::LayerActivity::Layer> layers;  // the wishes point into it: it must not grow
+  std::vector<rtp::LayerWish> wishes;
+  std::vector<rtp::LayerChoice> choices;
+
+  Sharing() {
+    slots.reserve(rtp::kMaxWishes);
+    layers.reserve(rtp::kMaxWishes * kMaxLayers);
+    wishes.reserve(rtp::kMaxWishes);
+    choices.reserve(rtp::kMaxWishes);
+  }
+  void clear() noexcept {
+    slots.clear();
+    layers.clear();
+    wishes.clear();
+    choices.clear();
+  }
+};
 
 // What all parts of one worker share. It belongs to the Worker and outlives them.
 struct Context {
@@ -73,9 +100,10 @@ struct Context {
   std::vector<WaitingPacket> waiting;
   std::vector<Track*> bursts;
   std::vector<rtp::PacketResult> packet_results;  // scratch, of one feedback
-  std::vector<Track*> relaying;                   // those that other workers mirror
-  std::vector<Mirror*> mirrors;                   // of other workers' tracks
-  std::unordered_map<TrackNo, Track*> tracks;     // of all rooms; each belongs to its Peer
+  Sharing sharing;
+  std::vector<Track*> relaying;                // those that other workers mirror
+  std::vector<Mirror*> mirrors;                // of other workers' tracks
+  std::unordered_map<TrackNo, Track*> tracks;  // of all rooms; each belongs to its Peer
 };
 
 }  // namespace parley::server

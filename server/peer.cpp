@@ -151,7 +151,7 @@ void Peer::set_slots(std::vector<SlotSection> sections) {
   }
 }
 
-bool Peer::assign(rtp::Time now, rtp::Mid slot, Track* track, std::uint32_t max_height) {
+bool Peer::assign(rtp::Time now, rtp::Mid slot, Track* track, Subscription::Want want) {
   const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const auto& candidate) {
     return candidate->section().mid == slot;
   });
@@ -159,7 +159,7 @@ bool Peer::assign(rtp::Time now, rtp::Mid slot, Track* track, std::uint32_t max_
   if (track != nullptr && (track->room() != room_ || track->kind() != (*found)->section().kind)) {
     return false;
   }
-  (*found)->assign(now, track, max_height);
+  (*found)->assign(now, track, want);
   if (connection_.ready()) share_out(now);
   alarm_.set(now);
   return true;
@@ -414,9 +414,8 @@ void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
     next_slots_ = on_grid(now + kSlotInterval);
     if (downlink_) downlink_->tick(now);
     share_out(now);
-    const bool shared = connection_.downlink() != nullptr && downlink_->way(now).has_value();
     for (const auto& slot : slots_) {
-      if (!shared || !slot->shows_video()) slot->tick(now);
+      if (!slot->shows_video()) slot->tick(now);
       const auto report = slot->take_sender_report(now);
       if (!report) continue;
       rtcp.add([&](rtp::RtcpWriter& out) { return out.sender_report(*report); });

@@ -39,7 +39,7 @@ class Peer {
   // After another offer; sections keep their identity by mid.
   void update(rtp::Time now, PeerParams params);
   // False when there is no such slot, or the track is of another kind or room.
-  [[nodiscard]] bool assign(rtp::Time now, rtp::Mid slot, Track* track, std::uint32_t max_height);
+  [[nodiscard]] bool assign(rtp::Time now, rtp::Mid slot, Track* track, Subscription::Want want);
 
   [[nodiscard]] Connection::PathChange on_stun(rtp::Time now, const Path& path,
                                                rtp::ConstBytes datagram);
@@ -92,6 +92,7 @@ class Peer {
   [[nodiscard]] rtp::Time feedback_due() const noexcept;
   void send_feedback(rtp::Time now, RtcpBatch& rtcp);
   void tick_slots(rtp::Time now, RtcpBatch& rtcp);
+  [[nodiscard]] rtp::Bitrate collect_wishes(rtp::Time now, Sharing& into) const;
   void share_out(rtp::Time now);
   void probe(rtp::Time now);
 

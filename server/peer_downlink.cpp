@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <array>
+#include <span>
 
 #include "rtp/allocation.h"
 #include "server/peer.h"
@@ -8,10 +8,11 @@
 namespace parley::server {
 namespace {
 
-// What was found out of the way down is acted on at most so often.
+// A way that carries less than is sent is acted on at most so often.
 constexpr rtp::Duration kShareInterval{50'000};
 constexpr rtp::Duration kProbeInterval{5'000};
 constexpr std::size_t kProbeBytes = 255 + Downlink::kBelow;
+constexpr rtp::Way kUnlimited{rtp::Bitrate{1'000'000'000'000}};  // of which nothing is known
 constexpr std::int64_t kAudioOverhead = 50 * 8 * 60;  // headers of fifty packets in a second
 
 }  // namespace
@@ -20,38 +21,50 @@ void Peer::on_message(rtp::Time now, const rtp::TransportCc& told) {
   if (connection_.downlink() == nullptr) return;
   const auto feedback = rtp::TwccFeedback::parse(told.feedback);
   if (!feedback) return context_.counters.drop(Drop::BadRtcp);
-  if (downlink_->on_feedback(now, *feedback, context_.packet_results) && now >= next_share_)
-    share_out(now);
+  if (!downlink_->on_feedback(now, *feedback, context_.packet_results)) return;
+  // Only bad news cannot wait for the slots' next turn.
+  const auto way = downlink_->way(now);
+  if (way && way->congested && now >= next_share_) share_out(now);
 }
 
 void Peer::on_message(rtp::Time now, const rtp::Remb& remb) {
   if (connection_.downlink() != nullptr) downlink_->on_remb(now, remb.bitrate);
 }
 
-// Each video slot gets the layer that it asks for, as far as the way down carries all of them.
-void Peer::share_out(rtp::Time now) {
-  if (connection_.downlink() == nullptr) return;
-  next_share_ = now + kShareInterval;
-  const auto way = downlink_->way(now);
-  if (!way) return;
-  std::array<Subscription*, rtp::kMaxWishes> slots{};
-  std::array<Track::Layers, rtp::kMaxWishes> layers;
-  std::array<rtp::LayerWish, rtp::kMaxWishes> wishes;
-  std::array<rtp::LayerChoice, rtp::kMaxWishes> choices;
-  std::size_t count = 0;
+// What the slots of video wish; and how much is sent anyhow, which is what those of sound carry.
+rtp::Bitrate Peer::collect_wishes(rtp::Time now, Sharing& into) const {
+  static_assert(Track::kMaxLayers <= Sharing::kMaxLayers);
   rtp::Bitrate fixed;
+  Track::Layers buffer;
   for (const auto& slot : slots_) {
-    if (slot->track() == nullptr || count == slots.size()) continue;
-    const auto living = slot->track()->layers(now, layers[count]);
+    if (slot->track() == nullptr || into.slots.size() == rtp::kMaxWishes) continue;
+    const auto living = slot->track()->layers(now, buffer);
     if (!slot->shows_video()) {
       if (!living.empty()) fixed.value += living.front().bitrate.value + kAudioOverhead;
       continue;
     }
-    wishes[count] = slot->wish(now, living);
-    slots[count++] = slot.get();
+    into.layers.insert(into.layers.end(), living.begin(), living.end());
+    into.wishes.push_back(slot->wish(now, std::span(into.layers).last(living.size())));
+    into.slots.push_back(slot.get());
   }
-  const auto sum = rtp::allocate(*way, fixed, std::span(wishes).first(count), choices);
-  for (std::size_t i = 0; i < count; ++i) slots[i]->show(now, choices[i], downlink_->estimate());
+  return fixed;
+}
+
+// Each video slot gets the layer that it asks for, as far as the way down carries all of them.
+void Peer::share_out(rtp::Time now) {
+  next_share_ = now + kShareInterval;
+  const Downlink* const known = connection_.downlink();
+  const auto way = known == nullptr ? std::nullopt : known->way(now);
+  Sharing& sharing = context_.sharing;
+  sharing.clear();
+  const rtp::Bitrate fixed = collect_wishes(now, sharing);
+  sharing.choices.resize(sharing.wishes.size());
+  const auto sum = rtp::allocate(way.value_or(kUnlimited), fixed, sharing.wishes, sharing.choices);
+  const rtp::Bitrate estimate = way ? known->estimate() : rtp::Bitrate{0};
+  for (std::size_t i = 0; i < sharing.slots.size(); ++i) {
+    sharing.slots[i]->show(now, sharing.choices[i], sharing.wishes[i].layers, estimate);
+  }
+  if (!way) return;
   downlink_->consider_probe(now, sum.next, sum.spent, rtt_);
   if (downlink_->prober().active(now)) alarm_.set(now);
 }

@@ -14,6 +14,7 @@ namespace parley::server {
 namespace {
 
 constexpr rtp::Duration kReportInterval{1'000'000};
+constexpr rtp::Duration kReasonInterval{500'000};
 
 std::uint32_t clock_rate_of(const SlotSection& section) {
   if (!section.codecs.empty()) return section.codecs.front().clock_rate_hz;
@@ -47,8 +48,9 @@ void Subscription::update(SlotSection section) {
   matched_for_ = nullptr;
 }
 
-void Subscription::assign(rtp::Time now, Track* track, std::uint32_t max_height) {
-  max_height_ = max_height;
+void Subscription::assign(rtp::Time now, Track* track, Want want) {
+  if (want.max_height != want_.max_height || track != track_) told_ = {};
+  want_ = want;
   if (track != track_) {
     if (track_ != nullptr) track_->remove(*this);
     track_ = track;
@@ -62,11 +64,8 @@ void Subscription::assign(rtp::Time now, Track* track, std::uint32_t max_height)
     }
   }
   if (track_ == nullptr) return on_track_ended();
-  // Where the way down is measured the Peer shares it out as soon as there is one.
-  const Downlink* downlink = connection_.downlink();
-  const bool shared = shows_video() && downlink != nullptr && downlink->way(now);
-  if (shared && connection_.ready()) return;
-  choose_layer(now, shared ? 0 : max_height_);
+  if (shows_video() && connection_.ready()) return;
+  choose_layer(now, connection_.downlink() == nullptr ? want_.max_height : 0);
   pass_on_wishes();
 }
 
@@ -94,11 +93,15 @@ void Subscription::choose_layer(rtp::Time now, std::uint32_t max_height) {
 
 rtp::LayerWish Subscription::wish(rtp::Time now,
                                   std::span<const rtp::LayerActivity::Layer> layers) const {
-  return {layers, max_height_, 0, current_layer(), hold_.holds(now)};
+  const auto current = current_layer();
+  const bool held = current ? hold_.holds(now) : hold_.holds_pause(now);
+  return {layers, want_.max_height, want_.priority, current, held};
 }
 
-void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, rtp::Bitrate estimate) {
+void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice,
+                        std::span<const rtp::LayerActivity::Layer> layers, rtp::Bitrate estimate) {
   hold_.on_choice(now, current_layer(), choice, estimate);
+  tell_choice(now, choice, layers, estimate);
   if (choice.layer) {
     forwarder_.set_target(
         rtp::Source{track_->number().value, static_cast<std::uint8_t>(*choice.layer)});
@@ -106,6 +109,33 @@ void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, rtp::Bitr
     forwarder_.set_target(std::nullopt);
   }
   pass_on_wishes();
+}
+
+void Subscription::tell_choice(rtp::Time now, const rtp::LayerChoice& choice,
+                               std::span<const rtp::LayerActivity::Layer> layers,
+                               rtp::Bitrate estimate) {
+  const bool shows = choice.layer && *choice.layer < layers.size();
+  const std::uint32_t height = shows ? layers[*choice.layer].height : 0;
+  if (told_.choice && told_.choice->layer == choice.layer) {
+    const bool same = told_.choice->reason == choice.reason && told_.height == height;
+    if (same || now - told_.at < kReasonInterval) return;
+  }
+  told_ = {choice, height, now};
+  SlotLayer event;
+  event.peer = peer_;
+  event.slot = section_.mid;
+  event.track = track_->number();
+  event.wanted_height = want_.max_height;
+  event.layers = static_cast<std::uint8_t>(layers.size());
+  event.reason = choice.reason;
+  event.estimate = estimate;
+  event.needed = choice.needed;
+  if (shows) {
+    event.layer = static_cast<std::uint8_t>(*choice.layer);
+    event.height = height;
+    event.bitrate = layers[*choice.layer].bitrate;
+  }
+  context_.emit(event);
 }
 
 bool Subscription::waits_for(rtp::Source source) const noexcept {
@@ -127,7 +157,8 @@ const CodecParams* Subscription::codec_for(const CodecParams& source) noexcept {
 }
 
 void Subscription::prefetch() const noexcept {
-  constexpr std::size_t kHot = sizeof(Subscription) - sizeof(sent_log_) - sizeof(rtp::Renumberer);
+  constexpr std::size_t kHot =
+      sizeof(Subscription) - sizeof(sent_log_) - sizeof(told_) - sizeof(rtp::Renumberer);
   rtp::prefetch(this, kHot + 64);
   rtp::prefetch(&sent_log_, 128);
 }
@@ -241,7 +272,7 @@ void Subscription::on_key_frame_request() {
 
 void Subscription::tick(rtp::Time now) {
   if (track_ == nullptr) return;
-  choose_layer(now, max_height_);
+  choose_layer(now, want_.max_height);
   pass_on_wishes();
 }
 

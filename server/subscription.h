@@ -31,13 +31,19 @@ class Subscription {
 
   // The same slot after another offer: the SSRCs stay.
   void update(SlotSection section);
-  // nullptr empties it. The track must be of the slot's kind.
-  void assign(rtp::Time now, Track* track, std::uint32_t max_height);
+  struct Want {
+    std::uint32_t max_height = 0;
+    std::int32_t priority = 0;
+  };
+  // nullptr empties it. The track must be of the slot's kind. What a slot of video shows is shared
+  // out by the Peer as soon as it is connected.
+  void assign(rtp::Time now, Track* track, Want want);
   // What it would like of `layers`, for the Peer who shares out what the way down carries.
   [[nodiscard]] rtp::LayerWish wish(rtp::Time now,
                                     std::span<const rtp::LayerActivity::Layer> layers) const;
-  // What it got, at an estimate of so much.
-  void show(rtp::Time now, const rtp::LayerChoice& choice, rtp::Bitrate estimate);
+  // What it got of `layers`, at an estimate of so much (0: nothing is known).
+  void show(rtp::Time now, const rtp::LayerChoice& choice,
+            std::span<const rtp::LayerActivity::Layer> layers, rtp::Bitrate estimate);
   // Sends one packet of padding; false when it has nothing to send it on.
   bool send_probe(rtp::Time now);
 
@@ -56,7 +62,7 @@ class Subscription {
   // From the peer.
   void on_nack(rtp::Time now, std::span<const rtp::Seq> lost, std::optional<rtp::Duration> rtt);
   void on_key_frame_request();
-  // Looks whether another layer would be better.
+  // Of audio: looks whether its track goes on by itself.
   void tick(rtp::Time now);
   [[nodiscard]] bool shows_video() const noexcept {
     return track_ != nullptr && section_.kind == rtp::MediaKind::Video;
@@ -81,6 +87,8 @@ class Subscription {
   [[nodiscard]] SlotHeader header(rtp::Ssrc ssrc, rtp::PayloadType type) const noexcept;
   void pass_on_wishes() noexcept;
   void note_shown(const MediaPacket& media);
+  void tell_choice(rtp::Time now, const rtp::LayerChoice& choice,
+                   std::span<const rtp::LayerActivity::Layer> layers, rtp::Bitrate estimate);
   void retransmit(rtp::Time now, const rtp::SentLog::Resend& resend);
 
   Context& context_;
@@ -88,7 +96,7 @@ class Subscription {
   PeerId peer_;
   SlotSection section_;
   Track* track_ = nullptr;
-  std::uint32_t max_height_ = 0;
+  Want want_;
   const CodecParams* matched_for_ = nullptr;
   const CodecParams* matched_ = nullptr;
   std::optional<TrackNo> shown_;  // as told by SlotSwitched
@@ -100,6 +108,13 @@ class Subscription {
   // Each begins with what every packet needs.
   rtp::Forwarder forwarder_;
   std::optional<rtp::SentLog> sent_log_;  // from the first assignment on
+  // As told by SlotLayer.
+  struct Told {
+    std::optional<rtp::LayerChoice> choice;
+    std::uint32_t height = 0;
+    rtp::Time at{};
+  };
+  Told told_;
 };
 
 }  // namespace parley::server

@@ -206,7 +206,8 @@ void Worker::carry_out(rtp::Time now, Assign& command) {
   const auto peer = peers_.find(command.peer);
   Track* track = command.track ? find_track(*command.track) : nullptr;
   const bool unknown = peer == peers_.end() || (command.track && track == nullptr);
-  if (unknown || !peer->second->assign(now, command.slot, track, command.max_height)) {
+  if (unknown ||
+      !peer->second->assign(now, command.slot, track, {command.max_height, command.priority})) {
     bad_command();
   }
 }

@@ -104,6 +104,24 @@ export class MediaConnection {
     if (sender && sender.track !== wanted) await sender.replaceTrack(wanted);
   }
 
+  /**
+   * Pauses the layers that are larger than anybody wants to see; the smallest goes on, so that a picture
+   * is there at once when somebody looks again. @param {Source} source @param {number} height
+   */
+  async limit(source, height) {
+    const sender = this.#senders.get(source)?.sender;
+    const parameters = sender?.getParameters();
+    const full = sender?.track?.getSettings().height;
+    if (!full || !parameters?.encodings || parameters.encodings.length < 2) return;
+    const heights = parameters.encodings.map(({scaleResolutionDownBy = 1}) => full / scaleResolutionDownBy);
+    const lowest = Math.min(...heights);
+    parameters.encodings.forEach((encoding, i) => {
+      const below = Math.max(0, ...heights.filter((other) => other < heights[i]));
+      encoding.active = heights[i] === lowest || below < height;
+    });
+    await sender.setParameters(parameters).catch(() => {}); // too early or too late: then all layers are sent
+  }
+
   /** Makes the server know the lines as they are now; a change meanwhile goes into the next offer. */
   offer() {
     this.#offerNeeded = true;

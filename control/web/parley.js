@@ -50,6 +50,8 @@ const MAX_SLOTS = {audio: 12, video: 24};
  * - `published` / `unpublished` {participant, track}
  * - `muted` {participant, track, muted, by: 'self'|'host'|'api'}; `participant` may be `call.self`
  * - `slot` {Slot}: show `stream`, or hide the tile when it is null
+ * - `quality` {mid, trackId, layer, height, reason, estimateKbps, neededKbps}: which layer the slot shows,
+ *   and why: wanted, source, bandwidth, hold, paused (`layer` is null then)
  * - `speakers` {participants}: loudest first
  * - `recording` {event: 'started'|'stopped'|'completed'|'failed', recordingId, startedMs, reason}
  * - `ended` {reason, text}: for good; `text` can be shown
@@ -406,6 +408,12 @@ export class Call extends EventTarget {
         (params.participant_id === this.#self?.id ? this.#self : null);
     if (method === 'slot.assigned') {
       this.#assign(params);
+    } else if (method === 'slot.quality') {
+      this.#emit('quality', {mid: params.mid, trackId: params.track_id, layer: params.layer, height: params.height,
+        reason: params.reason, estimateKbps: params.estimate_kbps, neededKbps: params.needed_kbps});
+    } else if (method === 'track.wanted') {
+      const own = this.publications.find(({trackId}) => trackId === params.track_id);
+      if (own) void this.#media?.limit(own.source, params.height);
     } else if (method === 'speakers') {
       const all = new Map([...this.#participants, [this.#self?.id, this.#self]]);
       this.#emit('speakers', {participants: params.participant_ids.map((/** @type {string} */ id) => all.get(id)).filter(Boolean)});

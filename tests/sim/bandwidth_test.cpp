@@ -148,5 +148,46 @@ TEST_F(Bandwidth, WhoStopsTellingGetsLess) {
   EXPECT_TRUE(comes_to(2, seconds(6)));
 }
 
+TEST_F(Bandwidth, SaysWhyThePictureIsSmall) {
+  start(550e3);
+  ASSERT_TRUE(comes_to(1, seconds(5)));
+  sim.run_for(seconds(5));
+  const server::SlotLayer told = sim.events_of<server::SlotLayer>().back();
+  EXPECT_EQ(told.peer, viewer->id());
+  EXPECT_EQ(told.track, publisher->video_track());
+  EXPECT_EQ(told.layer, 1);
+  EXPECT_EQ(told.layers, 3);
+  EXPECT_EQ(told.reason, rtp::LayerReason::Bandwidth);
+  EXPECT_GT(told.estimate.value, 400'000);
+  EXPECT_LT(told.estimate.value, 650'000);
+  EXPECT_GT(told.needed.value, 1'200'000) << "the layer above and its headers";
+  const std::size_t count = sim.events_of<server::SlotLayer>().size();
+  sim.run_for(seconds(20));
+  EXPECT_LE(sim.events_of<server::SlotLayer>().size(), count + 4) << "nothing changes";
+}
+
+TEST_F(Bandwidth, APictureOfAHigherPriorityTakesTheLayersOfTheOthers) {
+  publisher = &sim.add_peer({.layers = 3});
+  SimPeer& screen = sim.add_peer({.layers = 3});
+  PeerOptions options{.audio = false, .video = false, .audio_slots = 1, .video_slots = 2};
+  options.down = {.delay = milliseconds(30), .rate_bps = 1'650e3};
+  options.up = {.delay = milliseconds(30)};
+  viewer = &sim.add_peer(options);
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(2));
+  sim.assign(*viewer, viewer->video_mid(0), publisher->video_track(), 720);
+  ASSERT_TRUE(comes_to(2, seconds(10)));
+  sim.command(server::Assign{viewer->id(), viewer->video_mid(1), screen.video_track(), 720, 1}, 0);
+  const auto layer_of_screen = [&]() -> std::uint32_t {
+    const auto& frames = viewer->video_slot(1).frames;
+    return frames.empty() ? 99 : frames.back().frame.layer;
+  };
+  EXPECT_TRUE(sim.run_until([&] { return layer_of_screen() == 2; }, seconds(10)));
+  EXPECT_TRUE(sim.run_until([&] { return shown() == 0; }, seconds(1))) << "but it is not paused";
+  sim.run_for(seconds(10));
+  EXPECT_EQ(layer_of_screen(), 2U);
+  EXPECT_EQ(shown(), 0U);
+}
+
 }  // namespace
 }  // namespace parley::sim

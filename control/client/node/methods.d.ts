@@ -159,6 +159,45 @@ export interface Session {
   participants_total?: number;
 }
 
+/** which layer of the track a slot shows, and why */
+export interface LayerDecision {
+  /** 0 is the lowest; null: paused */
+  layer: number | null;
+  height: number | null;
+  bitrate_kbps?: number | null;
+  /**
+   * wanted: it is as large as was asked for; source: the publisher sends nothing larger; bandwidth:
+   * the next larger does not fit; hold: it would, but was given up shortly before; paused: not even
+   * the smallest fits
+   */
+  reason: 'wanted' | 'source' | 'bandwidth' | 'hold' | 'paused';
+  /** what the way to the participant carries, as far as it is known */
+  estimate_kbps: number | null;
+  /** what it would have to carry in all for one layer more */
+  needed_kbps: number | null;
+  /** milliseconds since 1970 */
+  decided_at_ms: number;
+}
+
+/** one slot; of video with the members of the latest decision, once there is one */
+export interface Subscription {
+  mid: string;
+  kind: 'audio' | 'video';
+  /** hidden: the participant said that he shows it nowhere */
+  state: 'shown' | 'paused' | 'waiting' | 'hidden' | 'empty';
+  /** why this track is in this slot */
+  assigned: 'empty' | 'wanted' | 'screen_share' | 'speaker' | 'free';
+  track_id: string | null;
+  source: string | null;
+  publisher_id: string | null;
+  wanted_height?: number;
+  priority?: number;
+  /** that the publisher may send */
+  layers?: number;
+  /** oldest first */
+  history?: LayerDecision[];
+}
+
 export interface Waiting {
   participant_id: string;
   identity: string;
@@ -1085,6 +1124,25 @@ export interface ParticipantGetParams {
 
 export type ParticipantGetResult = Participant | Waiting;
 
+/** What reaches one participant, slot by slot, and why. */
+export interface SubscriptionGetParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  participant_id?: string;
+  /** who somebody is for the backend; no control characters */
+  identity?: string;
+}
+
+export interface SubscriptionGetResult {
+  participant_id: string;
+  identity: string;
+  subscriptions: Subscription[];
+}
+
 /** Another role takes effect at once. */
 export interface ParticipantUpdateParams {
   room_id?: string;
@@ -1537,6 +1595,7 @@ export interface Methods {
   'session.get': {params: SessionGetParams; result: SessionGetResult};
   'session.list': {params: SessionListParams; result: SessionListResult};
   'state.snapshot': {params: StateSnapshotParams; result: StateSnapshotResult};
+  'subscription.get': {params: SubscriptionGetParams; result: SubscriptionGetResult};
   'tenant.delete': {params: TenantDeleteParams; result: TenantDeleteResult};
   'tenant.get': {params: TenantGetParams; result: TenantGetResult};
   'tenant.list': {params: TenantListParams; result: TenantListResult};
@@ -1674,6 +1733,20 @@ export interface TrackUnmutedData {
   by: string;
 }
 
+/** for five seconds now somebody has seen less than he wants because of his line */
+export interface QualityDegradedData {
+  participant_id: string;
+  identity: string;
+  reason: 'bandwidth' | 'paused';
+  estimate_kbps?: number | null;
+  needed_kbps?: number | null;
+}
+
+export interface QualityRecoveredData {
+  participant_id: string;
+  identity: string;
+}
+
 export interface QuotaThresholdData {
   percent?: number;
   remaining_ms?: number;
@@ -1756,6 +1829,8 @@ export interface Events {
   'track.unpublished': TrackUnpublishedData;
   'track.muted': TrackMutedData;
   'track.unmuted': TrackUnmutedData;
+  'quality.degraded': QualityDegradedData;
+  'quality.recovered': QualityRecoveredData;
   'recording.started': Recording;
   'recording.paused': Recording;
   'recording.resumed': Recording;
