@@ -122,8 +122,10 @@ bool is_useful(rtp::Extension extension, Purpose purpose, bool av1_first) {
 std::vector<ChosenCodec> choose_codecs(const sdp::Section& section) {
   constexpr std::array<std::string_view, 4> kFeedback = {"transport-cc", "ccm fir", "nack",
                                                          "nack pli"};
+  constexpr std::string_view kRemb = "goog-remb";
   std::vector<ChosenCodec> chosen;
   if (!section.kind) return chosen;
+  const bool watches = !sdp::sends(section.direction);
   for (std::size_t i = 0; i < section.codecs.size(); ++i) {
     ChosenCodec entry;
     entry.index = i;
@@ -135,6 +137,13 @@ std::vector<ChosenCodec> choose_codecs(const sdp::Section& section) {
       if (wanted == "nack") entry.params.nack = true;
       if (wanted == "nack pli") entry.params.pli = true;
       entry.feedback.push_back(wanted);
+    }
+    // A viewer's own estimate, where he tells nothing better. Publishers get none from us.
+    const auto& offered = section.codecs[i].feedback;
+    if (watches && !entry.params.transport_cc &&
+        std::find(offered.begin(), offered.end(), kRemb) != offered.end()) {
+      entry.params.remb = true;
+      entry.feedback.push_back(kRemb);
     }
     entry.rtx = rtx_of(section, section.codecs[i]);
     if (entry.rtx) entry.params.rtx_pt = section.codecs[*entry.rtx].pt;

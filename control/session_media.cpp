@@ -276,6 +276,7 @@ void Session::update_slots(Participant& participant, const std::vector<TrackView
     // Nothing will come any more: hide the tile at once, there is no key frame to wait for.
     if (!track) tell_slot(participant, slot, std::nullopt);
   }
+  watch_quality(participant);  // what was too small may not be shown any more
 }
 
 void Session::tell_slot(Participant& participant, Slot& slot,

@@ -53,6 +53,7 @@ struct CodecParams {
   bool nack = false;
   bool pli = false;
   bool transport_cc = false;
+  bool remb = false;  // of a slot that has no transport-cc: draft-alvestrand-rmcat-remb-03
 };
 
 // One m-line on which the peer sends to us.

@@ -12,7 +12,7 @@ constexpr rtp::Duration kDefaultRtt{100'000};
 
 void Downlink::on_sent(rtp::Time now, std::size_t size, bool padding) noexcept {
   if (!first_sent_) first_sent_ = now;
-  log_.on_sent(now, size + kBelow);
+  if (numbers()) log_.on_sent(now, size + kBelow);
   if (padding) {
     prober_.on_padding(size + kBelow);
   } else {

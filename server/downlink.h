@@ -18,6 +18,13 @@ namespace parley::server {
 // more would pass. It decides nothing about slots; the Peer asks it what may be sent.
 class Downlink {
  public:
+  // What the peer has said he will tell: when each packet came, or his own estimate (REMB) alone.
+  enum class Word : std::uint8_t { Arrivals, Estimate };
+  explicit Downlink(Word word) noexcept : word_(word) {}
+  void set_word(Word word) noexcept { word_ = word; }
+  // Packets carry a transport-wide number.
+  [[nodiscard]] bool numbers() const noexcept { return word_ == Word::Arrivals; }
+
   // Beside what is written: SRTP's tag, UDP and IP.
   static constexpr std::size_t kBelow = 44;
   // Without a word of feedback for so long after the first packets the peer is not believed to
@@ -46,6 +53,7 @@ class Downlink {
   [[nodiscard]] rtp::Prober& prober() noexcept { return prober_; }
 
  private:
+  Word word_;
   rtp::TransportLog log_;
   rtp::BandwidthEstimator estimator_;
   rtp::Prober prober_;

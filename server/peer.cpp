@@ -33,6 +33,25 @@ rtp::ExtensionMap merged(const std::vector<PublishSection>& sections) {
   return map;
 }
 
+// What he has said he will tell of the way down. Who only listens has nothing that could be chosen by
+// what it carries.
+std::optional<Downlink::Word> word_of(const std::vector<SlotSection>& sections) {
+  const auto any = [&](const auto& is_so) {
+    return std::any_of(sections.begin(), sections.end(), [&](const SlotSection& section) {
+      return section.kind == rtp::MediaKind::Video && is_so(section);
+    });
+  };
+  const bool arrivals = any([](const SlotSection& section) {
+    return section.extensions.id(rtp::Extension::TransportCc) != 0;
+  });
+  if (arrivals) return Downlink::Word::Arrivals;
+  const bool estimate = any([](const SlotSection& section) {
+    return std::any_of(section.codecs.begin(), section.codecs.end(),
+                       [](const CodecParams& codec) { return codec.remb; });
+  });
+  return estimate ? std::optional(Downlink::Word::Estimate) : std::nullopt;
+}
+
 template <class Section>
 bool has_mid(const std::vector<Section>& sections, const rtp::Mid& mid) {
   return std::any_of(sections.begin(), sections.end(),
@@ -119,13 +138,10 @@ void Peer::latch_announced(Track& track) {
 }
 
 void Peer::set_slots(std::vector<SlotSection> sections) {
-  // Who only listens has nothing that could be chosen by what his way carries.
-  const bool tells = std::any_of(sections.begin(), sections.end(), [](const SlotSection& section) {
-    return section.kind == rtp::MediaKind::Video &&
-           section.extensions.id(rtp::Extension::TransportCc) != 0;
-  });
-  if (tells && !downlink_) downlink_ = std::make_unique<Downlink>();
-  connection_.set_downlink(tells ? downlink_.get() : nullptr);
+  const auto word = word_of(sections);
+  if (word && !downlink_) downlink_ = std::make_unique<Downlink>(*word);
+  if (word) downlink_->set_word(*word);
+  connection_.set_downlink(word ? downlink_.get() : nullptr);
   if (sections.size() > context_.media.max_slots_per_peer) {
     sections.resize(context_.media.max_slots_per_peer);
   }

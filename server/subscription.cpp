@@ -233,13 +233,15 @@ void Subscription::retransmit(rtp::Time now, const rtp::SentLog::Resend& resend)
 }
 
 Downlink* Subscription::measured() const noexcept {
-  const bool numbered = section_.extensions.id(rtp::Extension::TransportCc) != 0;
-  return numbered ? connection_.downlink() : nullptr;
+  Downlink* const downlink = connection_.downlink();
+  if (downlink == nullptr || !downlink->numbers()) return downlink;
+  return section_.extensions.id(rtp::Extension::TransportCc) != 0 ? downlink : nullptr;
 }
 
 SlotHeader Subscription::header(rtp::Ssrc ssrc, rtp::PayloadType type) const noexcept {
   SlotHeader header{ssrc, type, section_.mid, section_.extensions};
-  if (const Downlink* downlink = measured()) header.transport = downlink->next();
+  const Downlink* const downlink = measured();
+  if (downlink != nullptr && downlink->numbers()) header.transport = downlink->next();
   return header;
 }
 

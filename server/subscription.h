@@ -82,7 +82,7 @@ class Subscription {
   [[nodiscard]] const CodecParams* codec_for(const CodecParams& source) noexcept;
   void choose_layer(rtp::Time now, std::uint32_t max_height);
   [[nodiscard]] std::optional<std::size_t> current_layer() const noexcept;
-  // Who takes note of packets that carry a transport-wide number.
+  // Who takes note of what is sent: all of it, or what carries a transport-wide number.
   [[nodiscard]] Downlink* measured() const noexcept;
   [[nodiscard]] SlotHeader header(rtp::Ssrc ssrc, rtp::PayloadType type) const noexcept;
   void pass_on_wishes() noexcept;

@@ -5,7 +5,7 @@ import {after, before, test} from 'node:test';
 import {launchChromium, openChromium} from './browsers.mjs';
 import {Daemon} from './daemon.mjs';
 import {LOOKS, install} from './participant.mjs';
-import {relay, throughPort} from './relay.mjs';
+import {relay, throughPort, withoutTransportCc} from './relay.mjs';
 import {until} from './wait.mjs';
 
 const LONG = Boolean(process.env.PARLEY_LONG);
@@ -13,13 +13,13 @@ const WATCHED_MS = LONG ? 60_000 : 12_000;
 const NARROW_MS = LONG ? 120_000 : 15_000;
 const MAX_GAP_MS = 1_000;
 
-let daemon, chromium, publisher, viewer, way;
+let daemon, chromium, room, publisher, viewer, way;
 
 before(async () => {
   daemon = await Daemon.start({workers: 1});
   way = await relay(daemon.mediaPort, {seed: 5});
   chromium = await launchChromium();
-  const room = await daemon.room('lines');
+  room = await daemon.room('lines');
   publisher = await openChromium(chromium, daemon.url);
   viewer = await openChromium(chromium, daemon.url);
   for (const page of [publisher, viewer]) await page.evaluate(install);
@@ -120,4 +120,24 @@ test('128 kbit/s keep the voice alive, with the smallest picture or none (A45)',
   way.line.down = 512_000;
   await until('the picture runs again at 512 kbit/s', async () => (await watch(2_000)).frames > 20, 20_000);
   way.line.down = Infinity;
+});
+
+test('a browser that tells no more than its own estimate (REMB) gets what fits', async (t) => {
+  const line = await relay(daemon.mediaPort, {down: 400_000});
+  const page = await openChromium(chromium, daemon.url);
+  try {
+    await page.evaluate(install);
+    await page.evaluate(withoutTransportCc);
+    await page.evaluate(throughPort, line.port);
+    await page.evaluate((options) => window.me.join(options), {token: await room.token('cleo')});
+    const width = async () => (await page.evaluate(() => window.me.pictures().find(({identity}) => identity === 'ada')))?.width;
+    await until('the smallest layer', async () => (await width()) === 320, 30_000);
+    line.line.down = Infinity;
+    const began = performance.now();
+    await until('a larger one on a line without limit', async () => (await width()) > 320, 40_000);
+    t.diagnostic(`a larger layer ${Math.round(performance.now() - began)} ms after the line grew`);
+  } finally {
+    await page.close();
+    line.close();
+  }
 });

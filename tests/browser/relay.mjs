@@ -85,6 +85,14 @@ export async function relay(target, {seed = 1, ...given} = {}) {
   };
 }
 
+/** Runs in the page: its offers do not say that it could tell when packets come, only its own estimate (REMB). */
+export function withoutTransportCc() {
+  const real = WebSocket.prototype.send;
+  WebSocket.prototype.send = function send(text) {
+    return real.call(this, String(text).replace(/a=(rtcp-fb:\S+ transport-cc|extmap:[^\\]*transport-wide-cc[^\\]*)\\r\\n/g, ''));
+  };
+}
+
 /** Runs in the page: whatever the server's answer says, its port is this one. @param {number} port */
 export function throughPort(port) {
   const real = RTCPeerConnection.prototype.setRemoteDescription;
