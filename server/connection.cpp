@@ -96,6 +96,10 @@ void Connection::on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagr
   on_dtls_state(now, path);
 }
 
+void Connection::on_path_closed(const Path& path) noexcept {
+  if (ice_.remove(path)) update_lane();
+}
+
 void Connection::on_dtls_state(rtp::Time now, const Path& path) {
   switch (dtls_.state()) {
     case Dtls::State::Handshaking:

@@ -42,6 +42,8 @@ class Connection {
   };
   [[nodiscard]] PathChange on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  // Its TCP connection was closed.
+  void on_path_closed(const Path& path) noexcept;
   // What opens media of the peer; nullptr before the handshake is done.
   [[nodiscard]] SrtpSession* session() noexcept { return session_ ? &*session_ : nullptr; }
   // Takes note of a datagram of media: where the peer is and that he lives. Shortens the Buffer to
@@ -65,6 +67,8 @@ class Connection {
   [[nodiscard]] Downlink* downlink() const noexcept { return downlink_; }
 
   [[nodiscard]] bool ready() const noexcept { return session_.has_value() && lane_ready_; }
+  // Ready, and without a limit: the peer has proven that he receives where we send.
+  [[nodiscard]] bool reached() const noexcept { return ready() && proven_; }
   [[nodiscard]] State state() const noexcept { return state_; }
   // The last packet that was proven to be the peer's.
   [[nodiscard]] rtp::Time last_heard() const noexcept { return last_heard_; }

@@ -266,6 +266,22 @@ bool IceLite::on_verified(const Path& path) noexcept {
   return false;
 }
 
+bool IceLite::remove(const Path& path) noexcept {
+  if (std::erase_if(known_, [&](const Known& known) { return known.path == path; }) == 0) {
+    return false;
+  }
+  if (wanted_ == path) wanted_.reset();
+  if (selected_ != path) return false;
+  selected_.reset();
+  const Known* best = nullptr;
+  for (const Known& known : known_) {
+    if (!known.verified || (best != nullptr && known.last_heard <= best->last_heard)) continue;
+    best = &known;
+  }
+  if (best != nullptr) selected_ = best->path;
+  return true;
+}
+
 bool IceLite::may_send(const Path& path, std::size_t bytes) noexcept {
   Known* known = find(path);
   if (known == nullptr) return false;

@@ -76,6 +76,9 @@ class IceLite {
   // The handshake finished over this path, so the peer does receive there.
   // True if selected() changed by it.
   bool on_verified(const Path& path) noexcept;
+  // The path is gone for good: its TCP connection was closed. The verified one that was heard last
+  // is selected instead, or none until the next check. True if selected() changed.
+  bool remove(const Path& path) noexcept;
   // Call before sending anything but a reply to a path; counts the bytes when it says yes.
   [[nodiscard]] bool may_send(const Path& path, std::size_t bytes) noexcept;
 

@@ -182,7 +182,11 @@ bool Peer::assign(rtp::Time now, rtp::Mid slot, Track* track, Subscription::Want
 }
 
 Connection::PathChange Peer::on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram) {
+  const bool reached = connection_.reached();
   const auto change = connection_.on_stun(now, path, datagram);
+  if (!reached && connection_.reached()) {
+    for (const auto& slot : slots_) slot->on_way_found();
+  }
   tell_state();
   return change;
 }

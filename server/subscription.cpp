@@ -272,6 +272,11 @@ void Subscription::on_key_frame_request() {
   pass_on_wishes();
 }
 
+void Subscription::on_way_found() {
+  forwarder_.request_key_frame(true);
+  pass_on_wishes();
+}
+
 void Subscription::tick(rtp::Time now) {
   if (track_ == nullptr) return;
   choose_layer(now, want_.max_height);

@@ -62,6 +62,9 @@ class Subscription {
   // From the peer.
   void on_nack(rtp::Time now, std::span<const rtp::Seq> lost, std::optional<rtp::Duration> rtt);
   void on_key_frame_request();
+  // The peer can be reached again after there was no path to him: what came meanwhile was never
+  // sent, so nothing could be decoded before a key frame.
+  void on_way_found();
   // Of audio: looks whether its track goes on by itself.
   void tick(rtp::Time now);
   [[nodiscard]] bool shows_video() const noexcept {

@@ -145,6 +145,13 @@ void Worker::on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram) 
   if (change.added) paths_[path] = peer;
 }
 
+void Worker::on_path_closed(const Path& path) {
+  const auto found = paths_.find(path);
+  if (found == paths_.end()) return;
+  found->second->connection().on_path_closed(path);
+  paths_.erase(found);
+}
+
 void Worker::on_command(rtp::Time now, Command command) {
   context_.counters.commands.add();
   std::visit([&](auto& c) { carry_out(now, c); }, command);

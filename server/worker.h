@@ -56,6 +56,8 @@ class Worker {
   [[nodiscard]] bool go_on(rtp::Time now);
   // The same for a single one.
   void on_datagram(rtp::Time now, const Path& path, rtp::Buffer datagram);
+  // A TCP connection was closed: whoever was there comes back over another path, or not.
+  void on_path_closed(const Path& path);
   // A command that names something unknown changes nothing and is counted.
   void on_command(rtp::Time now, Command command);
   // Another worker has put something into a relay. True as on_datagrams(): flush, call again.

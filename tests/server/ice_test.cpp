@@ -305,6 +305,45 @@ TEST_F(IceLiteTest, RenewsConsentByChecksButNotByMedia) {
   EXPECT_EQ(ice.last_consent(), now);
 }
 
+TEST_F(IceLiteTest, MovesToTheVerifiedPathThatWasHeardLastWhenItsOwnIsClosed) {
+  settle();
+  for (const Path& path : {kStranger, kMoved}) {
+    now += 1s;
+    (void)stun(path, check(true));
+    EXPECT_TRUE(answer_own_check());
+  }
+  ASSERT_EQ(ice.selected(), kMoved);
+  EXPECT_FALSE(ice.remove(path_from("192.0.2.99:1"))) << "never heard of";
+  EXPECT_TRUE(ice.remove(kMoved));
+  EXPECT_EQ(ice.selected(), kStranger);
+  EXPECT_FALSE(ice.passed(kMoved));
+  EXPECT_FALSE(ice.may_send(kMoved, 1));
+  EXPECT_FALSE(ice.remove(kHome)) << "nothing changes for media";
+  EXPECT_EQ(ice.selected(), kStranger);
+}
+
+TEST_F(IceLiteTest, WithoutAnotherPathTheNextCheckIsFollowedAtOnce) {
+  settle();
+  (void)stun(kStranger, check());  // passed, but nobody has proven to receive there
+  EXPECT_TRUE(ice.remove(kHome));
+  EXPECT_EQ(ice.selected(), std::nullopt);
+  const IceResult result = stun(kMoved, check(false));
+  EXPECT_TRUE(result.selected_changed);
+  EXPECT_EQ(ice.selected(), kMoved);
+  EXPECT_FALSE(ice.verified(kMoved));
+  EXPECT_FALSE(ice.may_send(kMoved, 100'000)) << "three times what came, until it has answered";
+  EXPECT_TRUE(answer_own_check());
+  EXPECT_TRUE(ice.may_send(kMoved, 100'000));
+}
+
+TEST_F(IceLiteTest, ANominationOfAPathThatWasClosedIsVoid) {
+  settle();
+  (void)stun(kMoved, check(true));  // wanted, our own check is under way
+  EXPECT_FALSE(ice.remove(kMoved));
+  EXPECT_FALSE(ice.poll_transmit(now));
+  EXPECT_EQ(ice.selected(), kHome);
+}
+
 TEST_F(IceLiteTest, DropsAnswersToNothing) {
   std::array<std::uint8_t, 200> out{};
   StunWriter writer(out, StunClass::Success, {9, 9, 9});

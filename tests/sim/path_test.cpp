@@ -34,6 +34,35 @@ TEST_F(Paths, ANatRebindResumesWithinASecond) {
   EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
 }
 
+// As when a TCP connection is lost and the client makes another.
+TEST_F(Paths, WhoComesOverAnotherPathAfterHisWasClosedResumesWithTheFirstCheck) {
+  start();
+  const server::Path closed{sim.server_address, a->address, 0};
+  std::size_t sent = 0;
+  sim.on_sent = [&](const server::Datagram& d) { sent += *d.path == closed ? 1U : 0U; };
+  sim.worker.on_path_closed(closed);
+  a->address = a->address.with_port(61'234);
+  sim.run_for(milliseconds(500));
+  EXPECT_EQ(sent, 0U) << "nothing goes where nobody is";
+  const rtp::Time since = sim.now;
+  a->client.moved(sim.now);
+  sim.run_for(seconds(3));
+  EXPECT_EQ(sent, 0U);
+  EXPECT_LE(a->video_slot(0).longest_pause(since), milliseconds(300));
+  EXPECT_LE(b->video_slot(0).longest_pause(since), milliseconds(300));
+  EXPECT_EQ(a->video_slot(0).missing(), 0U) << "it goes on with a key frame, without a gap";
+  EXPECT_TRUE(sim.events_of<server::PeerAway>().empty());
+  EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+}
+
+TEST_F(Paths, APathOfNobodyIsClosedWithoutHarm) {
+  start();
+  sim.worker.on_path_closed({sim.server_address, a->address.with_port(1), 0});
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(1));
+  EXPECT_LE(a->video_slot(0).longest_pause(since), milliseconds(100));
+}
+
 TEST_F(Paths, AnIceRestartDoesNotInterrupt) {
   start();
   const rtp::Time since = sim.now;
