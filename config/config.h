@@ -82,6 +82,16 @@ struct Workers {
   friend bool operator==(const Workers&, const Workers&) = default;
 };
 
+struct IceTcp {
+  bool enabled = true;                              // on the same addresses and ports as UDP
+  std::uint32_t max_connections = 1'000;            // of a worker
+  std::uint32_t max_connections_per_address = 200;  // IPv6: per /64
+  std::uint32_t max_accepts_per_s = 200;            // of a worker
+  std::uint32_t check_timeout_ms = 5'000;           // until the first valid check
+  std::uint32_t max_queue_bytes = 262'144;          // for a slow receiver; what is more is dropped
+  friend bool operator==(const IceTcp&, const IceTcp&) = default;
+};
+
 struct Ice {
   std::uint16_t port_base = 40'000;  // worker i listens on port_base + i
   std::vector<std::string> bind = {"0.0.0.0", "::"};
@@ -90,6 +100,7 @@ struct Ice {
   std::uint32_t away_after_ms = 8'000;
   std::uint32_t connect_timeout_ms = 15'000;  // first check and DTLS handshake
   std::uint32_t max_addresses_per_peer = 8;
+  IceTcp tcp;
   friend bool operator==(const Ice&, const Ice&) = default;
 };
 

@@ -165,6 +165,15 @@ void read_auth(Section& s, Auth& auth) {
       .number("leeway_s", auth.leeway_s, 0, 300);
 }
 
+void read_ice_tcp(Section& s, IceTcp& tcp) {
+  s.flag("enabled", tcp.enabled)
+      .number("max_connections", tcp.max_connections, 1, 1'000'000)
+      .number("max_connections_per_address", tcp.max_connections_per_address, 1, 1'000'000)
+      .number("max_accepts_per_s", tcp.max_accepts_per_s, 1, 1'000'000)
+      .number("check_timeout_ms", tcp.check_timeout_ms, 100, 60'000)
+      .number("max_queue_bytes", tcp.max_queue_bytes, 32'768, 16'777'216);
+}
+
 void read_ice(Section& s, Ice& ice) {
   s.number("port_base", ice.port_base, 1, 65'535)
       .texts("bind", ice.bind)
@@ -172,7 +181,8 @@ void read_ice(Section& s, Ice& ice) {
       .number("consent_timeout_ms", ice.consent_timeout_ms, 100, kMaxMs)
       .number("away_after_ms", ice.away_after_ms, 100, kMaxMs)
       .number("connect_timeout_ms", ice.connect_timeout_ms, 100, kMaxMs)
-      .number("max_addresses_per_peer", ice.max_addresses_per_peer, 1, 64);
+      .number("max_addresses_per_peer", ice.max_addresses_per_peer, 1, 64)
+      .section("tcp", [&](Section& child) { read_ice_tcp(child, ice.tcp); });
   if (ice.bind.empty()) fail(s.at("bind"), s.name("bind"), "empty: media could not come in");
 }
 

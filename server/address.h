@@ -59,8 +59,12 @@ class TransportAddress {
 };
 
 // One way between us and a peer: which of the worker's sockets, our address on it (what the
-// datagram was sent to, so that the answer leaves from there) and the peer's.
+// datagram was sent to, so that the answer leaves from there) and the peer's. Each TCP connection
+// is a socket with a number of its own, which no later one gets.
 struct Path {
+  static constexpr int kFirstTcp = 1'024;
+  [[nodiscard]] bool is_tcp() const noexcept { return socket >= kFirstTcp; }
+
   TransportAddress local;
   TransportAddress remote;
   int socket = 0;

@@ -249,10 +249,11 @@ using Event = std::variant<PeerConnected, PeerAway, PeerBack, PeerClosed, TrackS
 struct Candidate {
   std::string ip;  // IPv4 or IPv6 text without brackets
   std::uint16_t port = 0;
+  bool tcp = false;  // passive: the client connects (RFC 6544)
   friend bool operator==(const Candidate&, const Candidate&) = default;
 };
 struct WorkerInfo {
-  std::vector<Candidate> candidates;
+  std::vector<Candidate> candidates;  // those of UDP first
 };
 // Puts a command into the mailbox of worker `index`, from any thread. False when it is full.
 using PostCommand = std::function<bool(std::size_t index, Command command)>;

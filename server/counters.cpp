@@ -66,6 +66,12 @@ std::string_view name_of(Drop drop) noexcept {
       return "send_again";
     case Drop::SendError:
       return "send_error";
+    case Drop::TcpFull:
+      return "tcp_full";
+    case Drop::TcpClosed:
+      return "tcp_closed";
+    case Drop::TcpStranger:
+      return "tcp_stranger";
     case Drop::HistoryGone:
       return "history_gone";
     case Drop::RtxLimit:

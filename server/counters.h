@@ -75,6 +75,9 @@ enum class Drop : std::uint8_t {
   NotRoutable,         // the peer has no usable address, or its 3x credit is used up
   SendAgain,           // the socket's buffer is full (EAGAIN, ENOBUFS)
   SendError,           // any other error of sendmmsg
+  TcpFull,             // a receiver over TCP is too slow: ice.tcp.max_queue_bytes
+  TcpClosed,           // to a connection that is gone
+  TcpStranger,         // from a connection without a valid check: no STUN, or too much of it
   HistoryGone,         // to be sent, for the first time or again, but no longer kept
   RtxLimit,            // asked for again too soon or too often
   TapFull,             // the recorder's ring is full
@@ -89,34 +92,40 @@ struct WorkerCounters {
   Counter bytes_in;
   Counter packets_out;
   Counter bytes_out;
-  Counter send_messages;   // walks through the kernel: single datagrams and runs
-  Counter run_datagrams;   // datagrams that left in a run of several
-  Counter runs_refused;    // runs that the kernel would not cut up, sent one by one instead
-  Counter padding_bytes;   // added to media so that runs form
-  Counter media_in;        // RTP packets that reached a track
-  Counter media_out;       // RTP packets handed to slots, retransmissions not counted
-  Counter relayed_out;     // RTP packets handed to another worker
-  Counter relayed_in;      // RTP packets that came from another worker
-  Counter nacks_in;        // sequence numbers asked from us
-  Counter nacks_out;       // sequence numbers we asked for
-  Counter rtx_in;          // retransmissions received
-  Counter rtx_out;         // retransmissions sent
-  Counter probes_out;      // packets of padding that try whether more would pass
-  Counter plis_in;         // key frames asked from us (PLI and FIR)
-  Counter plis_out;        // key frames we asked for
-  Counter rooms;           // gauge
-  Counter peers;           // gauge
-  Counter tracks;          // gauge
-  Counter connected;       // peers that finished the handshake
-  Counter closed;          // peers forgotten by the worker itself
-  Counter commands;        // commands carried out
-  Counter bad_commands;    // commands that named an unknown or duplicate thing
-  Counter events;          // events made
-  Counter events_lost;     // the control loop's mailbox was full
-  Counter pool_in_use;     // gauge, set once per turn
-  Counter peer_bytes;      // gauge, set once a second
-  Counter stream_bytes;    // gauge, set once a second
-  DurationHistogram turn;  // one turn of the worker's loop
+  Counter send_messages;    // walks through the kernel: single datagrams and runs
+  Counter run_datagrams;    // datagrams that left in a run of several
+  Counter runs_refused;     // runs that the kernel would not cut up, sent one by one instead
+  Counter padding_bytes;    // added to media so that runs form
+  Counter media_in;         // RTP packets that reached a track
+  Counter media_out;        // RTP packets handed to slots, retransmissions not counted
+  Counter relayed_out;      // RTP packets handed to another worker
+  Counter relayed_in;       // RTP packets that came from another worker
+  Counter nacks_in;         // sequence numbers asked from us
+  Counter nacks_out;        // sequence numbers we asked for
+  Counter rtx_in;           // retransmissions received
+  Counter rtx_out;          // retransmissions sent
+  Counter probes_out;       // packets of padding that try whether more would pass
+  Counter plis_in;          // key frames asked from us (PLI and FIR)
+  Counter plis_out;         // key frames we asked for
+  Counter rooms;            // gauge
+  Counter peers;            // gauge
+  Counter tracks;           // gauge
+  Counter connected;        // peers that finished the handshake
+  Counter closed;           // peers forgotten by the worker itself
+  Counter commands;         // commands carried out
+  Counter bad_commands;     // commands that named an unknown or duplicate thing
+  Counter events;           // events made
+  Counter events_lost;      // the control loop's mailbox was full
+  Counter pool_in_use;      // gauge, set once per turn
+  Counter peer_bytes;       // gauge, set once a second
+  Counter stream_bytes;     // gauge, set once a second
+  Counter tcp_connections;  // gauge
+  Counter tcp_accepted;     // connections taken
+  Counter tcp_refused;      // connections closed at once: a limit of ice.tcp, or no descriptors
+  Counter tcp_unproven;     // connections closed without a valid check in time
+  Counter tcp_idle;         // connections closed because no peer used them any more
+  Counter tcp_broken;       // connections closed for a length that no packet has
+  DurationHistogram turn;   // one turn of the worker's loop
   std::array<Counter, static_cast<std::size_t>(Drop::Count_)> drops;
 
   void drop(Drop reason, std::uint64_t n = 1) noexcept {

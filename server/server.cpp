@@ -14,11 +14,14 @@
 #include "server/loop.h"
 #include "server/metrics.h"
 #include "server/srtp.h"
+#include "server/tcp_sockets.h"
 #include "server/udp_socket.h"
 #include "server/worker_thread.h"
 
 namespace parley::server {
 namespace {
+
+constexpr int kPortTries = 8;
 
 // Where events go. shared_ptr with reason: a task posted to the control loop may run after the
 // server is gone; then it finds `stopped`. Only the control loop's thread touches it.
@@ -27,9 +30,9 @@ struct EventSink {
   bool stopped = false;
 };
 
-// The sockets of one worker. A host without IPv6 is served over IPv4 alone, as long as anything
+// The UDP sockets of one worker. A host without IPv6 is served over IPv4 alone, as long as anything
 // could be bound.
-tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Config& config,
+tl::expected<std::vector<UdpSocket>, std::string> bind_udp(const config::Config& config,
                                                            std::size_t worker) {
   const config::Ice& ice = config.ice;
   const std::size_t port = ice.port_base == 0 ? 0 : ice.port_base + worker;
@@ -54,6 +57,39 @@ tl::expected<std::vector<UdpSocket>, std::string> bind_all(const config::Config&
   }
   if (sockets.empty()) return tl::unexpected(std::string("ice.bind names no usable address"));
   return sockets;
+}
+
+// All sockets of one worker: TCP wherever there is UDP.
+tl::expected<WorkerThread::Sockets, std::string> bind_all(const config::Config& config,
+                                                          std::size_t worker) {
+  // Where the kernel chooses the port it asks for no other protocol.
+  for (int tries = config.ice.port_base == 0 ? kPortTries : 1;; --tries) {
+    auto udp = bind_udp(config, worker);
+    if (!udp) return tl::unexpected(udp.error());
+    WorkerThread::Sockets sockets{std::move(*udp), nullptr};
+    if (!config.ice.tcp.enabled) return sockets;
+    sockets.tcp = std::make_unique<TcpSockets>(config.ice);
+    tl::expected<void, std::string> listening;
+    for (const UdpSocket& socket : sockets.udp) {
+      if (listening) listening = sockets.tcp->listen(socket.local());
+    }
+    if (listening) return sockets;
+    if (tries <= 1) return tl::unexpected(listening.error());
+  }
+}
+
+std::vector<Candidate> candidates_of(const config::Ice& ice, const WorkerThread::Sockets& sockets,
+                                     const std::vector<TransportAddress>& interfaces) {
+  std::vector<TransportAddress> locals;
+  for (const UdpSocket& socket : sockets.udp) locals.push_back(socket.local());
+  std::vector<Candidate> all = candidates_for(locals, ice.announced_addresses, interfaces);
+  if (!sockets.tcp) return all;
+  for (std::size_t i = 0, udp = all.size(); i < udp; ++i) {
+    Candidate candidate = all[i];
+    candidate.tcp = true;
+    all.push_back(std::move(candidate));
+  }
+  return all;
 }
 
 }  // namespace
@@ -104,18 +140,16 @@ tl::expected<std::unique_ptr<Server>, std::string> Server::start(const config::C
   std::size_t count = config.workers.count;
   if (count == 0) count = std::max(1U, std::thread::hardware_concurrency());
   // All ports first: a port that is taken must not leave half a server behind.
-  std::vector<std::vector<UdpSocket>> sockets;
+  std::vector<WorkerThread::Sockets> sockets;
   const auto interfaces = interface_addresses();
   for (std::size_t i = 0; i < count; ++i) {
     auto bound = bind_all(config, i);
     if (!bound) return tl::unexpected(bound.error());
-    std::vector<TransportAddress> locals;
-    for (const UdpSocket& socket : *bound) locals.push_back(socket.local());
-    impl->infos.push_back({candidates_for(locals, config.ice.announced_addresses, interfaces)});
+    impl->infos.push_back({candidates_of(config.ice, *bound, interfaces)});
     sockets.push_back(std::move(*bound));
   }
   const std::string engine(name_of(available(config.srtp.engine)));
-  const bool segments = sockets.front().front().segments();
+  const bool segments = sockets.front().udp.front().segments();
   metrics.gauge("parley_media_info", "Always 1; the labels say how media is sealed and sent.",
                 [] { return 1.0; },
                 {{"srtp_engine", engine}, {"udp_segmentation", segments ? "on" : "off"}});

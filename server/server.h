@@ -16,8 +16,8 @@ class Loop;
 class Metrics;
 
 // The media half of the daemon: one certificate and N worker threads, each with its own loop and
-// its own UDP port (ice.port_base + index) on every bound address. It knows no rooms by name and
-// no rules; it carries out commands and reports events.
+// its own port of UDP and TCP (ice.port_base + index) on every bound address. It knows no rooms by
+// name and no rules; it carries out commands and reports events.
 class Server {
  public:
   // Binds the sockets and starts the threads, or says in one sentence why not. `on_events` runs on

@@ -28,15 +28,16 @@ struct WorkerThread::Impl {
     std::vector<Datagram> out;  // scratch: what leaves by this socket
   };
 
-  Impl(const config::Config& config, const Certificate& certificate, std::vector<UdpSocket> bound,
-       TakeEvents take, WakeWorker wake)
+  Impl(const config::Config& config, const Certificate& certificate, Sockets bound, TakeEvents take,
+       WakeWorker wake)
       : dtls(certificate),
         worker(config, dtls, system_random(), counters),
+        tcp(std::move(bound.tcp)),
         mailbox(kMaxCommands),
         pace(std::chrono::milliseconds(config.egress.coalesce_ms)),
         take_events(std::move(take)),
         wake_worker(std::move(wake)) {
-    for (UdpSocket& socket : bound) {
+    for (UdpSocket& socket : bound.udp) {
       sockets.push_back(std::make_unique<Watched>(Watched{this, std::move(socket), {}, {}}));
     }
   }
@@ -49,6 +50,15 @@ struct WorkerThread::Impl {
       rc = uv_poll_start(&watched->poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
         auto* self = static_cast<Watched*>(poll->data);
         self->owner->on_readable(*self);
+      });
+      assert(rc == 0);
+    }
+    if (tcp) {
+      tcp_poll.data = this;
+      [[maybe_unused]] int rc = uv_poll_init(loop.uv(), &tcp_poll, tcp->fd());
+      assert(rc == 0);
+      rc = uv_poll_start(&tcp_poll, UV_READABLE, [](uv_poll_t* poll, int, int) {
+        static_cast<Impl*>(poll->data)->on_tcp_readable();
       });
       assert(rc == 0);
     }
@@ -69,12 +79,32 @@ struct WorkerThread::Impl {
     for (int batch = 0; batch < kMaxBatches; ++batch) {
       bool more = false;
       const auto received = watched.socket.receive(worker.pool(), counters, more);
-      const rtp::Time now = Loop::now();  // once per batch
-      bool full = worker.on_datagrams(now, received);
-      for (; full; full = worker.go_on(now)) send();
-      if (worker.wants_flush()) send();
+      take_batch(Loop::now(), received);  // one reading of the clock per batch
       if (!more) break;
     }
+  }
+
+  void on_tcp_readable() {
+    begin_turn();
+    for (int batch = 0; batch < kMaxTcpBatches; ++batch) {
+      bool more = false;
+      const rtp::Time now = Loop::now();
+      take_batch(now, tcp->receive(now, worker.pool(), counters, more));
+      forget_closed();
+      if (!more) break;
+    }
+  }
+
+  void take_batch(rtp::Time now, std::span<Arrived> received) {
+    bool full = worker.on_datagrams(now, received);
+    for (; full; full = worker.go_on(now)) send();
+    if (worker.wants_flush()) send();
+  }
+
+  // After what came over them was taken.
+  void forget_closed() {
+    tcp->take_closed(closed);
+    for (const Path& path : closed) worker.on_path_closed(path);
   }
 
   void on_commands() {
@@ -121,10 +151,12 @@ struct WorkerThread::Impl {
       begin_turn();
       worker.tick(now);
     }
+    if (tcp) tcp->tick(now, counters);
     // The others begin while this one still sends.
     worker.take_wakes(wakes);
     for (const std::size_t number : wakes) wake_worker(number);
     send();
+    if (tcp) forget_closed();
     worker.take_events(events);
     if (!events.empty()) {
       const std::size_t count = events.size();
@@ -144,7 +176,8 @@ struct WorkerThread::Impl {
   }
 
   void arm(rtp::Time now) {
-    const rtp::Time at = commands_left() ? now : worker.next_deadline();
+    rtp::Time at = commands_left() ? now : worker.next_deadline();
+    if (tcp) at = std::min(at, tcp->next_deadline());
     if (at == rtp::Time::max()) {
       uv_timer_stop(&timer);
       armed_for = at;
@@ -163,12 +196,22 @@ struct WorkerThread::Impl {
     const auto datagrams = worker.flush();
     if (datagrams.empty()) return;
     for (const Datagram& datagram : datagrams) {
-      sockets[static_cast<std::size_t>(datagram.path->socket)]->out.push_back(datagram);
+      if (datagram.path->is_tcp()) [[unlikely]] {
+        tcp_out.push_back(datagram);
+      } else {
+        sockets[static_cast<std::size_t>(datagram.path->socket)]->out.push_back(datagram);
+      }
     }
+    if (!tcp_out.empty()) send_tcp();
     for (const auto& watched : sockets) {
       if (!watched->out.empty()) watched->socket.send(watched->out, counters);
       watched->out.clear();
     }
+  }
+
+  void send_tcp() {
+    tcp->send(Loop::now(), tcp_out, counters);
+    tcp_out.clear();
   }
 
   void run() {
@@ -180,6 +223,7 @@ struct WorkerThread::Impl {
     for (const auto& watched : sockets) {
       uv_close(reinterpret_cast<uv_handle_t*>(&watched->poll), nullptr);
     }
+    if (tcp) uv_close(reinterpret_cast<uv_handle_t*>(&tcp_poll), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&turn_end), nullptr);
     uv_close(reinterpret_cast<uv_handle_t*>(&timer), nullptr);
     uv_run(loop.uv(), UV_RUN_NOWAIT);  // lets them close before their memory goes
@@ -190,6 +234,10 @@ struct WorkerThread::Impl {
   Loop loop;
   Worker worker;
   std::vector<std::unique_ptr<Watched>> sockets;  // after the worker: they hold Buffers of its pool
+  std::unique_ptr<TcpSockets> tcp;                // likewise
+  uv_poll_t tcp_poll{};
+  std::vector<Datagram> tcp_out;  // scratch
+  std::vector<Path> closed;       // scratch
   Mailbox<Command> mailbox;
   std::atomic<bool> woken{false};
   std::atomic<bool> relays_woken{false};
@@ -208,8 +256,7 @@ struct WorkerThread::Impl {
 };
 
 WorkerThread::WorkerThread(const config::Config& config, const Certificate& certificate,
-                           std::vector<UdpSocket> sockets, TakeEvents take_events,
-                           WakeWorker wake_worker)
+                           Sockets sockets, TakeEvents take_events, WakeWorker wake_worker)
     : impl_(std::make_unique<Impl>(config, certificate, std::move(sockets), std::move(take_events),
                                    std::move(wake_worker))) {
   impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });

@@ -9,6 +9,7 @@
 #include "server/api.h"
 #include "server/certificate.h"
 #include "server/counters.h"
+#include "server/tcp_sockets.h"
 #include "server/udp_socket.h"
 
 namespace parley::server {
@@ -23,6 +24,8 @@ class WorkerThread {
   static constexpr std::size_t kCommandsPerTurn = 32;
   // Batches read from a socket in one turn; what is left wakes the loop again.
   static constexpr int kMaxBatches = 8;
+  // And from all TCP connections together.
+  static constexpr int kMaxTcpBatches = 2;
 
   // Called on the worker's thread at the end of a turn that had events. False: they are lost.
   using TakeEvents = std::function<bool(std::vector<Event>)>;
@@ -30,9 +33,15 @@ class WorkerThread {
   // number of each worker that is to look: its look_at_relays() is to be called.
   using WakeWorker = std::function<void(std::size_t)>;
 
+  // What a worker listens on. Without `tcp` there is none.
+  struct Sockets {
+    std::vector<UdpSocket> udp;
+    std::unique_ptr<TcpSockets> tcp;
+  };
+
   // Starts the thread. `certificate` must outlive it.
-  WorkerThread(const config::Config& config, const Certificate& certificate,
-               std::vector<UdpSocket> sockets, TakeEvents take_events, WakeWorker wake_worker);
+  WorkerThread(const config::Config& config, const Certificate& certificate, Sockets sockets,
+               TakeEvents take_events, WakeWorker wake_worker);
   ~WorkerThread();
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;

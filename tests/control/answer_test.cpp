@@ -54,7 +54,9 @@ struct Peer {
     const auto plan = negotiation.offer(*offer, intents_of(*offer), rules);
     if (!plan) return plan.error().message;
     const AnswerTransport transport{
-        kFingerprint, {{"192.0.2.1", 40'000}, {"2001:db8::1", 40'000}}, 0};
+        kFingerprint,
+        {{"192.0.2.1", 40'000}, {"2001:db8::1", 40'000}, {"192.0.2.1", 40'000, true}},
+        0};
     return write_answer(*offer, *plan, transport);
   }
 };
@@ -115,7 +117,7 @@ TEST(Answer, OffersItsAddressesOnceAndTheTransportEverywhere) {
     return std::count_if(lines.begin(), lines.end(),
                          [&](const std::string& line) { return line.starts_with(start); });
   };
-  EXPECT_EQ(count("a=candidate:"), 2);
+  EXPECT_EQ(count("a=candidate:"), 3);
   EXPECT_EQ(count("a=end-of-candidates"), 1);
   EXPECT_EQ(count("a=ice-ufrag:"), 2);
   EXPECT_EQ(count("a=fingerprint:" + kFingerprint), 2);
@@ -123,6 +125,9 @@ TEST(Answer, OffersItsAddressesOnceAndTheTransportEverywhere) {
   EXPECT_EQ(count("a=ice-lite"), 1);
   EXPECT_THAT(answer, HasSubstr("a=group:BUNDLE 0 1\r\n"));
   EXPECT_THAT(answer, HasSubstr("a=candidate:1 1 udp 2130706431 192.0.2.1 40000 typ host\r\n"));
+  EXPECT_THAT(answer, HasSubstr("a=candidate:2 1 udp 2130706175 2001:db8::1 40000 typ host\r\n"
+                                "a=candidate:3 1 tcp 1520434687 192.0.2.1 40000 typ host "
+                                "tcptype passive\r\n"));
   EXPECT_THAT(answer, HasSubstr("a=candidate:2 1 udp 2130706175 2001:db8::1 40000 typ host\r\n"));
 }
 

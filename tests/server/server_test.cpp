@@ -19,6 +19,7 @@
 #include "server/metrics.h"
 #include "server/random.h"
 #include "server/udp_socket.h"
+#include "tests/server/tcp_client.h"
 
 namespace parley::server {
 namespace {
@@ -43,6 +44,7 @@ class LiveClient {
         certificate_(Certificate::make(Loop::wall_ms())),
         context_(certificate_),
         server_(*TransportAddress::parse_ip(candidate.ip, candidate.port)),
+        tcp_(candidate.tcp),
         socket_(*UdpSocket::bind(
             *TransportAddress::parse_ip(server_.is_v4() ? "127.0.0.1" : "::1", 0), 0)),
         client(context_, {params.remote, params.local, {std::move(server)}, server_},
@@ -50,34 +52,58 @@ class LiveClient {
 
   [[nodiscard]] Fingerprint fingerprint() const { return certificate_.fingerprint(); }
   void start() {
+    connect();
     client.start(Loop::now());
     step();
   }
+  // The connection is cut; the client comes back over another, of TCP or UDP.
+  void reconnect(bool tcp) {
+    connection_.reset();
+    tcp_ = tcp;
+    connect();
+    client.moved(Loop::now());
+  }
 
  private:
+  void connect() {
+    if (tcp_) connection_ = std::make_unique<test::TcpClient>(server_);
+  }
   // Reads what is there and ticks, every 2 ms.
   void step() {
-    bool more = false;
     const rtp::Time now = Loop::now();
+    read(now);
+    client.tick(now);
+    while (const auto bytes = client.poll_transmit()) send(*bytes);
+    loop_.at(now + milliseconds(2), [this] { step(); });
+  }
+  void read(rtp::Time now) {
+    if (connection_) {
+      std::vector<std::vector<std::uint8_t>> packets;
+      connection_->read(packets);
+      for (auto& packet : packets) std::ignore = client.on_datagram(now, packet);
+      return;
+    }
+    bool more = false;
     for (auto& received : socket_.receive(pool_, counters_, more)) {
       std::ignore = client.on_datagram(now, received.datagram.bytes());
     }
-    client.tick(now);
+  }
+  void send(rtp::ConstBytes bytes) {
+    if (connection_) return connection_->send(bytes);
     const Path path{socket_.local(), server_, 0};
-    while (const auto bytes = client.poll_transmit()) {
-      const Datagram datagram{&path, *bytes};
-      socket_.send({&datagram, 1}, counters_);
-    }
-    loop_.at(now + milliseconds(2), [this] { step(); });
+    const Datagram datagram{&path, bytes};
+    socket_.send({&datagram, 1}, counters_);
   }
 
   Loop& loop_;
   Certificate certificate_;
   DtlsContext context_;
   TransportAddress server_;
+  bool tcp_;
   rtp::PacketPool pool_{128};
   WorkerCounters counters_;
   UdpSocket socket_;
+  std::unique_ptr<test::TcpClient> connection_;
 
  public:
   client::Client client;
@@ -136,7 +162,7 @@ TEST(Server, ConnectsAClientToEachWorkerOnEachCandidate) {
       clients.back()->start();
     }
   }
-  ASSERT_GE(wanted, 2U);
+  ASSERT_GE(wanted, 4U) << "UDP and TCP on two workers";
   std::function<void()> watch = [&] {
     if (connected.size() == wanted) return control.stop();
     control.at(Loop::now() + milliseconds(2), watch);
@@ -148,6 +174,8 @@ TEST(Server, ConnectsAClientToEachWorkerOnEachCandidate) {
   EXPECT_TRUE(std::count(by_worker.begin(), by_worker.end(), 0U) > 0);
   EXPECT_TRUE(std::count(by_worker.begin(), by_worker.end(), 1U) > 0);
   EXPECT_NE(metrics.render().find("parley_worker_connected_total{worker=\"1\"}"),
+            std::string::npos);
+  EXPECT_EQ(metrics.render().find("parley_worker_tcp_accepted_total{worker=\"1\"} 0"),
             std::string::npos);
   (*server)->stop();
 }
@@ -183,6 +211,17 @@ SlotSection slot_section(rtp::MediaKind kind, std::uint32_t number) {
   section.rtx_ssrc = rtp::Ssrc{2'000 + number};
   section.codecs = {codec(kind)};
   return section;
+}
+
+rtp::ConstBytes sound(std::span<std::uint8_t> packet, std::uint16_t seq) {
+  rtp::HeaderFields fields;
+  fields.payload_type = rtp::PayloadType{111};
+  fields.seq = rtp::Seq{seq};
+  fields.timestamp = rtp::RtpTimestamp{seq * 960U};
+  fields.ssrc = rtp::Ssrc{1};
+  rtp::PacketBuilder builder(packet, fields);
+  builder.payload(std::array<std::uint8_t, 3>{0xfc, 0xff, 0xfe});
+  return rtp::ConstBytes(packet).first(builder.finish());
 }
 
 // Sound crosses one way, the wish for a key frame the other.
@@ -225,17 +264,8 @@ TEST(Server, TracksCrossBetweenTheThreadsOfTwoWorkers) {
   std::uint16_t seq = 0;
   std::function<void()> watch = [&] {
     if (clients[1]->client.counters().rtp_received >= kPackets) return control.stop();
-    if (connected == 2) {
-      std::array<std::uint8_t, 200> packet{};
-      rtp::HeaderFields fields;
-      fields.payload_type = rtp::PayloadType{111};
-      fields.seq = rtp::Seq{++seq};
-      fields.timestamp = rtp::RtpTimestamp{seq * 960U};
-      fields.ssrc = rtp::Ssrc{1};
-      rtp::PacketBuilder builder(packet, fields);
-      builder.payload(std::array<std::uint8_t, 3>{0xfc, 0xff, 0xfe});
-      clients[0]->client.send_rtp(rtp::ConstBytes(packet).first(builder.finish()));
-    }
+    std::array<std::uint8_t, 200> packet{};
+    if (connected == 2) clients[0]->client.send_rtp(sound(packet, ++seq));
     control.at(Loop::now() + milliseconds(2), watch);
   };
   control.at(Loop::now(), watch);
@@ -247,6 +277,80 @@ TEST(Server, TracksCrossBetweenTheThreadsOfTwoWorkers) {
   EXPECT_NE(text.find("parley_worker_bad_commands_total{worker=\"0\"} 0"), std::string::npos);
   EXPECT_NE(text.find("parley_worker_bad_commands_total{worker=\"1\"} 0"), std::string::npos);
   EXPECT_EQ(text.find("parley_worker_relayed_in_total{worker=\"1\"} 0"), std::string::npos);
+}
+
+// Over TCP, over another connection after the first was cut, over UDP after that one was cut; the
+// other one is on IPv6 where the machine has it. Nobody joins again.
+TEST(Server, MediaGoesOnOverAnotherConnectionOrUdpWhenTcpIsCut) {
+  constexpr std::uint64_t kPackets = 50;
+  Loop control;
+  Metrics metrics;
+  std::size_t connected = 0;
+  std::size_t closed = 0;
+  auto server = Server::start(local_config(1), control, metrics,
+                              [&](std::size_t, const std::vector<Event>& events) {
+                                for (const Event& event : events) {
+                                  connected += std::holds_alternative<PeerConnected>(event);
+                                  closed += std::holds_alternative<PeerClosed>(event);
+                                }
+                              });
+  ASSERT_TRUE(server.has_value()) << server.error();
+  const Fingerprint fingerprint = parse_fingerprint((*server)->fingerprint());
+  std::array<PeerParams, 2> params{params_for(1), params_for(2)};
+  params[0].publishes = {publish_section(rtp::MediaKind::Audio, 1)};
+  params[1].slots = {slot_section(rtp::MediaKind::Audio, 1)};
+  ASSERT_TRUE((*server)->post(0, OpenRoom{RoomId{1}}));
+  std::vector<Candidate> over_tcp;
+  for (const Candidate& candidate : (*server)->workers()[0].candidates) {
+    const auto address = TransportAddress::parse_ip(candidate.ip, candidate.port);
+    if (candidate.tcp && address->is_loopback()) over_tcp.push_back(candidate);
+  }
+  ASSERT_FALSE(over_tcp.empty());
+  std::vector<std::unique_ptr<LiveClient>> clients;
+  for (std::size_t i = 0; i < 2; ++i) {
+    clients.push_back(std::make_unique<LiveClient>(control, params[i], fingerprint,
+                                                   i == 0 ? over_tcp.front() : over_tcp.back()));
+    params[i].fingerprints = {clients.back()->fingerprint()};
+    ASSERT_TRUE((*server)->post(0, SetPeer{RoomId{1}, PeerId{i + 1}, params[i]}));
+  }
+  ASSERT_TRUE((*server)->post(0, Assign{PeerId{2}, params[1].slots.front().mid, TrackNo{1}, 0}));
+  for (const auto& client : clients) client->start();
+
+  std::uint16_t seq = 0;
+  std::uint64_t wanted = kPackets;
+  int cuts = 0;
+  std::function<void()> watch = [&] {
+    const std::uint64_t received = clients[1]->client.counters().rtp_received;
+    if (received >= wanted) {
+      if (cuts == 4) return control.stop();
+      // Each of them: first to another connection, then to UDP.
+      clients[static_cast<std::size_t>(cuts) % 2]->reconnect(cuts < 2);
+      ++cuts;
+      wanted = received + kPackets;
+    }
+    std::array<std::uint8_t, 200> packet{};
+    if (connected == 2) clients[0]->client.send_rtp(sound(packet, ++seq));
+    control.at(Loop::now() + milliseconds(2), watch);
+  };
+  control.at(Loop::now(), watch);
+  control.at(Loop::now() + seconds(20), [&] { control.stop(); });
+  control.run();
+  EXPECT_GE(clients[1]->client.counters().rtp_received, wanted);
+  EXPECT_EQ(cuts, 4);
+  EXPECT_EQ(closed, 0U);
+  (*server)->stop();
+  EXPECT_NE(metrics.render().find("parley_worker_tcp_accepted_total{worker=\"0\"} 4"),
+            std::string::npos);
+}
+
+TEST(Server, WithoutTcpThereIsNoCandidateOfIt) {
+  Loop control;
+  Metrics metrics;
+  config::Config config = local_config(1);
+  config.ice.tcp.enabled = false;
+  auto server = Server::start(config, control, metrics, [](auto, auto) {});
+  ASSERT_TRUE(server.has_value());
+  for (const Candidate& one : (*server)->workers()[0].candidates) EXPECT_FALSE(one.tcp);
 }
 
 TEST(Server, RefusesACommandForAWorkerThatIsNotThere) {
