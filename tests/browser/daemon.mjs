@@ -19,7 +19,7 @@ const SECRET = 'a secret of the browser tests, longer than 32 bytes';
 export const KEY = {id: 'tests', secret: SECRET};
 const STOP_TIMEOUT_MS = 12_000;
 
-async function freeTcpPort() {
+export async function freeTcpPort() {
   const server = net.createServer();
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const {port} = server.address();
@@ -63,10 +63,10 @@ export const signJoin = (roomId, more = {}, signing = {}) =>
 
 export class Daemon {
   /**
-   * @param {{workers?: number, maxRoomPeers?: number, options?: string[], config?: string, auth?: object, control?: object}} [settings]
-   *   options go to the command line, config is YAML appended to the file, auth and control are more of these parts
+   * @param {{workers?: number, maxRoomPeers?: number, bind?: string, options?: string[], config?: string, auth?: object, control?: object}} [settings]
+   *   bind is where media is, options go to the command line, config is YAML appended to the file, auth and control are more of these parts
    */
-  static async start({workers = 2, maxRoomPeers = 200, options = [], config = '', auth = {}, control = {}} = {}) {
+  static async start({workers = 2, maxRoomPeers = 200, bind = '127.0.0.1', options = [], config = '', auth = {}, control = {}} = {}) {
     const daemon = new Daemon();
     daemon.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'parley-browser-'));
     daemon.port = await freeTcpPort();
@@ -77,7 +77,7 @@ export class Daemon {
       `control: {listen: ["127.0.0.1:${daemon.port}"]${more(control)}}`,
       `auth: {api_keys: [{id: tests, secrets: ["${SECRET}"], role: admin}]${more(auth)}}`,
       `workers: {count: ${workers}, max_room_peers: ${maxRoomPeers}}`,
-      `ice: {port_base: ${daemon.mediaPort}, bind: ["127.0.0.1"]}`,
+      `ice: {port_base: ${daemon.mediaPort}, bind: ["${bind}"]}`,
       `recording: {directory: "${daemon.directory}/recordings", min_free_bytes: 1048576}`,
       `store: {file: "${daemon.directory}/parley.db"}`,
       config,
@@ -147,8 +147,10 @@ export class Daemon {
   async metrics() {
     const sums = {};
     for (const line of (await (await fetch(`${this.url}/metrics`)).text()).split('\n')) {
-      const [, name, value] = /^(\w+)(?:\{.*\})? (\S+)$/.exec(line) ?? [];
+      const [, name, labels, value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
       if (name) sums[name] = (sums[name] ?? 0) + Number(value);
+      const [, reason] = /reason="(\w+)"/.exec(labels ?? '') ?? []; // drops, by reason too
+      if (reason) sums[`${name} ${reason}`] = (sums[`${name} ${reason}`] ?? 0) + Number(value);
     }
     return sums;
   }
