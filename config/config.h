@@ -160,6 +160,16 @@ struct Store {
   friend bool operator==(const Store&, const Store&) = default;
 };
 
+// A server that helps browsers through their networks: STUN, TURN.
+struct IceServer {
+  std::vector<std::string> urls;     // as in RTCIceServer: "turn:turn.example.org:3478"
+  std::string secret;                // shared with the TURN server; or from secret_file, secret_env
+  std::uint32_t ttl_ms = 3'600'000;  // of credentials made of it
+  std::string username;              // fixed ones, instead of a secret
+  std::string credential;            // or from credential_file, credential_env
+  friend bool operator==(const IceServer&, const IceServer&) = default;
+};
+
 struct Config {
   std::map<std::string, std::uint32_t> timers;  // milliseconds of each countdown a host may start
   Log log;
@@ -167,6 +177,7 @@ struct Config {
   Auth auth;
   Workers workers;
   Ice ice;
+  std::vector<IceServer> ice_servers;  // handed out to participants
   Srtp srtp;
   Ingress ingress;
   Egress egress;

@@ -186,6 +186,66 @@ void read_ice(Section& s, Ice& ice) {
   if (ice.bind.empty()) fail(s.at("bind"), s.name("bind"), "empty: media could not come in");
 }
 
+// A secret from the file itself, from `KEY_file` or from `KEY_env`; empty when none is named.
+// Blanks and line ends around it are not part of it.
+std::string read_secret(Section& s, const std::string& key) {
+  std::string value;
+  std::string file;
+  std::string env;
+  s.text(key.c_str(), value).text((key + "_file").c_str(), file).text((key + "_env").c_str(), env);
+  if ((value.empty() ? 0 : 1) + (file.empty() ? 0 : 1) + (env.empty() ? 0 : 1) > 1) {
+    fail(s.node(), s.name(key),
+         "give only one of " + key + ", " + key + "_file and " + key + "_env");
+  }
+  if (!file.empty()) {
+    value = read_secrets_file(s.at(key + "_file"), s.name(key + "_file"), file);
+  } else if (!env.empty()) {
+    const char* set = std::getenv(env.c_str());
+    if (set == nullptr) fail(s.at(key + "_env"), s.name(key + "_env"), env + " is not set");
+    value = set;
+  }
+  constexpr std::string_view kBlanks = " \r\n\t";
+  const std::size_t first = value.find_first_not_of(kBlanks);
+  const bool named = !file.empty() || !env.empty();
+  if (first == std::string::npos) {
+    if (named) fail(s.node(), s.name(key), (file.empty() ? env : file) + " is empty");
+    return {};
+  }
+  return value.substr(first, value.find_last_not_of(kBlanks) + 1 - first);
+}
+
+// RFC 7064 and RFC 7065. Browsers refuse all servers for one URL that they cannot read.
+void check_ice_url(const Section& s, const std::string& url) {
+  const std::size_t colon = url.find(':');
+  const std::string scheme = url.substr(0, colon);
+  const bool known = scheme == "stun" || scheme == "stuns" || scheme == "turn" || scheme == "turns";
+  const bool odd = std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c == '/'; });
+  if (!known || colon + 1 >= url.size() || odd) {
+    fail(s.at("urls"), s.name("urls"),
+         "\"" + url + "\" is none as stun:host:port, turn:host:port?transport=tcp or turns:host");
+  }
+}
+
+void read_ice_server(Section& s, IceServer& server) {
+  constexpr std::uint32_t kMinTtlMs = 10'000;
+  s.texts("urls", server.urls).text("username", server.username).duration("ttl", server.ttl_ms);
+  server.secret = read_secret(s, "secret");
+  server.credential = read_secret(s, "credential");
+  if (server.urls.empty()) fail(s.node(), s.name("urls"), "missing: a server needs one at least");
+  for (const std::string& url : server.urls) check_ice_url(s, url);
+  const bool turns = std::any_of(server.urls.begin(), server.urls.end(),
+                                 [](const std::string& url) { return url[0] == 't'; });
+  if (server.username.empty() != server.credential.empty()) {
+    fail(s.node(), s.name("username"), "username and credential come together");
+  }
+  if (turns == (server.secret.empty() && server.username.empty()) ||
+      (!server.secret.empty() && !server.username.empty())) {
+    fail(s.node(), s.name("secret"),
+         "a server of TURN needs either a secret or username and credential, one of STUN nothing");
+  }
+  if (server.ttl_ms < kMinTtlMs) fail(s.at("ttl"), s.name("ttl"), "shorter than 10s");
+}
+
 void read_media(Section& s, Media& media) {
   s.number("pool_packets", media.pool_packets, 1'024, 16'777'216)
       .number("history_packets", media.history_packets, 16, 16'384)
@@ -242,6 +302,8 @@ Config read_config(const YAML::Node& root) {
                      .number("max_room_peers", config.workers.max_room_peers, 1, 100'000);
                })
       .section("ice", [&](Section& c) { read_ice(c, config.ice); })
+      .sections("ice_servers",
+                [&](Section& c) { read_ice_server(c, config.ice_servers.emplace_back()); })
       .section("srtp", [&](Section& c) { read_srtp(c, config.srtp); })
       .section("ingress", [&](Section& c) { c.flag("merging", config.ingress.merging); })
       .section("egress",

@@ -69,13 +69,17 @@ inline std::uint32_t read_duration_ms(const YAML::Node& node, const std::string&
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  const std::uint64_t unit_ms = unit == "ms" ? 1 : unit == "s" ? 1'000 : unit == "m" ? 60'000 : 0;
+  const std::uint64_t unit_ms = unit == "ms"  ? 1
+                                : unit == "s" ? 1'000
+                                : unit == "m" ? 60'000
+                                : unit == "h" ? 3'600'000
+                                              : 0;
   if (error != std::errc{} || unit_ms == 0) {
-    fail(node, key, "expected a duration as 500ms, 30s or 5m, found " + kind_of(node));
+    fail(node, key, "expected a duration as 500ms, 30s, 5m or 1h, found " + kind_of(node));
   }
   constexpr std::uint64_t kDayMs = 86'400'000;
   if (value == 0 || value > kDayMs / unit_ms) {
-    fail(node, key, text + " is out of range, 1ms to 1440m are allowed");
+    fail(node, key, text + " is out of range, 1ms to 24h are allowed");
   }
   return static_cast<std::uint32_t>(value * unit_ms);
 }
@@ -160,6 +164,10 @@ class Section {
       read(child);
       child.finish();
     });
+    return *this;
+  }
+  Section& duration(const char* key, std::uint32_t& into_ms) {
+    with(key, [&](const YAML::Node& node) { into_ms = read_duration_ms(node, name(key)); });
     return *this;
   }
   // Names of the user's own, each with a duration.

@@ -1,7 +1,10 @@
 #include "control/base64url.h"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+
+#include <openssl/evp.h>
 
 namespace parley::control {
 namespace {
@@ -20,6 +23,15 @@ constexpr std::array<std::int8_t, 256> make_values() {
 constexpr std::array<std::int8_t, 256> kValues = make_values();
 
 }  // namespace
+
+std::string base64_encode(std::string_view bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // and a zero, which the function writes
+  const int written = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                      reinterpret_cast<const unsigned char*>(bytes.data()),
+                                      static_cast<int>(bytes.size()));
+  text.resize(static_cast<std::size_t>(written));
+  return text;
+}
 
 std::string base64url_encode(std::string_view bytes) {
   std::string text;

@@ -379,6 +379,7 @@ tl::expected<std::vector<std::string>, std::string> Daemon::Impl::reload() {
   config.auth = std::move(wanted->auth);
   config.rooms = wanted->rooms;
   config.timers = std::move(wanted->timers);
+  config.ice_servers = std::move(wanted->ice_servers);
   config.log.level = wanted->log.level;
   config.control.cors_origins = std::move(wanted->control.cors_origins);
   server::log::set_level(config.log.level);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/ice_servers.h"
 #include "control/schema.h"
 #include "server/log.h"
 
@@ -17,7 +18,8 @@ constexpr std::uint16_t kPolicy = 1008;
 // Nothing of it is kept, and nobody else is told.
 bool is_momentary(std::string_view method) {
   return method == "slot.want" || method == "ping" || method == "offer" || method == "leave" ||
-         method == "recording.list" || method == "recording.access_link";
+         method == "ice_servers.renew" || method == "recording.list" ||
+         method == "recording.access_link";
 }
 
 RpcResult<std::vector<SendIntent>> read_intents(const Json::Array* list) {
@@ -56,6 +58,7 @@ const std::map<std::string_view, RtcSockets::Handler>& RtcSockets::methods() {
       {"slot.want", &RtcSockets::slot_want},
       {"leave", &RtcSockets::leave},
       {"ping", &RtcSockets::ping},
+      {"ice_servers.renew", &RtcSockets::renew_ice_servers},
       {"room.mute_all", &RtcSockets::mute_all},
       {"room.clear_mute_all", &RtcSockets::clear_mute_all},
       {"track.mute", &RtcSockets::track_mute},
@@ -300,6 +303,14 @@ RpcResult<Json> RtcSockets::leave(Caller& caller, Params& params) {
 RpcResult<Json> RtcSockets::ping(Caller&, Params& params) {
   if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
   return Json::object({{"server_time_ms", context_.wall_ms()}});
+}
+
+RpcResult<Json> RtcSockets::renew_ice_servers(Caller& caller, Params& params) {
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  Json result = Json::object({{"server_time_ms", context_.wall_ms()}});
+  add_ice_servers(result, context_.config.ice_servers, caller.participant.claims.identity,
+                  context_.wall_ms());
+  return result;
 }
 
 RpcResult<Json> RtcSockets::mute_all(Caller& caller, Params& params) {

@@ -81,6 +81,7 @@ class RtcSockets {
   RpcResult<Json> slot_want(Caller& caller, Params& params);
   RpcResult<Json> leave(Caller& caller, Params& params);
   RpcResult<Json> ping(Caller& caller, Params& params);
+  RpcResult<Json> renew_ice_servers(Caller& caller, Params& params);
   RpcResult<Json> mute_all(Caller& caller, Params& params);
   RpcResult<Json> clear_mute_all(Caller& caller, Params& params);
   RpcResult<Json> track_mute(Caller& caller, Params& params);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/ice_servers.h"
 #include "server/log.h"
 
 namespace parley::control {
@@ -296,9 +297,10 @@ Json Session::join_result(const Participant& participant, const Room& room) cons
                     {"recording", Json()},
                     {"muted_by_host", is_muted_by_host(participant)},
                     {"timers", timer_list()},
-                    {"ice_servers", Json::array()},
                     {"reconnect_window_s", context_.config.rooms.reconnect_window_s},
                     {"server_time_ms", context_.wall_ms()}});
+  add_ice_servers(result, context_.config.ice_servers, participant.claims.identity,
+                  context_.wall_ms());
   if (participant.may(Permission::AdmitOthers)) result.set("waiting", waiting_list());
   return result;
 }

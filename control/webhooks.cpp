@@ -8,6 +8,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include "control/base64url.h"
 #include "server/log.h"
 
 namespace parley::control {
@@ -25,11 +26,7 @@ std::string id_of(std::string_view key_id, std::string_view name) {
 }
 
 std::string base64(const unsigned char* bytes, std::size_t size) {
-  std::string text((size + 2) / 3 * 4 + 1, '\0');
-  const int written =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes, static_cast<int>(size));
-  text.resize(static_cast<std::size_t>(written));
-  return text;
+  return base64_encode({reinterpret_cast<const char*>(bytes), size});
 }
 
 // The bytes of "whsec_" and Base64 behind it, 24 to 64 of them as the specification asks.

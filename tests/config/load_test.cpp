@@ -66,10 +66,11 @@ TEST_P(Refused, WithTheKeyTheLineAndTheReason) {
 INSTANTIATE_TEST_SUITE_P(
     Load, Refused,
     testing::Values(
-        Refusal{"lgo:\n  level: info\n",
-                "p.yaml:1:1: lgo: unknown key; known here: auth, control, egress, ice, ingress, "
-                "log, media, "
-                "recording, rooms, srtp, store, timers, workers"},
+        Refusal{
+            "lgo:\n  level: info\n",
+            "p.yaml:1:1: lgo: unknown key; known here: auth, control, egress, ice, ice_servers, "
+            "ingress, log, media, "
+            "recording, rooms, srtp, store, timers, workers"},
         Refusal{"log:\n  levle: info\n",
                 "p.yaml:2:3: log.levle: unknown key; known here: format, level, queue_lines"},
         Refusal{"workers:\n  count: 2\n  count: 3\n", "p.yaml:3:3: workers.count: given twice"},
@@ -139,6 +140,56 @@ TEST(Load, TakesSecretsFromAFileOrTheEnvironment) {
   ASSERT_EQ(config->auth.api_keys[0].secrets.size(), 2U);
   EXPECT_EQ(config->auth.api_keys[0].secrets[1], std::string(kSecret) + "next");
   EXPECT_EQ(config->auth.api_keys[1].secrets, std::vector<std::string>{kSecret});
+}
+
+TEST(Load, ReadsIceServersWithSecretsFromAnywhere) {
+  const auto file = std::filesystem::temp_directory_path() / "parley_load_test.turn";
+  std::ofstream(file) << "shared with coturn\n";
+  ::setenv("PARLEY_LOAD_TEST_TURN", "the same", 1);
+  const auto config = load_text(
+      "ice_servers:\n"
+      "  - {urls: [\"turn:a.example.org\"], secret_file: " +
+          file.string() +
+          ", ttl: 2h}\n"
+          "  - {urls: [\"turns:b.example.org:443?transport=tcp\"], username: u,"
+          " credential_env: PARLEY_LOAD_TEST_TURN}\n"
+          "  - {urls: [\"stun:c.example.org\", \"stun:[2001:db8::1]:3478\"]}\n"
+          "  - {urls: [\"turn:d.example.org\"], secret: s}\n",
+      "p.yaml");
+  std::filesystem::remove(file);
+  ASSERT_TRUE(config) << config.error();
+  const auto& servers = config->ice_servers;
+  ASSERT_EQ(servers.size(), 4U);
+  EXPECT_EQ(servers[0].secret, "shared with coturn");
+  EXPECT_EQ(servers[0].ttl_ms, 7'200'000U);
+  EXPECT_EQ(servers[1].username, "u");
+  EXPECT_EQ(servers[1].credential, "the same");
+  EXPECT_EQ(servers[2].urls.size(), 2U);
+  EXPECT_EQ(servers[3].secret, "s");
+  EXPECT_EQ(servers[3].ttl_ms, 3'600'000U);
+}
+
+TEST(Load, RefusesIceServersThatNoBrowserWouldTake) {
+  const auto refused = [](const std::string& server, std::string_view why) {
+    const std::string error = error_of("ice_servers:\n  - " + server + "\n");
+    EXPECT_NE(error.find(why), std::string::npos) << server << ": " << error;
+    EXPECT_EQ(error.find("hush"), std::string::npos) << "a mistake must not tell the secret";
+  };
+  refused("{secret: hush}", "ice_servers[0].urls: missing");
+  refused("{urls: [\"http://x\"]}", "ice_servers[0].urls: \"http://x\" is none as stun:host");
+  refused("{urls: [\"turn:\"], secret: hush}", "ice_servers[0].urls");
+  refused("{urls: [\"turn://x\"], secret: hush}", "ice_servers[0].urls");
+  refused("{urls: [\"turn:x\"]}", "ice_servers[0].secret: a server of TURN needs");
+  refused("{urls: [\"stun:x\"], secret: hush}", "ice_servers[0].secret: a server of TURN needs");
+  refused("{urls: [\"turn:x\"], secret: hush, username: u, credential: hush}",
+          "ice_servers[0].secret: a server of TURN needs");
+  refused("{urls: [\"turn:x\"], username: u}", "username and credential come together");
+  refused("{urls: [\"turn:x\"], secret: hush, secret_env: HOME}", "give only one of secret");
+  refused("{urls: [\"turn:x\"], secret_env: PARLEY_UNSET}", "PARLEY_UNSET is not set");
+  refused("{urls: [\"turn:x\"], secret_file: /nowhere}", "cannot read /nowhere");
+  refused("{urls: [\"turn:x\"], secret_file: /dev/null}", "/dev/null");
+  refused("{urls: [\"turn:x\"], secret: hush, ttl: 5s}", "ice_servers[0].ttl: shorter than 10s");
+  refused("{urls: [\"turn:x\"], secret: hush, ttl: 60}", "expected a duration as 500ms");
 }
 
 TEST(Load, SurvivesEveryTruncationOfTheDocumentedFile) {

@@ -412,5 +412,26 @@ TEST_F(Calls, RoomsSpreadOverTheWorkers) {
   EXPECT_EQ(commands.back().first, 1U);
 }
 
+TEST_F(CallTest, TurnCredentialsComeWithTheJoinAndFreshOnesWhenAskedFor) {
+  config.ice_servers.emplace_back();
+  config.ice_servers[0].urls = {"turn:turn.example.org"};
+  config.ice_servers[0].secret = "of the TURN server";
+  room();
+  const auto credential_of = [](const Json& answer) {
+    const Json& server = answer.find("ice_servers")->as_array()->at(0);
+    return text(server, "username") + " " + text(server, "credential");
+  };
+  const Json joined = join(1, "ada");
+  const std::int64_t expires_ms = integer_member(joined, "ice_servers_expire_ms");
+  EXPECT_EQ(expires_ms, wall_ms / 1'000 * 1'000 + 3'600'000);
+  EXPECT_EQ(text(joined.find("ice_servers")->as_array()->at(0), "username"),
+            std::to_string(expires_ms / 1'000) + ":ada");
+  wait(10s);
+  const Json renewed = ask(1, "ice_servers.renew");
+  EXPECT_EQ(integer_member(renewed, "ice_servers_expire_ms"), expires_ms + 10'000);
+  EXPECT_NE(credential_of(renewed), credential_of(joined));
+  EXPECT_EQ(text(ask(2, "ice_servers.renew"), "reason"), "not_joined");
+}
+
 }  // namespace
 }  // namespace parley::control
