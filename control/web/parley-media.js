@@ -130,6 +130,11 @@ export class MediaConnection {
     return this.#offering;
   }
 
+  /** From the next ICE restart on; what is connected stays so. @param {RTCIceServer[]} iceServers */
+  setIceServers(iceServers) {
+    if (!this.#closed) this.#pc.setConfiguration({...this.#pc.getConfiguration(), iceServers});
+  }
+
   close() {
     this.#closed = true;
     clearTimeout(this.#connectTimer);

@@ -27,6 +27,9 @@ const CLOSE_LEAVE = 1000;
 const CLOSE_REJOIN = 4000; // the server keeps our place for reconnect_window_s
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 3_000;
+const RENEW_AFTER = 0.75; // of the time for which credentials of TURN are good
+const RENEW_MIN_MS = 5_000;
+const RENEW_MAX_MS = 2 ** 31 - 1; // what setTimeout takes
 const MAX_SLOTS = {audio: 12, video: 24};
 
 /**
@@ -238,6 +241,7 @@ export class Call extends EventTarget {
     for (const [method, params] of early) this.#notified(method, params);
     await answered;
     this.#keepAlive(socket);
+    this.#renewIceServers(socket, this.#welcome);
     const microphone = this.#publications.get('microphone');
     if (this.#welcome.muted_by_host && microphone && !microphone.muted) { // everybody was, before we came
       microphone.muted = true;
@@ -339,6 +343,28 @@ export class Call extends EventTarget {
         this.#keepAlive(socket);
       } catch {
         if (socket === this.#socket) this.#lost();
+      }
+    });
+  }
+
+  /**
+   * Credentials of TURN are good for a time. Fresh ones are there before the old ones are over, for
+   * when the connection has to find a new way.
+   * @param {Socket} socket @param {any} told  the answer in which they came
+   */
+  #renewIceServers(socket, {ice_servers_expire_ms, server_time_ms}) {
+    if (ice_servers_expire_ms === undefined) return;
+    const wait = Math.min(Math.max((ice_servers_expire_ms - server_time_ms) * RENEW_AFTER, RENEW_MIN_MS), RENEW_MAX_MS);
+    this.#later(wait, async () => {
+      if (socket !== this.#socket) return;
+      try {
+        const fresh = await socket.request('ice_servers.renew');
+        if (socket !== this.#socket) return;
+        this.#media?.setIceServers(fresh.ice_servers);
+        this.#renewIceServers(socket, fresh);
+      } catch (error) {
+        // A lost socket brings others with the next join; a server that is busy is asked again.
+        if (socket === this.#socket && /** @type {CallError} */ (error).retryable) this.#renewIceServers(socket, {ice_servers_expire_ms: 0, server_time_ms: 0});
       }
     });
   }
