@@ -81,6 +81,7 @@ class Writer {
     for (const ChosenCodec& codec : line.codecs) {
       formats += " " + std::to_string(codec.params.pt.value);
       if (codec.params.rtx_pt) formats += " " + std::to_string(codec.params.rtx_pt->value);
+      if (codec.params.red_pt) formats += " " + std::to_string(codec.params.red_pt->value);
     }
     add("m=", section.media, " 9 ", section.protocol, formats);
     add("c=IN IP4 0.0.0.0");
@@ -132,10 +133,12 @@ class Writer {
       // Repeating the offer's parameters is right for all codecs we take: levels of H.264 may
       // differ by direction when both sides say so, the others describe what one may send.
       if (!codec.fmtp.empty()) add("a=fmtp:", std::uint64_t{codec.pt.value}, " ", codec.fmtp);
-      if (!chosen.rtx) continue;
-      const sdp::Codec& rtx = section.codecs[*chosen.rtx];
-      rtpmap(rtx);
-      add("a=fmtp:", std::uint64_t{rtx.pt.value}, " ", rtx.fmtp);
+      for (const auto& extra : {chosen.rtx, chosen.red}) {
+        if (!extra) continue;
+        const sdp::Codec& around = section.codecs[*extra];
+        rtpmap(around);
+        add("a=fmtp:", std::uint64_t{around.pt.value}, " ", around.fmtp);
+      }
     }
     for (const std::size_t index : line.extensions.indexes) {
       const sdp::HeaderExtension& extension = section.extensions[index];

@@ -67,6 +67,19 @@ std::optional<std::size_t> rtx_of(const sdp::Section& section, const sdp::Codec&
   return std::nullopt;
 }
 
+// RFC 2198, section 5: a=fmtp lists the payload types of the blocks, as in "111/111".
+bool carries_only(std::string_view fmtp, rtp::PayloadType type) {
+  const std::string one = std::to_string(type.value);
+  std::size_t blocks = 0;
+  for (; fmtp.starts_with(one); ++blocks) {
+    fmtp.remove_prefix(one.size());
+    if (fmtp.empty()) return blocks > 0;
+    if (fmtp.front() != '/') return false;
+    fmtp.remove_prefix(1);
+  }
+  return false;
+}
+
 // Constrained Baseline (42e0..) and Baseline (4200..) in packetization mode 1: what every browser
 // and every phone decodes.
 bool is_common_h264(const server::CodecParams& params) {
@@ -151,6 +164,21 @@ std::vector<ChosenCodec> choose_codecs(const sdp::Section& section) {
   }
   order_h264(chosen);
   return chosen;
+}
+
+void add_red(const sdp::Section& section, std::vector<ChosenCodec>& codecs) {
+  for (ChosenCodec& entry : codecs) {
+    if (entry.params.codec != rtp::Codec::Opus) continue;
+    const auto found =
+        std::find_if(section.codecs.begin(), section.codecs.end(), [&](const sdp::Codec& codec) {
+          return equal_ignoring_case(codec.name, "red") && codec.channels == 2 &&
+                 codec.clock_rate_hz == entry.params.clock_rate_hz &&
+                 carries_only(codec.fmtp, entry.params.pt);
+        });
+    if (found == section.codecs.end()) continue;
+    entry.red = static_cast<std::size_t>(found - section.codecs.begin());
+    entry.params.red_pt = found->pt;
+  }
 }
 
 ChosenExtensions choose_extensions(const sdp::Section& section, Purpose purpose,

@@ -21,13 +21,18 @@ enum class Purpose : std::uint8_t {
 struct ChosenCodec {
   std::size_t index = 0;           // into Section::codecs
   std::optional<std::size_t> rtx;  // likewise: its a=fmtp says apt=<pt>
+  std::optional<std::size_t> red;  // likewise, of a slot: Opus with redundancy
   std::vector<std::string_view> feedback;
   server::CodecParams params;
 };
 // In the client's order of preference, H.264 with the profiles that everybody decodes first.
-// Left out: red, ulpfec and flexfec (a browser that may use RED wraps all its video in it), other
+// Left out: red, ulpfec and flexfec (a browser that may use RED wraps all its media in it), other
 // profiles, everything that is not Opus, VP8, H.264, VP9 or AV1.
 [[nodiscard]] std::vector<ChosenCodec> choose_codecs(const sdp::Section& section);
+
+// Adds to Opus the RED that may carry it (RFC 2198), where the client offers to receive it. Only
+// for slots: what is published comes plain, and the server adds redundancy where it is of use.
+void add_red(const sdp::Section& section, std::vector<ChosenCodec>& codecs);
 
 struct ChosenExtensions {
   std::vector<std::size_t> indexes;  // into Section::extensions

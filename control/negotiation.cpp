@@ -225,6 +225,7 @@ RpcResult<void> Negotiation::plan_slot(const sdp::Offer& offer, const sdp::Secti
     return {};
   }
   line.use = Use::Slot;
+  add_red(section, line.codecs);
   line.extensions =
       choose_extensions(section, Purpose::Send, line.codecs, offer.extmap_allow_mixed);
   auto known = std::find_if(slots_.begin(), slots_.end(),

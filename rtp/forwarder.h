@@ -96,6 +96,9 @@ class Forwarder {
   [[nodiscard]] std::optional<Source> target() const noexcept { return target_; }
   [[nodiscard]] std::optional<Source> current() const noexcept { return current_; }
   [[nodiscard]] bool muted() const noexcept { return muted_; }
+  // Of current(): what came before it is of before the switch, or of before a mute, and must not
+  // be heard here, neither by itself nor within another packet.
+  [[nodiscard]] ExtSeq first_in() const noexcept { return renumberer_.first_in(); }
 
   // The slot's timestamp for media captured now: our sender report says {to_ntp(now), this}.
   // Nothing before the first packet.

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "rtp/types.h"
 
@@ -9,9 +11,11 @@ namespace parley::rtp {
 
 struct RedBlock {
   PayloadType payload_type{};
-  std::uint16_t timestamp_offset = 0;  // how much older than the packet's timestamp; 0 if primary
-  ConstBytes data{};                   // may be empty
-  bool primary = false;                // the last block: what the packet is about
+  // How much older than the packet's timestamp; 0 if primary. 32 bits, so that one that is too
+  // large to be written is seen as such.
+  std::uint32_t timestamp_offset = 0;
+  ConstBytes data{};     // may be empty
+  bool primary = false;  // the last block: what the packet is about
 };
 
 // The blocks of one RED payload, oldest first, the primary last (RFC 2198). All headers are checked
@@ -35,5 +39,15 @@ class RedReader {
   RedBlock primary_;
   bool done_ = false;
 };
+
+// Fields of 10 and 14 bits.
+inline constexpr std::size_t kMaxRedBlockSize = 1'023;
+inline constexpr std::uint32_t kMaxRedOffset = 16'383;
+
+// Writes the headers of a RED payload: of the `redundant` blocks, oldest first, and of a primary of
+// that type. The data of all of them is to follow in the same order. Returns the size, 0 when it
+// does not fit or a block does not: it is longer or older than its header can say.
+[[nodiscard]] std::size_t write_red_headers(std::span<const RedBlock> redundant,
+                                            PayloadType primary, Bytes out) noexcept;
 
 }  // namespace parley::rtp

@@ -46,6 +46,7 @@ struct CodecParams {
   rtp::Codec codec = rtp::Codec::Opus;
   rtp::PayloadType pt;
   std::optional<rtp::PayloadType> rtx_pt;
+  std::optional<rtp::PayloadType> red_pt;  // of a slot: Opus may come with redundancy (RFC 2198)
   std::uint32_t clock_rate_hz = 90'000;
   std::uint32_t h264_profile = 0;  // profile-level-id as a number, H.264 only
   std::uint8_t packetization_mode = 0;

@@ -104,6 +104,7 @@ struct WorkerCounters {
   Counter nacks_out;        // sequence numbers we asked for
   Counter rtx_in;           // retransmissions received
   Counter rtx_out;          // retransmissions sent
+  Counter red_out;          // audio packets that carried earlier frames, too
   Counter probes_out;       // packets of padding that try whether more would pass
   Counter plis_in;          // key frames asked from us (PLI and FIR)
   Counter plis_out;         // key frames we asked for

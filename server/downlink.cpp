@@ -24,7 +24,7 @@ bool Downlink::on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback,
                            std::span<rtp::PacketResult> scratch) noexcept {
   const auto results = log_.read(feedback, scratch);
   if (results.empty()) return false;
-  heard_ = true;
+  heard_ = told_ = true;
   estimator_.on_feedback(now, results);
   prober_.on_estimate(now, estimator_.estimate());
   return true;

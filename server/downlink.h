@@ -46,6 +46,12 @@ class Downlink {
   // What may be sent; nothing when there is no reason to hold anything back.
   [[nodiscard]] std::optional<rtp::Way> way(rtp::Time now) const noexcept;
   [[nodiscard]] rtp::Bitrate estimate() const noexcept { return estimator_.estimate(); }
+  // There is a queue that does not drain.
+  [[nodiscard]] bool overused() const noexcept { return estimator_.overused(); }
+  // What share of the packets was lost of late; nothing if nobody tells.
+  [[nodiscard]] std::optional<double> loss() const noexcept {
+    return told_ ? std::optional(estimator_.loss()) : std::nullopt;
+  }
 
   // `next` is to be proven, `spent` is sent anyhow.
   void consider_probe(rtp::Time now, rtp::Bitrate next, rtp::Bitrate spent,
@@ -58,7 +64,8 @@ class Downlink {
   rtp::BandwidthEstimator estimator_;
   rtp::Prober prober_;
   std::optional<rtp::Time> first_sent_;
-  bool heard_ = false;
+  bool heard_ = false;  // anything
+  bool told_ = false;   // of single packets
 };
 
 }  // namespace parley::server

@@ -22,6 +22,7 @@ struct Encoding {
            std::size_t history_packets, const config::Media& media)
       : rid(encoding_rid),
         nack_negotiated(codec.nack),
+        keeps(kind == rtp::MediaKind::Video || codec.nack),
         receive(codec.clock_rate_hz),
         rtx_receive(codec.clock_rate_hz),
         gate(rtp::Duration(std::chrono::milliseconds(media.key_frame_interval_ms))),
@@ -46,6 +47,7 @@ struct Encoding {
   std::optional<rtp::Ssrc> ssrc;  // once latched
   std::optional<rtp::Ssrc> rtx_ssrc;
   bool nack_negotiated;
+  bool keeps;  // its packets, in the history
   rtp::ReceiveStream receive;
   rtp::ReceiveStream rtx_receive;
   rtp::NackTracker nack;

@@ -21,6 +21,7 @@ constexpr std::array kEndToEnd = {
 };
 
 constexpr std::size_t kOsnSize = 2;
+constexpr std::size_t kMaxRedHeaders = 64;
 
 void write_extensions(const MediaPacket& media, const rtp::Rewrite& rewrite, const SlotHeader& slot,
                       rtp::ExtensionWriter& out) {
@@ -44,16 +45,21 @@ void write_extensions(const MediaPacket& media, const rtp::Rewrite& rewrite, con
   out.add(descriptor_id, rtp::ConstBytes(copy).first(descriptor->size()));
 }
 
+// `track` must live until they are written.
+rtp::HeaderFields header_fields(const rtp::Rewrite& rewrite, const SlotHeader& slot, rtp::Seq seq,
+                                const rtp::Ssrc& track) noexcept {
+  return {.payload_type = slot.payload_type,
+          .seq = seq,
+          .timestamp = rewrite.timestamp,
+          .ssrc = slot.ssrc,
+          .marker = rewrite.marker,
+          .csrcs = {&track, 1}};
+}
+
 std::size_t write(const MediaPacket& media, const rtp::Rewrite& rewrite, const SlotHeader& slot,
                   rtp::Seq seq, bool retransmission, rtp::Bytes out) noexcept {
   const rtp::Ssrc track{media.source.track};
-  const rtp::HeaderFields fields{.payload_type = slot.payload_type,
-                                 .seq = seq,
-                                 .timestamp = rewrite.timestamp,
-                                 .ssrc = slot.ssrc,
-                                 .marker = rewrite.marker,
-                                 .csrcs = {&track, 1}};
-  rtp::PacketBuilder builder(out, fields);
+  rtp::PacketBuilder builder(out, header_fields(rewrite, slot, seq, track));
   write_extensions(media, rewrite, slot, builder.extensions());
   if (retransmission) {
     std::array<std::uint8_t, kOsnSize> original{};
@@ -74,6 +80,21 @@ std::size_t write(const MediaPacket& media, const rtp::Rewrite& rewrite, const S
 std::size_t write_forwarded(const MediaPacket& media, const rtp::Rewrite& rewrite,
                             const SlotHeader& slot, rtp::Bytes out) noexcept {
   return write(media, rewrite, slot, rtp::to_wire(rewrite.seq), false, out);
+}
+
+std::size_t write_redundant(const MediaPacket& media, const rtp::Rewrite& rewrite,
+                            const SlotHeader& slot, std::span<const rtp::RedBlock> redundant,
+                            rtp::PayloadType primary, rtp::Bytes out) noexcept {
+  std::array<std::uint8_t, kMaxRedHeaders> headers;
+  const std::size_t headers_size = rtp::write_red_headers(redundant, primary, headers);
+  if (headers_size == 0) return 0;
+  const rtp::Ssrc track{media.source.track};
+  rtp::PacketBuilder builder(out, header_fields(rewrite, slot, rtp::to_wire(rewrite.seq), track));
+  write_extensions(media, rewrite, slot, builder.extensions());
+  builder.payload(rtp::ConstBytes(headers).first(headers_size));
+  for (const rtp::RedBlock& block : redundant) builder.payload(block.data);
+  builder.payload(media.packet.payload());
+  return builder.finish();
 }
 
 std::size_t write_retransmission(const MediaPacket& media, const rtp::Rewrite& rewrite,

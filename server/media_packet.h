@@ -12,6 +12,7 @@
 #include "rtp/packet.h"
 #include "rtp/packet_info.h"
 #include "rtp/packet_pool.h"
+#include "rtp/red.h"
 #include "rtp/types.h"
 #include "server/api.h"
 
@@ -61,7 +62,14 @@ struct SlotHeader {
 [[nodiscard]] std::size_t write_forwarded(const MediaPacket& media, const rtp::Rewrite& rewrite,
                                           const SlotHeader& slot, rtp::Bytes out) noexcept;
 
-// The same as a retransmission (RFC 4588): `slot` names the RTX stream, `seq` is its own number,
+// The packet with the `redundant` blocks in front of the payload (RFC 2198): `slot` has the payload
+// type of RED, `primary` is that of the payload itself.
+[[nodiscard]] std::size_t write_redundant(const MediaPacket& media, const rtp::Rewrite& rewrite,
+                                          const SlotHeader& slot,
+                                          std::span<const rtp::RedBlock> redundant,
+                                          rtp::PayloadType primary, rtp::Bytes out) noexcept;
+
+// The packet as a retransmission (RFC 4588): `slot` names the RTX stream, `seq` is its own number,
 // and the number that was sent the first time stands before the payload.
 [[nodiscard]] std::size_t write_retransmission(const MediaPacket& media,
                                                const rtp::Rewrite& rewrite, const SlotHeader& slot,

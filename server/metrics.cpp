@@ -66,6 +66,8 @@ constexpr WorkerNumber kWorkerNumbers[] = {
      &WorkerCounters::rtx_in},
     {"parley_worker_rtx_out_total", "Retransmissions sent.", MetricType::Counter,
      &WorkerCounters::rtx_out},
+    {"parley_worker_red_out_total", "Audio packets sent with earlier frames against loss.",
+     MetricType::Counter, &WorkerCounters::red_out},
     {"parley_worker_probes_out_total", "Packets of padding that try whether more would pass.",
      MetricType::Counter, &WorkerCounters::probes_out},
     {"parley_worker_plis_in_total", "Key frames that receivers asked for.", MetricType::Counter,

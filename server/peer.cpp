@@ -338,11 +338,15 @@ void Peer::on_message(rtp::Time now, const rtp::ReceiverReport& report) {
   on_blocks(now, report.blocks);
 }
 
-// RFC 3550, section 6.4.1: the round trip from the last of our sender reports that arrived there.
+// RFC 3550, section 6.4.1: what was lost, and the round trip from the last of our sender reports
+// that arrived there.
 void Peer::on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks) {
   const std::uint32_t compact = rtp::compact_ntp(rtp::to_ntp(now));
   for (const rtp::ReportBlock block : blocks) {
-    if (block.last_sender_report == 0 || slot_of(block.ssrc) == nullptr) continue;
+    Subscription* const slot = slot_of(block.ssrc);
+    if (slot == nullptr) continue;
+    slot->on_loss(now, block.fraction_lost / 256.0);
+    if (block.last_sender_report == 0) continue;
     const std::uint32_t units = compact - block.last_sender_report - block.delay_since_last;
     const rtp::Duration measured{static_cast<std::int64_t>(units) * 1'000'000 / 65'536};
     if (measured > kMaxRtt) continue;  // an old or made-up report; negative ones wrap to large
@@ -433,6 +437,9 @@ void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
   if (now >= *next_slots_) {
     next_slots_ = on_grid(now + kSlotInterval);
     if (downlink_) downlink_->tick(now);
+    if (const auto loss = downlink_ ? downlink_->loss() : std::nullopt) {
+      for (const auto& slot : slots_) slot->on_loss(now, *loss);
+    }
     share_out(now);
     for (const auto& slot : slots_) {
       if (!slot->shows_video()) slot->tick(now);

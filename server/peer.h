@@ -92,8 +92,9 @@ class Peer {
   [[nodiscard]] rtp::Time feedback_due() const noexcept;
   void send_feedback(rtp::Time now, RtcpBatch& rtcp);
   void tick_slots(rtp::Time now, RtcpBatch& rtcp);
-  [[nodiscard]] rtp::Bitrate collect_wishes(rtp::Time now, Sharing& into) const;
+  void collect_wishes(rtp::Time now, Sharing& into) const;
   void share_out(rtp::Time now);
+  [[nodiscard]] rtp::Bitrate share_audio(rtp::Time now, const std::optional<rtp::Way>& way);
   void probe(rtp::Time now);
 
   Context& context_;
@@ -119,6 +120,7 @@ class Peer {
   std::optional<rtp::Time> next_slots_;
   rtp::Time next_share_{};
   rtp::Time next_probe_{};
+  rtp::Time redundancy_from_{};           // not before
   std::vector<rtp::ReportBlock> blocks_;  // scratch
 };
 

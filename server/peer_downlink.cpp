@@ -13,6 +13,8 @@ constexpr rtp::Duration kShareInterval{50'000};
 constexpr rtp::Duration kProbeInterval{5'000};
 constexpr std::size_t kProbeBytes = 255 + Downlink::kBelow;
 constexpr rtp::Way kUnlimited{rtp::Bitrate{1'000'000'000'000}};  // of which nothing is known
+// How long nothing goes along with audio after the way was too narrow for it.
+constexpr rtp::Duration kRedundancyPause{10'000'000};
 constexpr std::int64_t kAudioOverhead = 50 * 8 * 60;  // headers of fifty packets in a second
 
 }  // namespace
@@ -31,23 +33,40 @@ void Peer::on_message(rtp::Time now, const rtp::Remb& remb) {
   if (connection_.downlink() != nullptr) downlink_->on_remb(now, remb.bitrate);
 }
 
-// What the slots of video wish; and how much is sent anyhow, which is what those of sound carry.
-rtp::Bitrate Peer::collect_wishes(rtp::Time now, Sharing& into) const {
-  static_assert(Track::kMaxLayers <= Sharing::kMaxLayers);
-  rtp::Bitrate fixed;
+// Audio is always sent. To slots that lose packets earlier frames go along, unless that is more
+// than the way carries and stands in a queue already. Returns what audio takes.
+rtp::Bitrate Peer::share_audio(rtp::Time now, const std::optional<rtp::Way>& way) {
+  std::int64_t plain = 0;
+  std::int64_t redundant = 0;
   Track::Layers buffer;
   for (const auto& slot : slots_) {
-    if (slot->track() == nullptr || into.slots.size() == rtp::kMaxWishes) continue;
+    if (slot->track() == nullptr || slot->section().kind != rtp::MediaKind::Audio) continue;
     const auto living = slot->track()->layers(now, buffer);
-    if (!slot->shows_video()) {
-      if (!living.empty()) fixed.value += living.front().bitrate.value + kAudioOverhead;
-      continue;
-    }
+    if (living.empty()) continue;
+    const std::int64_t rate = living.front().bitrate.value;
+    plain += rate + kAudioOverhead;
+    redundant += rate * static_cast<std::int64_t>(slot->redundancy_wanted());
+  }
+  if (way && downlink_->overused() && plain + redundant > way->target.value) {
+    redundancy_from_ = now + kRedundancyPause;
+  }
+  const bool carried = now >= redundancy_from_;
+  for (const auto& slot : slots_) slot->set_redundancy(carried ? slot->redundancy_wanted() : 0);
+  return rtp::Bitrate{carried ? plain + redundant : plain};
+}
+
+// What the slots of video wish.
+void Peer::collect_wishes(rtp::Time now, Sharing& into) const {
+  static_assert(Track::kMaxLayers <= Sharing::kMaxLayers);
+  Track::Layers buffer;
+  into.clear();
+  for (const auto& slot : slots_) {
+    if (!slot->shows_video() || into.slots.size() == rtp::kMaxWishes) continue;
+    const auto living = slot->track()->layers(now, buffer);
     into.layers.insert(into.layers.end(), living.begin(), living.end());
     into.wishes.push_back(slot->wish(now, std::span(into.layers).last(living.size())));
     into.slots.push_back(slot.get());
   }
-  return fixed;
 }
 
 // Each video slot gets the layer that it asks for, as far as the way down carries all of them.
@@ -56,8 +75,8 @@ void Peer::share_out(rtp::Time now) {
   const Downlink* const known = connection_.downlink();
   const auto way = known == nullptr ? std::nullopt : known->way(now);
   Sharing& sharing = context_.sharing;
-  sharing.clear();
-  const rtp::Bitrate fixed = collect_wishes(now, sharing);
+  const rtp::Bitrate fixed = share_audio(now, way);
+  collect_wishes(now, sharing);
   sharing.choices.resize(sharing.wishes.size());
   const auto sum = rtp::allocate(way.value_or(kUnlimited), fixed, sharing.wishes, sharing.choices);
   const rtp::Bitrate estimate = way ? known->estimate() : rtp::Bitrate{0};

@@ -1,6 +1,7 @@
 #include "server/subscription.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "rtp/clock_map.h"
@@ -15,6 +16,11 @@ namespace {
 
 constexpr rtp::Duration kReportInterval{1'000'000};
 constexpr rtp::Duration kReasonInterval{500'000};
+// 120 ms at 48 kHz: no Opus packet is longer (RFC 6716, section 3.2.5). Behind a longer step there
+// was a pause (DTX); what was said before it would come too late.
+constexpr std::uint32_t kLongestFrame = 5'760;
+// Of all frames in one packet, so that it passes everywhere.
+constexpr std::size_t kMaxRedundantSize = 1'100;
 
 std::uint32_t clock_rate_of(const SlotSection& section) {
   if (!section.codecs.empty()) return section.codecs.front().clock_rate_hz;
@@ -157,8 +163,8 @@ const CodecParams* Subscription::codec_for(const CodecParams& source) noexcept {
 }
 
 void Subscription::prefetch() const noexcept {
-  constexpr std::size_t kHot =
-      sizeof(Subscription) - sizeof(sent_log_) - sizeof(told_) - sizeof(rtp::Renumberer);
+  constexpr std::size_t kHot = sizeof(Subscription) - sizeof(redundancy_control_) -
+                               sizeof(sent_log_) - sizeof(told_) - sizeof(rtp::Renumberer);
   rtp::prefetch(this, kHot + 64);
   rtp::prefetch(&sent_log_, 128);
 }
@@ -172,7 +178,7 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   if (!rewrite) return;
   const rtp::Bytes out = connection_.reserve();
   if (out.empty()) return;
-  const std::size_t size = write_forwarded(media, *rewrite, header(section_.ssrc, codec->pt), out);
+  const std::size_t size = write(media, *rewrite, *codec, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   if (!connection_.commit(Outgoing::Media, size)) return;
   if (Downlink* const downlink = measured()) downlink->on_sent(now, size, false);
@@ -183,6 +189,56 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   if (shown_ != track_->number()) {
     next_report_ = now;
     note_shown(media);
+  }
+}
+
+std::size_t Subscription::write(const MediaPacket& media, const rtp::Rewrite& rewrite,
+                                const CodecParams& codec, rtp::Bytes out) {
+  if (redundancy_ > 0) return write_with_redundancy(media, rewrite, codec, out);
+  return write_forwarded(media, rewrite, header(section_.ssrc, codec.pt), out);
+}
+
+// With the frames right before it, as far as they are there, are this slot's and are young enough
+// to be played yet; a packet that stands alone is sent as it is.
+std::size_t Subscription::write_with_redundancy(const MediaPacket& media,
+                                                const rtp::Rewrite& rewrite,
+                                                const CodecParams& codec, rtp::Bytes out) {
+  std::array<rtp::RedBlock, rtp::RedundancyControl::kMaxFrames> blocks;
+  std::size_t first = blocks.size();
+  std::size_t size = media.info.payload_size;
+  rtp::ExtSeq seq = media.info.seq;
+  rtp::RtpTimestamp behind = media.info.timestamp;
+  while (codec.red_pt && blocks.size() - first < redundancy_) {
+    if (--seq.value < forwarder_.first_in().value) break;
+    const auto kept = track_->stored(media.source.encoding, seq);
+    if (!kept || kept->info.codec != media.info.codec) break;
+    const rtp::ConstBytes data = kept->packet.payload();
+    size += data.size();
+    const std::uint32_t step = behind.value - kept->info.timestamp.value;
+    if (step == 0 || step > kLongestFrame || data.size() > rtp::kMaxRedBlockSize) break;
+    if (size > kMaxRedundantSize) break;
+    behind = kept->info.timestamp;
+    blocks[--first] = {codec.pt, media.info.timestamp.value - behind.value, data, false};
+  }
+  const std::span<const rtp::RedBlock> redundant = std::span(blocks).subspan(first);
+  if (redundant.empty()) {
+    return write_forwarded(media, rewrite, header(section_.ssrc, codec.pt), out);
+  }
+  context_.counters.red_out.add();
+  return write_redundant(media, rewrite, header(section_.ssrc, *codec.red_pt), redundant, codec.pt,
+                         out);
+}
+
+std::size_t Subscription::redundancy_wanted() const noexcept {
+  const bool negotiated = std::any_of(section_.codecs.begin(), section_.codecs.end(),
+                                      [](const CodecParams& codec) { return codec.red_pt; });
+  return negotiated && track_ != nullptr ? redundancy_control_.frames() : 0;
+}
+
+void Subscription::set_redundancy(std::size_t frames) {
+  const auto count = static_cast<std::uint8_t>(frames);
+  if (std::exchange(redundancy_, count) != count && track_ != nullptr) {
+    track_->on_redundancy_changed();
   }
 }
 

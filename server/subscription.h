@@ -7,6 +7,7 @@
 #include "rtp/allocation.h"
 #include "rtp/forwarder.h"
 #include "rtp/layer_selector.h"
+#include "rtp/redundancy.h"
 #include "rtp/rtcp_writer.h"
 #include "rtp/sent_log.h"
 #include "rtp/types.h"
@@ -65,6 +66,13 @@ class Subscription {
   // The peer can be reached again after there was no path to him: what came meanwhile was never
   // sent, so nothing could be decoded before a key frame.
   void on_way_found();
+  // Of what was sent to it such a share was lost.
+  void on_loss(rtp::Time now, double share) noexcept { redundancy_control_.on_loss(now, share); }
+  // How many earlier frames should go along with each, for what was lost and was negotiated.
+  [[nodiscard]] std::size_t redundancy_wanted() const noexcept;
+  // How many do, from now on.
+  void set_redundancy(std::size_t frames);
+  [[nodiscard]] std::size_t redundancy() const noexcept { return redundancy_; }
   // Of audio: looks whether its track goes on by itself.
   void tick(rtp::Time now);
   [[nodiscard]] bool shows_video() const noexcept {
@@ -89,6 +97,11 @@ class Subscription {
   [[nodiscard]] Downlink* measured() const noexcept;
   [[nodiscard]] SlotHeader header(rtp::Ssrc ssrc, rtp::PayloadType type) const noexcept;
   void pass_on_wishes() noexcept;
+  [[nodiscard]] std::size_t write(const MediaPacket& media, const rtp::Rewrite& rewrite,
+                                  const CodecParams& codec, rtp::Bytes out);
+  [[nodiscard]] std::size_t write_with_redundancy(const MediaPacket& media,
+                                                  const rtp::Rewrite& rewrite,
+                                                  const CodecParams& codec, rtp::Bytes out);
   void note_shown(const MediaPacket& media);
   void tell_choice(rtp::Time now, const rtp::LayerChoice& choice,
                    std::span<const rtp::LayerActivity::Layer> layers, rtp::Bitrate estimate);
@@ -100,6 +113,7 @@ class Subscription {
   SlotSection section_;
   Track* track_ = nullptr;
   Want want_;
+  std::uint8_t redundancy_ = 0;  // earlier frames that go along with each
   const CodecParams* matched_for_ = nullptr;
   const CodecParams* matched_ = nullptr;
   std::optional<TrackNo> shown_;  // as told by SlotSwitched
@@ -111,6 +125,7 @@ class Subscription {
   // Each begins with what every packet needs.
   rtp::Forwarder forwarder_;
   std::optional<rtp::SentLog> sent_log_;  // from the first assignment on
+  rtp::RedundancyControl redundancy_control_;
   // As told by SlotLayer.
   struct Told {
     std::optional<rtp::LayerChoice> choice;

@@ -16,6 +16,9 @@ namespace {
 // packets kept for a retransmission that nobody asks for would leave none to receive with.
 constexpr std::size_t kScarceDivisor = 8;
 constexpr std::size_t kMinHistory = 64;
+// Of audio that is kept for redundancy: what goes along with a packet, behind some that came in the
+// same burst.
+constexpr std::size_t kRedundancyHistory = 8;
 
 CodecParams first_codec(const PublishSection& section) {
   if (!section.codecs.empty()) return section.codecs.front();
@@ -87,6 +90,7 @@ void Track::update(PublishSection section) {
   if (same_layers) return;
   make_encodings();
   for (std::size_t i = 0; i < encodings_.size(); ++i) restart(i, true);
+  on_redundancy_changed();
 }
 
 void Track::set_muted(rtp::Time now, bool muted) {
@@ -320,7 +324,7 @@ void Track::pass_to_relay(RelayEnd& end, const MediaPacket& media) {
 // Returns what has to be held until the burst is over: the packet itself if it is not kept, or one
 // that it pushed out, which the burst may still refer to.
 rtp::Buffer Track::store(Encoding& e, const rtp::PacketInfo& info, rtp::Buffer datagram) {
-  if (info.padding_only || (!e.video && !e.nack_negotiated)) return datagram;
+  if (info.padding_only || !e.keeps) return datagram;
   const bool scarce = context_.pool.available() < context_.pool.capacity() / kScarceDivisor;
   if (scarce && first_waiting_ == WaitingPacket::kNone) e.history.clear();
   return e.history.store(info, std::move(datagram));
@@ -448,11 +452,26 @@ void Track::collect_reports(rtp::Time now, std::vector<rtp::ReportBlock>& blocks
 void Track::add(Subscription& subscription) {
   subscriptions_.push_back(&subscription);
   if (origin_ != nullptr) origin_->set_watched(true);
+  if (subscription.redundancy() > 0) on_redundancy_changed();
 }
 
-void Track::remove(Subscription& subscription) noexcept {
+void Track::remove(Subscription& subscription) {
   std::erase(subscriptions_, &subscription);
   if (origin_ != nullptr) origin_->set_watched(!subscriptions_.empty());
+  if (subscription.redundancy() > 0) on_redundancy_changed();
+}
+
+void Track::on_redundancy_changed() {
+  const bool wanted = std::any_of(subscriptions_.begin(), subscriptions_.end(),
+                                  [](const Subscription* s) { return s->redundancy() > 0; });
+  for (Encoding& e : encodings_) {
+    if (e.video || e.nack_negotiated || e.keeps == wanted) continue;
+    e.keeps = wanted;
+    // What waits to be handed out may lie there: then it stays until it is pushed out.
+    if (wanted || first_waiting_ == WaitingPacket::kNone) {
+      e.history = rtp::History(wanted ? kRedundancyHistory : 1);
+    }
+  }
 }
 
 void Track::add_relay(std::shared_ptr<Relay> relay) {

@@ -99,7 +99,10 @@ class Track {
   void collect_reports(rtp::Time now, std::vector<rtp::ReportBlock>& blocks);
 
   void add(Subscription& subscription);
-  void remove(Subscription& subscription) noexcept;
+  void remove(Subscription& subscription);
+  // A subscriber's redundancy() has begun or ended: as long as one has any, the last frames are
+  // kept for it, though nobody could ask for them again.
+  void on_redundancy_changed();
   // False when there are kMaxTaps already.
   [[nodiscard]] bool add_tap(rtp::Time now, TapId tap, std::shared_ptr<rtp::Tap> ring);
   void remove_tap(TapId tap);

@@ -207,6 +207,7 @@ function preferPlainCodecs(transceiver, kind) {
     const name = mimeType.split('/')[1].toLowerCase();
     if (name === 'h264') return sdpFmtpLine.includes('packetization-mode=1');
     if (name === 'vp9') return !/profile-id=[1-9]/.test(sdpFmtpLine);
+    if (name === 'red') return kind === 'audio'; // the server protects audio on a line that loses packets
     return ['opus', 'vp8', 'av1', 'rtx'].includes(name);
   });
   if (plain.length > 0) transceiver.setCodecPreferences?.(plain);

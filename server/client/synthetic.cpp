@@ -21,6 +21,7 @@ constexpr std::size_t kVp8Descriptor = 6;
 constexpr std::size_t kVp8KeyHeader = 10;
 constexpr std::size_t kVp8DeltaHeader = 3;
 constexpr std::size_t kStamp = 16;
+constexpr std::size_t kSoundSize = 13;
 constexpr std::uint32_t kStampMagic = 0x50524C59;  // "PRLY"
 constexpr std::uint32_t kKeyFrameFactor = 4;
 
@@ -201,6 +202,12 @@ void SyntheticVideo::emit_frame(std::size_t layer, const PacketSink& sink) {
   s.key_frames += key ? 1 : 0;
 }
 
+std::optional<SyntheticSound> read_synthetic_opus(ConstBytes payload) noexcept {
+  if (payload.size() < kSoundSize || payload[0] != kOpusFullband20ms) return std::nullopt;
+  if (rtp::load32(payload, 1) != kStampMagic) return std::nullopt;
+  return SyntheticSound{rtp::load32(payload, 5), rtp::load32(payload, 9)};
+}
+
 SyntheticAudio::SyntheticAudio(Options options, TransportSequence& transport)
     : options_(std::move(options)),
       transport_(transport),
@@ -218,15 +225,17 @@ void SyntheticAudio::poll(rtp::Time now, const PacketSink& sink) {
       extensions.add(options_.extensions.mid, options_.mid.view());
     }
     const Header header{options_.pt, packets_ == 0, seq_++, timestamp_, options_.ssrc};
-    const std::size_t size = std::max<std::size_t>(options_.payload, 12);
+    const std::size_t size = std::max(options_.payload, kSoundSize);
     std::vector<std::uint8_t> packet = make_packet(header, extensions, size);
     const rtp::Bytes payload = rtp::Bytes(packet).last(size);
     payload[0] = kOpusFullband20ms;
     store32(payload, 1, kStampMagic);
     store32(payload, 5, options_.identity);
+    store32(payload, 9, frame());
     sink(packet);
     ++packets_;
-    timestamp_ += kAudioStep;
+    timestamp_ += kAudioStep * (1 + left_out_);
+    *next_ += kAudioInterval * left_out_;
   }
 }
 

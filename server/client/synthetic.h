@@ -110,6 +110,14 @@ class SyntheticVideo {
   std::uint64_t tick_ = 0;
 };
 
+// The frame a synthetic audio payload carries.
+struct SyntheticSound {
+  std::uint32_t stream = 0;  // SyntheticAudio::Options::identity
+  std::uint32_t frame = 0;   // counted from 0
+  friend bool operator==(SyntheticSound, SyntheticSound) = default;
+};
+[[nodiscard]] std::optional<SyntheticSound> read_synthetic_opus(rtp::ConstBytes payload) noexcept;
+
 // Opus-like packets, one every 20 ms.
 class SyntheticAudio {
  public:
@@ -132,7 +140,14 @@ class SyntheticAudio {
   [[nodiscard]] std::optional<rtp::Time> next_deadline() const noexcept { return next_; }
   // 0 is loudest, 127 silence (RFC 6464).
   void set_level(std::uint8_t dbov, bool voice) noexcept { level_ = dbov, voice_ = voice; }
+  // After each packet so many are left out, as an encoder does in a silence (DTX, RFC 7587, section
+  // 3.1.3): numbers go on, timestamps jump.
+  void set_left_out(std::uint32_t frames) noexcept { left_out_ = frames; }
   [[nodiscard]] std::uint32_t timestamp() const noexcept { return timestamp_; }
+  // Of the next packet.
+  [[nodiscard]] std::uint32_t frame() const noexcept {
+    return static_cast<std::uint32_t>(packets_);
+  }
 
  private:
   Options options_;
@@ -141,6 +156,7 @@ class SyntheticAudio {
   std::uint16_t seq_;
   std::uint32_t timestamp_;
   std::size_t packets_ = 0;
+  std::uint32_t left_out_ = 0;
   std::uint8_t level_ = 40;
   bool voice_ = true;
 };

@@ -131,14 +131,15 @@ TEST(Answer, OffersItsAddressesOnceAndTheTransportEverywhere) {
   EXPECT_THAT(answer, HasSubstr("a=candidate:2 1 udp 2130706175 2001:db8::1 40000 typ host\r\n"));
 }
 
-TEST(Answer, NeverTakesRedFecOrWhatWeCannotCarry) {
+TEST(Answer, NeverTakesRedOfVideoFecOrWhatWeCannotCarry) {
   for (const auto& entry :
        std::filesystem::directory_iterator(std::string(PARLEY_TEST_DATA) + "/sdp")) {
     const std::string text = file(entry.path().filename().string());
     if (text.rfind("v=0", 0) != 0) continue;
     const std::string answer = Peer().answer(text);
-    for (const char* word : {"red/", "ulpfec", "flexfec", "G722", "PCM", "CN/", "telephone-event",
-                             "goog-remb", "abs-send-time", "profile-id=2", "f4001f"}) {
+    for (const char* word :
+         {"red/90000", "ulpfec", "flexfec", "G722", "PCM", "CN/", "telephone-event", "goog-remb",
+          "abs-send-time", "profile-id=2", "f4001f"}) {
       EXPECT_THAT(answer, Not(HasSubstr(word))) << entry.path();
     }
   }
@@ -223,6 +224,62 @@ TEST(Answer, PutsTheH264ThatEverybodyDecodesFirst) {
   EXPECT_THAT(fmtps[0], HasSubstr("packetization-mode=1;profile-level-id=42001f"));
   EXPECT_THAT(fmtps[1], HasSubstr("packetization-mode=1;profile-level-id=42e01f"));
   EXPECT_THAT(fmtps[2], HasSubstr("packetization-mode=0"));
+}
+
+// Redundancy is made here and for those who lose packets: publishers are not asked for it.
+TEST(Answer, TakesRedForSlotsOnlyAndBehindOpus) {
+  const std::string slots = Peer().answer(file("chromium-recvonly-10-offer.sdp"));
+  EXPECT_THAT(slots, HasSubstr("m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n"));
+  EXPECT_THAT(slots, HasSubstr("a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n"));
+  EXPECT_THAT(slots, Not(HasSubstr("red/90000")));
+  for (const char* name :
+       {"chromium-sendrecv-default-offer.sdp", "chromium-opus-red-first-offer.sdp"}) {
+    const std::string publisher = Peer().answer(file(name));
+    EXPECT_THAT(publisher, HasSubstr("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n")) << name;
+    EXPECT_THAT(publisher, Not(HasSubstr(" red/"))) << name;
+  }
+  EXPECT_THAT(Peer().answer(file("firefox-recvonly-6-offer.sdp")), Not(HasSubstr(" red/")));
+}
+
+sdp::Section audio_with_red(std::string_view name, std::uint32_t rate, std::uint32_t channels,
+                            std::string_view fmtp) {
+  sdp::Section section;
+  section.kind = rtp::MediaKind::Audio;
+  section.codecs.push_back({rtp::PayloadType{11}, "opus", 48'000, 2, "", {}});
+  section.codecs.push_back(
+      {rtp::PayloadType{63}, std::string(name), rate, channels, std::string(fmtp), {}});
+  return section;
+}
+
+TEST(AddRed, TakesOnlyWhatCarriesNothingButThisOpus) {
+  const auto red_of = [](const sdp::Section& section) {
+    auto codecs = choose_codecs(section);
+    EXPECT_EQ(codecs.size(), 1U);
+    add_red(section, codecs);
+    EXPECT_EQ(codecs[0].red.has_value(), codecs[0].params.red_pt.has_value());
+    return codecs[0].params.red_pt;
+  };
+  for (const char* fmtp : {"11/11", "11/11/11"}) {
+    EXPECT_EQ(red_of(audio_with_red("red", 48'000, 2, fmtp)), rtp::PayloadType{63}) << fmtp;
+  }
+  for (const char* fmtp :
+       {"", "11", "11/12", "12/11", "111/111", "11/", "/11", "11//11", "11 11"}) {
+    EXPECT_FALSE(red_of(audio_with_red("red", 48'000, 2, fmtp))) << fmtp;
+  }
+  EXPECT_TRUE(red_of(audio_with_red("RED", 48'000, 2, "11/11")));
+  EXPECT_FALSE(red_of(audio_with_red("red", 8'000, 2, "11/11")));
+  EXPECT_FALSE(red_of(audio_with_red("red", 48'000, 1, "11/11")));
+  EXPECT_FALSE(red_of(audio_with_red("rad", 48'000, 2, "11/11")));
+}
+
+TEST(Answer, KeepsWhatAnOfferSaysOfOpus) {
+  const std::string answer = Peer().answer(file("chromium-munged-opus-dtx-offer.sdp"));
+  const auto offer = sdp::parse(file("chromium-munged-opus-dtx-offer.sdp"));
+  ASSERT_TRUE(offer);
+  const std::string& fmtp = offer->sections[0].codecs.front().fmtp;
+  EXPECT_THAT(fmtp, HasSubstr("usedtx=1"));
+  EXPECT_THAT(answer, HasSubstr("a=fmtp:111 " + fmtp + "\r\n"));
+  EXPECT_THAT(answer, HasSubstr("useinbandfec=1"));
 }
 
 TEST(Answer, SaysAPublishingLimitWhenThereIsOne) {

@@ -1,6 +1,7 @@
 // The first byte chooses the codec, the rest is its RTP payload.
 #include "rtp/payload.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -34,6 +35,23 @@ void check_vp8(const Vp8Descriptor& d, std::vector<std::uint8_t> payload) {
   if (d.has_key_index) require(again->key_index == numbers.key_index);
 }
 
+// What was read is written again to the byte.
+void check_red(RedReader red, ConstBytes payload) {
+  std::vector<RedBlock> redundant;
+  std::vector<std::uint8_t> data;
+  while (const auto block = red.next()) {
+    if (!block->primary) redundant.push_back(*block);
+    data.insert(data.end(), block->data.begin(), block->data.end());
+  }
+  require(redundant.size() < RedReader::kMaxBlocks);
+  std::vector<std::uint8_t> again(payload.size());
+  const std::size_t size = write_red_headers(redundant, red.primary().payload_type, again);
+  require(size > 0 && size + data.size() == payload.size());
+  again.resize(size);
+  again.insert(again.end(), data.begin(), data.end());
+  require(std::equal(again.begin(), again.end(), payload.begin()));
+}
+
 void walk(Codec codec, ConstBytes payload) {
   switch (codec) {
     case Codec::Opus:
@@ -41,9 +59,7 @@ void walk(Codec codec, ConstBytes payload) {
       break;
     case Codec::Red:
       if (auto red = RedReader::parse(payload)) {
-        std::size_t blocks = 0;
-        while (red->next()) ++blocks;
-        require(blocks >= 1 && blocks <= RedReader::kMaxBlocks);
+        check_red(*red, payload);
       }
       break;
     case Codec::Vp9:

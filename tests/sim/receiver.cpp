@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rtp/bytes.h"
+#include "rtp/red.h"
 #include "rtp/vp8.h"
 
 namespace parley::sim {
@@ -32,12 +33,40 @@ void Receiver::on_packet(rtp::Time now, const rtp::Packet& packet, bool retransm
     last_track = packet.csrc(0).value;
     ++packets_of_track[last_track];
   }
-  if (kind == rtp::MediaKind::Audio) return;
+  if (kind == rtp::MediaKind::Audio) return on_sound(packet, payload);
   const auto descriptor = rtp::Vp8Descriptor::parse(payload);
   if (descriptor && descriptor->has_picture_id()) picture_of_[time.value] = descriptor->picture_id;
   if (const auto frame = client::read_synthetic_vp8(payload)) {
     if (frame->key_frame) ++key_frames;
     frames.push_back({now, last_track, packet.timestamp(), *frame});
+  }
+}
+
+void Receiver::on_sound(const rtp::Packet& packet, rtp::ConstBytes payload) {
+  const auto note = [&](rtp::ConstBytes data, std::uint32_t offset) {
+    const auto sound = client::read_synthetic_opus(data);
+    if (!sound) return sound;
+    const rtp::RtpTimestamp at{packet.timestamp().value - offset};
+    const auto [known, is_new] = sounds.try_emplace({sound->stream, sound->frame}, at);
+    if (!is_new && known->second != at) ++red_faults;
+    return sound;
+  };
+  if (packet.payload_type() != kRed) {
+    std::ignore = note(payload, 0);
+    return;
+  }
+  ++red_packets;
+  auto red = rtp::RedReader::parse(payload);
+  const auto primary = red ? note(red->primary().data, 0) : std::nullopt;
+  if (!primary) {
+    ++red_faults;
+    return;
+  }
+  while (const auto block = red->next()) {
+    if (block->primary) continue;
+    ++red_blocks;
+    const auto sound = note(block->data, block->timestamp_offset);
+    if (!sound || sound->stream != primary->stream || sound->frame >= primary->frame) ++red_faults;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "rtp/nack_tracker.h"
@@ -26,6 +27,8 @@ class Receiver {
         ssrc(media),
         rtx_ssrc(rtx),
         stats(slot_kind == rtp::MediaKind::Audio ? 48'000 : 90'000) {}
+
+  static constexpr rtp::PayloadType kRed{63};
 
   void on_packet(rtp::Time now, const rtp::Packet& packet, bool retransmission);
 
@@ -51,6 +54,12 @@ class Receiver {
   std::optional<rtp::Time> last_packet;
   std::uint32_t last_track = 0;
   std::vector<Frame> frames;
+  // Audio: what there is to be played, by (stream, frame), from packets and from the redundancy
+  // within others.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, rtp::RtpTimestamp> sounds;
+  std::uint64_t red_packets = 0;
+  std::uint64_t red_blocks = 0;  // redundant ones
+  std::uint64_t red_faults = 0;  // cannot be read, of another stream, or at another time
   std::map<std::uint32_t, std::uint64_t> packets_of_track;
 
   // Sequence numbers never received between the first and the last.
@@ -64,6 +73,7 @@ class Receiver {
   [[nodiscard]] std::size_t picture_id_faults() const;
 
  private:
+  void on_sound(const rtp::Packet& packet, rtp::ConstBytes payload);
   rtp::SeqUnwrapper unwrapper_;
   rtp::TimestampUnwrapper times_;
   std::set<std::int64_t> seen_;

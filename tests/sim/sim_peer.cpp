@@ -18,6 +18,7 @@ namespace parley::sim {
 namespace {
 
 constexpr rtp::PayloadType kOpus{111};
+constexpr rtp::PayloadType kRed = Receiver::kRed;
 constexpr rtp::PayloadType kVp8{96};
 constexpr rtp::PayloadType kVp8Rtx{97};
 constexpr client::SyntheticExtensions kExtensions{
@@ -99,6 +100,7 @@ client::SyntheticAudio::Options audio_options(std::size_t index, const PeerOptio
   audio.mid = mid("0");
   audio.extensions = kExtensions;
   audio.first_seq = 65'500;
+  audio.payload = options.audio_payload;
   return audio;
 }
 
@@ -146,6 +148,7 @@ server::PeerParams SimPeer::make_params(std::size_t index, const PeerOptions& op
     slot.ssrc = rtp::Ssrc{static_cast<std::uint32_t>(500'000 + index * 1'000 + i * 2)};
     slot.rtx_ssrc = rtp::Ssrc{slot.ssrc.value + 1};
     slot.codecs = {audio ? opus() : vp8()};
+    if (audio && options.red) slot.codecs.front().red_pt = kRed;
     slot.extensions = extension_map();
     params.slots.push_back(slot);
   }

@@ -24,8 +24,10 @@ using std::chrono::seconds;
 struct PeerOptions {
   bool audio = true;
   bool video = true;
+  std::size_t audio_payload = 80;
   std::size_t layers = 1;  // of the video; more than one is simulcast
   std::size_t audio_slots = 0;
+  bool red = false;  // its audio slots take RED
   std::size_t video_slots = 0;
   std::uint32_t first_ssrc = 0;  // of what it publishes; 0: its own range
   server::RoomId room{1};
