@@ -139,6 +139,8 @@ struct Rooms {
   std::uint32_t empty_timeout_s = 300;     // nobody ever came
   std::uint32_t departure_timeout_s = 20;  // everybody left
   std::uint32_t reconnect_window_s = 15;
+  std::uint32_t last_n = 0;   // cameras that go to each at most, unless the room says; 0: no limit
+  std::uint32_t loudest = 5;  // microphones, where there are more than 20 people; 0: no limit
   friend bool operator==(const Rooms&, const Rooms&) = default;
 };
 

@@ -19,6 +19,8 @@ void clear_what_is_null(const Params& p, const config::Rooms& limits, RoomConfig
   if (p.is_null("starts_at_ms")) config.starts_at_ms.reset();
   if (p.is_null("expires_at_ms")) config.expires_at_ms.reset();
   if (p.is_null("max_duration_ms")) config.max_duration_ms.reset();
+  if (p.is_null("last_n")) config.last_n.reset();
+  if (p.is_null("loudest")) config.loudest.reset();
   if (p.is_null("max_participants")) config.max_participants = limits.max_participants;
 }
 

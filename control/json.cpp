@@ -259,6 +259,12 @@ std::int64_t integer_member(const Json& object, std::string_view name, std::int6
   const Json* value = object.find(name);
   return value == nullptr ? fallback : value->as_int().value_or(fallback);
 }
+std::optional<std::uint32_t> limit_member(const Json& object, std::string_view name) {
+  const Json* value = object.find(name);
+  const auto number = value == nullptr ? std::nullopt : value->as_int();
+  if (!number) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
 bool flag_member(const Json& object, std::string_view name) {
   const Json* value = object.find(name);
   return value != nullptr && value->as_bool().value_or(false);

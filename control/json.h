@@ -94,6 +94,8 @@ class Json {
 [[nodiscard]] std::string text_member(const Json& object, std::string_view name);
 [[nodiscard]] std::int64_t integer_member(const Json& object, std::string_view name,
                                           std::int64_t fallback = 0);
+// Nothing when it is not there, or null.
+[[nodiscard]] std::optional<std::uint32_t> limit_member(const Json& object, std::string_view name);
 [[nodiscard]] bool flag_member(const Json& object, std::string_view name);
 
 }  // namespace parley::control

@@ -62,6 +62,8 @@ Json config_json(const RoomConfig& config) {
   json.set("recording", Json::object({{"auto", config.record_sessions ? "session" : "off"}}));
   json.set("lobby", config.lobby);
   if (config.max_duration_ms) json.set("max_duration_ms", *config.max_duration_ms);
+  if (config.last_n) json.set("last_n", *config.last_n);
+  if (config.loudest) json.set("loudest", *config.loudest);
   const auto& end_after = config.end_after_host_left_ms;
   json.set("on_host_left", !end_after        ? std::string("continue")
                            : *end_after == 0 ? std::string("end")
@@ -116,6 +118,8 @@ std::optional<Room> Room::from_row(const Row& row) {
   }
   config.lobby = flag_member(*body, "lobby");
   if (const Json* ms = body->find("max_duration_ms")) config.max_duration_ms = ms->as_int();
+  config.last_n = limit_member(*body, "last_n");
+  config.loudest = limit_member(*body, "loudest");
   if (const auto end_after = read_on_host_left(text_member(*body, "on_host_left"))) {
     config.end_after_host_left_ms = *end_after;
   }

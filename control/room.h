@@ -26,6 +26,9 @@ struct RoomConfig {
   bool record_sessions = false;                 // recording.auto: "session"
   bool lobby = false;                           // who is no host waits until one lets him in
   std::optional<std::int64_t> max_duration_ms;  // of a session
+  // Cameras and microphones that go to each at most; nothing: as configured (Session::slot_limits).
+  std::optional<std::uint32_t> last_n;
+  std::optional<std::uint32_t> loudest;
   // What becomes of a session that its last host has left: after so long it ends.
   std::optional<std::int64_t> end_after_host_left_ms;
   Json attributes = Json(Json::Object{});

@@ -5,10 +5,12 @@
 namespace parley::control {
 namespace {
 
+constexpr std::int64_t kMostForwarded = 1'000;  // more than anybody has slots
 constexpr std::int64_t kWeekS = 604'800;
-constexpr std::array<std::string_view, 7> kOptions = {
-    "max_participants", "empty_timeout_s", "departure_timeout_s", "recording", "lobby",
-    "max_duration_ms",  "on_host_left"};
+constexpr std::array<std::string_view, 9> kOptions = {
+    "max_participants", "empty_timeout_s", "departure_timeout_s",
+    "recording",        "lobby",           "max_duration_ms",
+    "on_host_left",     "last_n",          "loudest"};
 
 }  // namespace
 
@@ -24,6 +26,12 @@ void read_room_options(Params& p, const config::Rooms& limits, RoomConfig& confi
   config.lobby = p.optional_flag("lobby").value_or(config.lobby);
   if (const auto ms = p.optional_integer("max_duration_ms", 1, kWeekS * 1'000)) {
     config.max_duration_ms = ms;
+  }
+  if (const auto n = p.optional_integer("last_n", 1, kMostForwarded)) {
+    config.last_n = static_cast<std::uint32_t>(*n);
+  }
+  if (const auto n = p.optional_integer("loudest", 1, kMostForwarded)) {
+    config.loudest = static_cast<std::uint32_t>(*n);
   }
   if (const auto text = p.optional_text("on_host_left", {1, 64})) {
     if (const auto end_after = read_on_host_left(*text)) {

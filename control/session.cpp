@@ -27,6 +27,8 @@ Session::Session(Context& context, const Room& room, std::size_t worker)
       speakers_(1),
       worker_room_(context.next_number()),
       started_ms_(context.wall_ms()),
+      last_n_(room.config.last_n),
+      loudest_(room.config.loudest),
       end_after_host_left_ms_(room.config.end_after_host_left_ms) {
   context_.post(worker, server::OpenRoom{worker_room_});
 }

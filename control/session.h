@@ -148,6 +148,8 @@ class Session {
   // No picture is forwarded, or pictures are again.
   void withhold_pictures(bool withheld);
   void update_slots();
+  // How many cameras and microphones go to each at most; nothing: as configured.
+  void set_slot_limits(std::optional<std::uint32_t> last_n, std::optional<std::uint32_t> loudest);
 
   // ---- what the worker says (session_media.cpp)
   void peer_connected(Participant& participant);
@@ -199,8 +201,9 @@ class Session {
   void spread_to(std::size_t worker);
   void open_mirror(const Participant& owner, const Track& track, std::size_t worker);
   void apply_slots(Participant& participant, const sdp::Offer& offer, const Plan& plan);
-  void update_slots(Participant& participant, const std::vector<TrackView>& tracks);
-  [[nodiscard]] std::vector<TrackView> track_views() const;
+  void update_slots(Participant& participant, const RankedTracks& tracks);
+  [[nodiscard]] RankedTracks ranked_tracks() const;
+  [[nodiscard]] SlotLimits slot_limits() const;
   void tell_slot(Participant& participant, Slot& slot, std::optional<server::TrackNo> track);
   void set_state(Participant& participant, ParticipantState state);
   void arm_reconnect(Participant& participant);
@@ -234,6 +237,8 @@ class Session {
   bool pictures_withheld_ = false;
   bool recorded_ = false;
   Timers::Id wanted_timer_ = 0;
+  std::optional<std::uint32_t> last_n_;
+  std::optional<std::uint32_t> loudest_;
   std::vector<std::unique_ptr<Participant>> participants_;
   std::vector<Waiting> waiting_;
   bool ending_ = false;  // all are being sent away

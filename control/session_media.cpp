@@ -67,7 +67,7 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
   if (changed || other_peer) {
     update_slots();
   } else {
-    update_slots(participant, track_views());
+    update_slots(participant, ranked_tracks());
     update_wanted();
   }
 
@@ -227,12 +227,12 @@ RpcResult<void> Session::want(Participant& participant, rtp::Mid mid, SlotWant w
         rpc_error(Status::NotFound, "slot_not_found", "no recvonly m-line has this mid", "mid"));
   }
   slot->view.want = want;
-  update_slots(participant, track_views());
+  update_slots(participant, ranked_tracks());
   update_wanted();
   return {};
 }
 
-std::vector<TrackView> Session::track_views() const {
+RankedTracks Session::ranked_tracks() const {
   std::vector<TrackView> views;
   for (const auto& p : participants_) {
     if (p->hidden()) continue;
@@ -241,31 +241,50 @@ std::vector<TrackView> Session::track_views() const {
           {track.no, track.kind, track.source, p->order, track.loudness, track.muted()});
     }
   }
-  return views;
+  return RankedTracks(views);
+}
+
+// What the room says, else the configuration: there a limit of 0 is none, and that of microphones
+// is for rooms in which many could be heard at once.
+SlotLimits Session::slot_limits() const {
+  constexpr std::size_t kManyPeople = 20;
+  const config::Rooms& server = context_.config.rooms;
+  SlotLimits limits;
+  const std::uint32_t cameras = last_n_.value_or(server.last_n);
+  if (cameras != 0) limits.cameras = cameras;
+  const bool many = participants_.size() > kManyPeople;
+  const std::uint32_t microphones = loudest_.value_or(many ? server.loudest : 0);
+  if (microphones != 0) limits.microphones = microphones;
+  return limits;
+}
+
+void Session::set_slot_limits(std::optional<std::uint32_t> last_n,
+                              std::optional<std::uint32_t> loudest) {
+  if (last_n == last_n_ && loudest == loudest_) return;
+  last_n_ = last_n;
+  loudest_ = loudest;
+  update_slots();
 }
 
 void Session::update_slots() {
-  const std::vector<TrackView> tracks = track_views();
+  const RankedTracks tracks = ranked_tracks();
   for (const auto& p : participants_) update_slots(*p, tracks);
   update_wanted();
 }
 
-void Session::update_slots(Participant& participant, const std::vector<TrackView>& tracks) {
+void Session::update_slots(Participant& participant, const RankedTracks& tracks) {
   if (!participant.peer || participant.slots.empty()) return;
-  std::vector<TrackView> others;
-  for (const TrackView& track : tracks) {
-    if (track.participant != participant.order) others.push_back(track);
-  }
   std::vector<SlotView> views;
   for (const Slot& slot : participant.slots) views.push_back(slot.view);
-  const std::vector<SlotChoice> choices = assign_slots(views, others);
+  const std::vector<SlotChoice> choices =
+      assign_slots(views, tracks, participant.order, slot_limits());
   for (std::size_t i = 0; i < choices.size(); ++i) {
     Slot& slot = participant.slots[i];
     slot.reason = choices[i].reason;
     slot.view.current = choices[i].track;
     const SlotWant& want = slot.view.want;
     const auto track = want.empty ? std::nullopt : choices[i].track;
-    const std::int32_t priority = layer_priority(want, track, others);
+    const std::int32_t priority = layer_priority(want, track ? tracks.find(*track) : nullptr);
     const bool same = slot.told_height == want.height && slot.told_priority == priority;
     if (slot.told_track == track && (!track || same)) continue;
     slot.told_track = track;

@@ -274,6 +274,7 @@ void Sessions::change_participant(Session& session, Participant& participant,
 
 void Sessions::room_changed(Session& session, const Room& room) {
   session.set_end_after_host_left(room.config.end_after_host_left_ms);
+  session.set_slot_limits(room.config.last_n, room.config.loudest);
   arm_end(sessions_.find(session.id())->second, room);
 }
 

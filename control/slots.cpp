@@ -16,10 +16,21 @@ bool belong_together(const TrackView& a, const TrackView& b) {
   return a.participant == b.participant && is_screen(a) == is_screen(b);
 }
 
+// What comes first; tracks that are equal in this are in the order they were published.
+std::tuple<bool, bool, std::size_t> rank_of(const TrackView& track) {
+  const bool screen = track.kind == MediaKind::Video && is_screen(track);
+  return {!screen, track.muted, track.loudness};
+}
+
 class Assignment {
  public:
-  Assignment(std::span<const SlotView> slots, std::span<const TrackView> tracks)
-      : slots_(slots), tracks_(tracks), choices_(slots.size()) {}
+  Assignment(std::span<const SlotView> slots, const RankedTracks& tracks, std::uint64_t receiver,
+             SlotLimits limits)
+      : slots_(slots),
+        tracks_(tracks),
+        receiver_(receiver),
+        limits_(limits),
+        choices_(slots.size()) {}
 
   std::vector<SlotChoice> run() {
     hold();
@@ -39,13 +50,8 @@ class Assignment {
                        [&](const SlotChoice& choice) { return choice.track == track.track; });
   }
   const TrackView* find(std::optional<server::TrackNo> track) const {
-    const auto found = std::find_if(tracks_.begin(), tracks_.end(),
-                                    [&](const TrackView& view) { return view.track == track; });
-    return found == tracks_.end() ? nullptr : &*found;
-  }
-  bool is_shown_now(const TrackView& track) const {
-    return std::any_of(slots_.begin(), slots_.end(),
-                       [&](const SlotView& slot) { return slot.current == track.track; });
+    const TrackView* found = track ? tracks_.find(*track) : nullptr;
+    return found == nullptr || found->participant == receiver_ ? nullptr : found;
   }
 
   // A slot that shows nothing for the moment keeps its track: hiding one picture must not make it
@@ -75,24 +81,50 @@ class Assignment {
     }
   }
 
-  // As many tracks as there are free slots, the most important first.
-  std::vector<const TrackView*> select(MediaKind kind) const {
-    std::vector<const TrackView*> all;
-    for (const TrackView& track : tracks_) {
-      if (track.kind == kind && !is_placed(track)) all.push_back(&track);
+  // What is shown now and may go on, the most important first.
+  std::vector<const TrackView*> shown(MediaKind kind) const {
+    std::vector<const TrackView*> found;
+    for (const SlotView& slot : slots_) {
+      const TrackView* track = find(slot.current);
+      if (track != nullptr && track->kind == kind && !is_placed(*track)) found.push_back(track);
     }
-    const auto rank = [&](const TrackView* track) {
-      const bool screen = kind == MediaKind::Video && is_screen(*track);
-      return std::tuple(!screen, track->muted, track->loudness, !is_shown_now(*track));
+    std::sort(found.begin(), found.end());  // they lie in the order of their importance
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  }
+
+  // As many tracks as there are free slots and the limits allow, the most important first; of
+  // those that are equal, those that are shown.
+  std::vector<const TrackView*> select(MediaKind kind) const {
+    const std::size_t room = room_for(kind);
+    std::size_t cameras = kind == MediaKind::Video ? limits_.cameras : SlotLimits::kNone;
+    std::vector<const TrackView*> selected;
+    const auto take = [&](const TrackView& track) {
+      if (!is_screen(track) && cameras-- == 0) return false;
+      selected.push_back(&track);
+      return selected.size() < room;
     };
-    std::stable_sort(all.begin(), all.end(),
-                     [&](const TrackView* a, const TrackView* b) { return rank(a) < rank(b); });
+    const std::vector<const TrackView*> kept = shown(kind);
+    auto next_kept = kept.begin();
+    bool more = room > 0;
+    for (const TrackView& track : tracks_.of(kind)) {
+      while (more && next_kept != kept.end() && rank_of(**next_kept) <= rank_of(track)) {
+        more = take(**next_kept++);
+      }
+      if (!more) break;
+      const bool taken = std::binary_search(kept.begin(), kept.end(), &track);
+      if (taken || track.participant == receiver_ || is_placed(track)) continue;
+      more = take(track);
+    }
+    return selected;
+  }
+
+  std::size_t room_for(MediaKind kind) const {
     std::size_t room = 0;
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       if (slots_[i].kind == kind && is_free(i)) ++room;
     }
-    if (all.size() > room) all.resize(room);
-    return all;
+    return kind == MediaKind::Audio ? std::min(room, limits_.microphones) : room;
   }
 
   bool keep_in_place(const TrackView& track) {
@@ -134,7 +166,9 @@ class Assignment {
   }
 
   std::span<const SlotView> slots_;
-  std::span<const TrackView> tracks_;
+  const RankedTracks& tracks_;
+  std::uint64_t receiver_;
+  SlotLimits limits_;
   std::vector<SlotChoice> choices_;
 };
 
@@ -156,18 +190,33 @@ std::string_view name_of(SlotReason reason) noexcept {
   return "empty";
 }
 
-std::int32_t layer_priority(const SlotWant& want, std::optional<server::TrackNo> shown,
-                            std::span<const TrackView> tracks) noexcept {
-  const auto track = std::find_if(tracks.begin(), tracks.end(),
-                                  [&](const TrackView& view) { return view.track == shown; });
-  const bool screen = track != tracks.end() && is_screen(*track);
-  const bool picked = want.track && want.track == shown;
+std::int32_t layer_priority(const SlotWant& want, const TrackView* shown) noexcept {
+  const bool picked = want.track && shown != nullptr && want.track == shown->track;
+  const bool screen = shown != nullptr && is_screen(*shown);
   return want.priority * 4 + (picked ? 2 : 0) + (screen ? 1 : 0);
 }
 
-std::vector<SlotChoice> assign_slots(std::span<const SlotView> slots,
-                                     std::span<const TrackView> tracks) {
-  return Assignment(slots, tracks).run();
+RankedTracks::RankedTracks(std::span<const TrackView> tracks) {
+  for (const TrackView& track : tracks) {
+    (track.kind == MediaKind::Audio ? audio_ : video_).push_back(track);
+  }
+  by_number_.reserve(tracks.size());
+  for (std::vector<TrackView>* kind : {&audio_, &video_}) {
+    std::stable_sort(kind->begin(), kind->end(), [](const TrackView& a, const TrackView& b) {
+      return rank_of(a) < rank_of(b);
+    });
+    for (const TrackView& track : *kind) by_number_.emplace(track.track, &track);
+  }
+}
+
+const TrackView* RankedTracks::find(server::TrackNo track) const noexcept {
+  const auto found = by_number_.find(track);
+  return found == by_number_.end() ? nullptr : found->second;
+}
+
+std::vector<SlotChoice> assign_slots(std::span<const SlotView> slots, const RankedTracks& tracks,
+                                     std::uint64_t receiver, SlotLimits limits) {
+  return Assignment(slots, tracks, receiver, limits).run();
 }
 
 }  // namespace parley::control

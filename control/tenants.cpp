@@ -13,13 +13,6 @@ void set_limit(Json& json, std::string_view name, const std::optional<std::uint3
   json.set(name, limit ? Json(*limit) : Json());
 }
 
-std::optional<std::uint32_t> limit_member(const Json& json, std::string_view name) {
-  const Json* value = json.find(name);
-  const auto number = value == nullptr ? std::nullopt : value->as_int();
-  if (!number) return std::nullopt;
-  return static_cast<std::uint32_t>(*number);
-}
-
 }  // namespace
 
 RpcError version_conflict(std::int64_t is) {

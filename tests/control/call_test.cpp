@@ -368,6 +368,39 @@ TEST_F(Calls, SpeakersAreNamedLoudestFirst) {
   EXPECT_EQ(notified(1, "speakers")[0].find("participant_ids")->as_array()->at(0), Json(anna));
 }
 
+TEST_F(Calls, TheRoomBoundsHowManyCamerasAndMicrophonesGoToEach) {
+  Room& room = *rooms->find("seller-1", "main");
+  room.config.last_n = 1;
+  room.config.loudest = 1;
+  join(1, "anna");
+  publish(1);
+  join(2, "bert");
+  publish(2);
+  join(3, "carl");
+  commands.clear();
+  subscribe(3);
+  const auto assigned = [&] {
+    std::vector<server::TrackNo> tracks;
+    for (const server::Assign& one : commands_of<server::Assign>()) {
+      if (one.track) tracks.push_back(*one.track);
+    }
+    return tracks;
+  };
+  EXPECT_THAT(assigned(), SizeIs(2));
+
+  commands.clear();
+  room.config.last_n.reset();
+  room.config.loudest.reset();
+  sessions->room_changed(session(), room);
+  EXPECT_THAT(assigned(), SizeIs(2)) << "the other camera and the other microphone";
+
+  commands.clear();
+  room.config.last_n = 1;
+  sessions->room_changed(session(), room);
+  ASSERT_THAT(commands_of<server::Assign>(), SizeIs(1));
+  EXPECT_EQ(commands_of<server::Assign>()[0].track, std::nullopt);
+}
+
 TEST_F(Calls, WhoDoesNotJoinInTimeIsSentAway) {
   rtc->opened({9});
   EXPECT_EQ(text(ask(9, "ping"), "reason"), "not_joined");

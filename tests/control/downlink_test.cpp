@@ -169,15 +169,13 @@ TEST_F(DownlinkTest, TellsTheWorkerWhoComesFirst) {
 }
 
 TEST(LayerPriority, AScreenComesBeforeCamerasOfTheSameRank) {
-  const std::vector<TrackView> tracks = {
-      {server::TrackNo{1}, rtp::MediaKind::Video, TrackSource::Camera},
-      {server::TrackNo{2}, rtp::MediaKind::Video, TrackSource::ScreenShare}};
+  const TrackView camera{server::TrackNo{1}, rtp::MediaKind::Video, TrackSource::Camera};
+  const TrackView screen{server::TrackNo{2}, rtp::MediaKind::Video, TrackSource::ScreenShare};
   SlotWant want;
-  EXPECT_GT(layer_priority(want, server::TrackNo{2}, tracks),
-            layer_priority(want, server::TrackNo{1}, tracks));
-  want.track = server::TrackNo{1};
-  EXPECT_GT(layer_priority(want, server::TrackNo{1}, tracks),
-            layer_priority(want, server::TrackNo{2}, tracks));
+  EXPECT_GT(layer_priority(want, &screen), layer_priority(want, &camera));
+  EXPECT_EQ(layer_priority(want, nullptr), layer_priority(want, &camera));
+  want.track = camera.track;
+  EXPECT_GT(layer_priority(want, &camera), layer_priority(want, &screen));
 }
 
 }  // namespace

@@ -76,7 +76,8 @@ class TenantsTest : public CallTest {
 
 constexpr const char* kDefaults =
     R"("defaults":{"recording":{"auto":"session"},"max_participants":3,"lobby":true,)"
-    R"("empty_timeout_s":60,"departure_timeout_s":0,"max_duration_ms":3600000,"on_host_left":"end"})";
+    R"("empty_timeout_s":60,"departure_timeout_s":0,"max_duration_ms":3600000,"on_host_left":"end",)"
+    R"("last_n":9,"loudest":4})";
 
 TEST_F(TenantsTest, ARoomTakesFromTheTenantWhatTheRequestDoesNotSay) {
   const RoomConfig before = created("before");
@@ -90,6 +91,8 @@ TEST_F(TenantsTest, ARoomTakesFromTheTenantWhatTheRequestDoesNotSay) {
   EXPECT_EQ(plain.departure_timeout_s, 0U);
   EXPECT_EQ(plain.max_duration_ms, 3'600'000);
   EXPECT_EQ(plain.end_after_host_left_ms, 0);
+  EXPECT_EQ(plain.last_n, 9U);
+  EXPECT_EQ(plain.loudest, 4U);
   EXPECT_EQ(rooms->find("seller-1", "before")->config, before);
   // Another seller's rooms are as the server makes them.
   done("room.create", R"({"tenant":"seller-2","name":"plain"})");
@@ -102,7 +105,7 @@ TEST_F(TenantsTest, TheRequestIsStrongerThanTheTenant) {
   const RoomConfig said =
       created("said", R"("recording":{"auto":"off"},"max_participants":9,"lobby":false,)"
                       R"("empty_timeout_s":7,"departure_timeout_s":8,"max_duration_ms":9,)"
-                      R"("on_host_left":"continue")");
+                      R"("on_host_left":"continue","last_n":25,"loudest":1000)");
   EXPECT_FALSE(said.record_sessions);
   EXPECT_EQ(said.max_participants, 9U);
   EXPECT_FALSE(said.lobby);
@@ -110,6 +113,8 @@ TEST_F(TenantsTest, TheRequestIsStrongerThanTheTenant) {
   EXPECT_EQ(said.departure_timeout_s, 8U);
   EXPECT_EQ(said.max_duration_ms, 9);
   EXPECT_EQ(said.end_after_host_left_ms, std::nullopt);
+  EXPECT_EQ(said.last_n, 25U);
+  EXPECT_EQ(said.loudest, 1'000U);
 }
 
 // A backend that writes its empty members says no more than one that leaves them out.
@@ -121,8 +126,15 @@ TEST_F(TenantsTest, NullSaysNothingToRoomCreate) {
   EXPECT_EQ(room.max_participants, 3U);
   EXPECT_TRUE(room.lobby);
   EXPECT_EQ(room.max_duration_ms, 3'600'000);
+  EXPECT_EQ(room.last_n, 9U);
   done("room.update",
-       R"({"tenant":"seller-1","room":"nulls","max_participants":null,"max_duration_ms":null})");
+       R"({"tenant":"seller-1","room":"nulls","max_participants":null,"max_duration_ms":null,)"
+       R"("last_n":null,"loudest":7})");
+  EXPECT_EQ(rooms->find("seller-1", "nulls")->config.last_n, std::nullopt);
+  EXPECT_EQ(rooms->find("seller-1", "nulls")->config.loudest, 7U);
+  restart();
+  EXPECT_EQ(rooms->find("seller-1", "nulls")->config.last_n, std::nullopt);
+  EXPECT_EQ(rooms->find("seller-1", "nulls")->config.loudest, 7U);
   EXPECT_EQ(rooms->find("seller-1", "nulls")->config.max_participants, 50U);
   EXPECT_EQ(rooms->find("seller-1", "nulls")->config.max_duration_ms, std::nullopt);
 }
@@ -165,6 +177,8 @@ TEST_F(TenantsTest, AMistakeInTheDefaultsIsNamedAndChangesNothing) {
            Mistake{R"({"on_host_left":"soon"})", "defaults.on_host_left", "end_after_s:N"},
            Mistake{R"({"max_duration_ms":"1h"})", "defaults.max_duration_ms", "whole number"},
            Mistake{R"({"recording":{"auto":"always"}})", "defaults.recording.auto", "off session"},
+           Mistake{R"({"last_n":0})", "defaults.last_n", "1..1000"},
+           Mistake{R"({"loudest":1001})", "defaults.loudest", "1..1000"},
            Mistake{R"({"lobby":1})", "defaults.lobby", "true or false"},
            Mistake{R"({"starts_at_ms":1})", "defaults.starts_at_ms", "no parameter"},
            Mistake{"true", "defaults", "an object"},

@@ -76,6 +76,10 @@ export interface Room {
   /** who is no host waits until one lets him in */
   lobby?: boolean;
   max_duration_ms?: number;
+  /** cameras that go to each at most, beside those he wants by name */
+  last_n?: number;
+  /** microphones that go to each at most, the loudest first */
+  loudest?: number;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
 }
@@ -230,6 +234,10 @@ export interface RoomDefaults {
   /** who is no host waits until one lets him in */
   lobby?: boolean;
   max_duration_ms?: number;
+  /** cameras that go to each at most, beside those he wants by name */
+  last_n?: number;
+  /** microphones that go to each at most, the loudest first */
+  loudest?: number;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
 }
@@ -549,6 +557,10 @@ export interface RoomCreateParams {
   /** who is no host waits until one lets him in */
   lobby?: boolean;
   max_duration_ms?: number;
+  /** cameras that go to each at most, beside those he wants by name */
+  last_n?: number;
+  /** microphones that go to each at most, the loudest first */
+  loudest?: number;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
 }
@@ -671,6 +683,10 @@ export interface RoomUpdateParams {
   /** who is no host waits until one lets him in */
   lobby?: boolean;
   max_duration_ms?: number | null;
+  /** cameras that go to each at most, beside those he wants by name */
+  last_n?: number | null;
+  /** microphones that go to each at most, the loudest first */
+  loudest?: number | null;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
   room_id?: string;
@@ -1290,6 +1306,10 @@ export interface TenantPutParams {
     /** who is no host waits until one lets him in */
     lobby?: boolean;
     max_duration_ms?: number;
+    /** cameras that go to each at most, beside those he wants by name */
+    last_n?: number;
+    /** microphones that go to each at most, the loudest first */
+    loudest?: number;
     /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
     on_host_left?: string;
   };
