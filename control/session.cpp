@@ -297,6 +297,7 @@ Json Session::join_result(const Participant& participant, const Room& room) cons
                     {"session_id", id_},
                     {"participants", roster(&participant)},
                     {"recording", Json()},
+                    {"speakers", speakers_now()},
                     {"muted_by_host", is_muted_by_host(participant)},
                     {"timers", timer_list()},
                     {"reconnect_window_s", context_.config.rooms.reconnect_window_s},

@@ -158,8 +158,8 @@ class Session {
   void peer_closed(Participant& participant, server::CloseReason reason);
   void slot_switched(Participant& participant, const server::SlotSwitched& event);
   void slot_layer(Participant& participant, const server::SlotLayer& decision);
-  // Of one worker, loudest first.
-  void speakers(std::size_t worker, const std::vector<server::TrackNo>& tracks);
+  // Of one worker.
+  void speakers(std::size_t worker, const server::Speakers& told);
 
   // ---- what reaches whom and why (session_downlink.cpp)
   // One entry a slot, in the order of the m-lines, as subscription.get gives them.
@@ -204,6 +204,8 @@ class Session {
   void update_slots(Participant& participant, const RankedTracks& tracks);
   [[nodiscard]] RankedTracks ranked_tracks() const;
   [[nodiscard]] SlotLimits slot_limits() const;
+  void choose_dominant(const std::vector<server::TrackNo>& talkers);
+  [[nodiscard]] Json speakers_now() const;  // as they are told to everybody
   void tell_slot(Participant& participant, Slot& slot, std::optional<server::TrackNo> track);
   void set_state(Participant& participant, ParticipantState state);
   void arm_reconnect(Participant& participant);
@@ -224,8 +226,9 @@ class Session {
   std::string room_id_;
   std::string room_name_;
   std::string tenant_;
-  std::vector<std::size_t> workers_;                    // each has the worker room open
-  std::vector<std::vector<server::TrackNo>> speakers_;  // as each of them told it
+  std::vector<std::size_t> workers_;        // each has the worker room open
+  std::vector<server::Speakers> speakers_;  // as each of them told it
+  std::optional<server::TrackNo> dominant_;
   server::RoomId worker_room_;
   std::int64_t started_ms_;
   std::size_t peak_ = 0;

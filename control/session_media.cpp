@@ -23,6 +23,22 @@ std::string_view name_of(server::CloseReason reason) {
   return "consent_expired";
 }
 
+// Each worker knows an order of its own; the first of each come before the second of any.
+std::vector<server::TrackNo> merged(const std::vector<server::Speakers>& workers,
+                                    std::vector<server::TrackNo> server::Speakers::*order) {
+  std::vector<server::TrackNo> tracks;
+  for (std::size_t rank = 0, more = 1; more > 0; ++rank) {
+    more = 0;
+    for (const server::Speakers& told : workers) {
+      const std::vector<server::TrackNo>& list = told.*order;
+      if (rank >= list.size()) continue;
+      tracks.push_back(list[rank]);
+      ++more;
+    }
+  }
+  return tracks;
+}
+
 }  // namespace
 
 RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
@@ -356,36 +372,44 @@ void Session::peer_closed(Participant& participant, server::CloseReason reason) 
   update_slots();
 }
 
-void Session::speakers(std::size_t worker, const std::vector<server::TrackNo>& told_tracks) {
+void Session::speakers(std::size_t worker, const server::Speakers& told) {
   const auto of_worker = std::find(workers_.begin(), workers_.end(), worker);
   if (of_worker == workers_.end()) return;
-  speakers_[static_cast<std::size_t>(of_worker - workers_.begin())] = told_tracks;
-  // Each worker knows an order of its own; the loudest of each come before the second of any.
-  std::vector<server::TrackNo> tracks;
-  for (std::size_t rank = 0, more = 1; more > 0; ++rank) {
-    more = 0;
-    for (const auto& list : speakers_) {
-      if (rank >= list.size()) continue;
-      tracks.push_back(list[rank]);
-      ++more;
+  speakers_[static_cast<std::size_t>(of_worker - workers_.begin())] = told;
+  const std::vector<server::TrackNo> loudest = merged(speakers_, &server::Speakers::tracks);
+  const std::vector<server::TrackNo> talkers = merged(speakers_, &server::Speakers::talkers);
+  choose_dominant(talkers);
+  // What is heard follows every syllable; what is seen follows those who have something to say.
+  const auto place = [](const std::vector<server::TrackNo>& order, const Track& track) {
+    const auto it = std::find(order.begin(), order.end(), track.no);
+    return it == order.end() ? kSilent : static_cast<std::size_t>(it - order.begin());
+  };
+  for (const auto& p : participants_) {
+    std::size_t talks = kSilent;
+    for (Track& track : p->tracks) {
+      track.loudness = place(loudest, track);
+      talks = std::min(talks, place(talkers, track));
+    }
+    for (Track& track : p->tracks) {
+      if (track.source == TrackSource::Camera) track.loudness = talks;
     }
   }
+  broadcast("speakers", speakers_now());
+  update_slots();
+}
+
+// Who has the floor keeps it until somebody else has it, over his own silence, too.
+void Session::choose_dominant(const std::vector<server::TrackNo>& talkers) {
+  const bool has_it = std::any_of(speakers_.begin(), speakers_.end(), [&](const auto& told) {
+    return !told.talkers.empty() && told.talkers.front() == dominant_;
+  });
+  if (!has_it && !talkers.empty()) dominant_ = talkers.front();
+}
+
+Json Session::speakers_now() const {
   Json list = Json::array();
   std::vector<const Participant*> told;
-  for (const auto& p : participants_) {
-    for (Track& track : p->tracks) {
-      const auto it = std::find(tracks.begin(), tracks.end(), track.no);
-      track.loudness = it == tracks.end() ? kSilent : static_cast<std::size_t>(it - tracks.begin());
-    }
-    // A camera is as loud as the microphone beside it.
-    const auto loudest =
-        std::min_element(p->tracks.begin(), p->tracks.end(),
-                         [](const Track& a, const Track& b) { return a.loudness < b.loudness; });
-    for (Track& track : p->tracks) {
-      if (track.source == TrackSource::Camera) track.loudness = loudest->loudness;
-    }
-  }
-  for (const server::TrackNo no : tracks) {
+  for (const server::TrackNo no : merged(speakers_, &server::Speakers::tracks)) {
     const Participant* speaker = find_track(no).participant;
     if (speaker == nullptr || speaker->hidden() ||
         std::find(told.begin(), told.end(), speaker) != told.end()) {
@@ -394,8 +418,10 @@ void Session::speakers(std::size_t worker, const std::vector<server::TrackNo>& t
     told.push_back(speaker);
     list.push(speaker->id);
   }
-  broadcast("speakers", Json::object({{"participant_ids", std::move(list)}}));
-  update_slots();
+  const Participant* dominant = dominant_ ? find_track(*dominant_).participant : nullptr;
+  const bool shown = dominant != nullptr && !dominant->hidden();
+  return Json::object(
+      {{"participant_ids", std::move(list)}, {"dominant_id", shown ? Json(dominant->id) : Json()}});
 }
 
 }  // namespace parley::control

@@ -488,7 +488,7 @@ Session* Sessions::find(server::RoomId worker_room) {
 void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Event>& events) {
   for (const server::Event& event : events) {
     if (const auto* speakers = std::get_if<server::Speakers>(&event)) {
-      if (Session* session = find(speakers->room)) session->speakers(worker, speakers->tracks);
+      if (Session* session = find(speakers->room)) session->speakers(worker, *speakers);
       continue;
     }
     if (const auto* traffic = std::get_if<server::RoomTraffic>(&event)) {

@@ -213,10 +213,11 @@ struct SlotLayer {
   rtp::Bitrate estimate;  // what the way down carries; 0: nothing is known
   rtp::Bitrate needed;    // in all, for one layer more; 0: none is wanted, or there
 };
-// At most every 200 ms, when it changed: loudest first, silent tracks left out.
+// At most every 200 ms, when it changed; silent tracks are left out (rtp/speaker_order.h).
 struct Speakers {
   RoomId room;
-  std::vector<TrackNo> tracks;
+  std::vector<TrackNo> tracks;   // loudest first
+  std::vector<TrackNo> talkers;  // for a while already: who has the floor, then the most recent
 };
 
 // Payload of media packets as reports count it (RFC 3550, section 6.4.1): without headers, and what

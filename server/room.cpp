@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 #include "rtp/audio_level.h"
@@ -81,13 +82,24 @@ void Room::tell_speakers(rtp::Time now) {
       numbers_.push_back(track->number());
     }
   }
-  std::array<std::size_t, kMaxSpeakers> order;
+  std::array<std::size_t, rtp::SpeakerOrder::kMaxSpeakers> order;
+  std::array<rtp::SpeakerOrder::Heard, order.size()> heard;
   const std::size_t count = rtp::rank_speakers(levels_, now, order);
-  loudest_.clear();
-  for (std::size_t i = 0; i < count; ++i) loudest_.push_back(numbers_[order[i]]);
-  if (loudest_ == speakers_) return;
-  speakers_ = loudest_;
-  context_.emit(Speakers{id_, speakers_});
+  for (std::size_t i = 0; i < count; ++i) {
+    heard[i] = {numbers_[order[i]].value, levels_[order[i]]->loudness(now)};
+  }
+  order_.update(std::span(heard).first(count));
+  const auto is_told = [](std::span<const std::uint32_t> are, const std::vector<TrackNo>& told) {
+    return std::equal(are.begin(), are.end(), told.begin(), told.end(),
+                      [](std::uint32_t a, TrackNo b) { return a == b.value; });
+  };
+  if (is_told(order_.loudest(), told_.tracks) && is_told(order_.talkers(), told_.talkers)) return;
+  told_.room = id_;
+  told_.tracks.clear();
+  told_.talkers.clear();
+  for (const std::uint32_t track : order_.loudest()) told_.tracks.emplace_back(track);
+  for (const std::uint32_t track : order_.talkers()) told_.talkers.emplace_back(track);
+  context_.emit(told_);
 }
 
 }  // namespace parley::server

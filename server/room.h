@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "rtp/speaker_order.h"
 #include "rtp/types.h"
 #include "server/alarm.h"
 #include "server/api.h"
@@ -17,7 +18,6 @@ namespace parley::server {
 class Room {
  public:
   static constexpr rtp::Duration kSpeakersInterval{200'000};
-  static constexpr std::size_t kMaxSpeakers = 32;
   static constexpr rtp::Duration kTrafficInterval{1'000'000};
 
   Room(Context& context, Alarm& worker_alarm, RoomId id);
@@ -48,14 +48,14 @@ class Room {
   std::vector<std::unique_ptr<Mirror>> mirrors_;
   std::vector<std::unique_ptr<Peer>> peers_;
   rtp::Time next_speakers_{};
-  std::vector<TrackNo> speakers_;  // as told
+  rtp::SpeakerOrder order_;
+  Speakers told_;
   rtp::Time next_traffic_{};
   Traffic past_traffic_;  // of peers that have gone
   Traffic told_traffic_;
   // Scratch, kept for its memory.
   std::vector<const rtp::AudioLevelMeter*> levels_;
   std::vector<TrackNo> numbers_;
-  std::vector<TrackNo> loudest_;
 };
 
 }  // namespace parley::server

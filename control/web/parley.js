@@ -55,7 +55,8 @@ const MAX_SLOTS = {audio: 12, video: 24};
  * - `slot` {Slot}: show `stream`, or hide the tile when it is null
  * - `quality` {mid, trackId, layer, height, reason, estimateKbps, neededKbps}: which layer the slot shows,
  *   and why: wanted, source, bandwidth, hold, paused (`layer` is null then)
- * - `speakers` {participants}: loudest first
+ * - `speakers` {participants, dominant}: loudest first; dominant, for a large tile, has the floor and keeps it
+ *   over coughs and pauses until somebody else has talked for a while (null: nobody has yet)
  * - `recording` {event: 'started'|'stopped'|'completed'|'failed', recordingId, startedMs, reason}
  * - `ended` {reason, text}: for good; `text` can be shown
  */
@@ -238,6 +239,7 @@ export class Call extends EventTarget {
     socket.onnotification = (method, params) => this.#notified(method, params);
     this.#openMedia(socket);
     const answered = /** @type {MediaConnection} */ (this.#media).offer();
+    if (this.#welcome.speakers) this.#notified('speakers', this.#welcome.speakers);
     for (const [method, params] of early) this.#notified(method, params);
     await answered;
     this.#keepAlive(socket);
@@ -442,7 +444,8 @@ export class Call extends EventTarget {
       if (own) void this.#media?.limit(own.source, params.height);
     } else if (method === 'speakers') {
       const all = new Map([...this.#participants, [this.#self?.id, this.#self]]);
-      this.#emit('speakers', {participants: params.participant_ids.map((/** @type {string} */ id) => all.get(id)).filter(Boolean)});
+      const participants = params.participant_ids.map((/** @type {string} */ id) => all.get(id)).filter(Boolean);
+      this.#emit('speakers', {participants, dominant: all.get(params.dominant_id) ?? null});
     } else if (method === 'bye') {
       if (isRetryable(params.reason)) this.#lost();
       else this.#end(params.reason);

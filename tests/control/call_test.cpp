@@ -363,9 +363,10 @@ TEST_F(Calls, SpeakersAreNamedLoudestFirst) {
   const std::string anna = text(join(1, "anna"), "participant_id");
   publish(1);
   const auto publishes = commands_of<server::SetPeer>()[0].params.publishes;
-  worker_says({server::Speakers{session().worker_room(), {publishes[0].track}}});
+  worker_says({server::Speakers{session().worker_room(), {publishes[0].track}, {}}});
   ASSERT_THAT(notified(1, "speakers"), SizeIs(1));
   EXPECT_EQ(notified(1, "speakers")[0].find("participant_ids")->as_array()->at(0), Json(anna));
+  EXPECT_EQ(*notified(1, "speakers")[0].find("dominant_id"), Json());
 }
 
 TEST_F(Calls, TheRoomBoundsHowManyCamerasAndMicrophonesGoToEach) {
@@ -399,6 +400,29 @@ TEST_F(Calls, TheRoomBoundsHowManyCamerasAndMicrophonesGoToEach) {
   sessions->room_changed(session(), room);
   ASSERT_THAT(commands_of<server::Assign>(), SizeIs(1));
   EXPECT_EQ(commands_of<server::Assign>()[0].track, std::nullopt);
+}
+
+TEST_F(Calls, WhoHasTheFloorKeepsItUntilSomebodyElseHasIt) {
+  const std::string anna = text(join(1, "anna"), "participant_id");
+  publish(1);
+  const std::string bert = text(join(2, "bert"), "participant_id");
+  publish(2);
+  const auto peers = commands_of<server::SetPeer>();
+  const server::TrackNo annas = peers[0].params.publishes[0].track;
+  const server::TrackNo berts = peers[1].params.publishes[0].track;
+  const server::RoomId room = session().worker_room();
+  const auto dominant_when = [&](server::Speakers told) {
+    worker_says({std::move(told)});
+    return *notified(1, "speakers").back().find("dominant_id");
+  };
+  EXPECT_EQ(dominant_when({room, {annas}, {annas}}), Json(anna));
+  EXPECT_EQ(dominant_when({room, {}, {}}), Json(anna)) << "nobody speaks";
+  EXPECT_EQ(dominant_when({room, {berts}, {}}), Json(anna)) << "a cough";
+  EXPECT_EQ(dominant_when({room, {berts}, {berts}}), Json(bert));
+  const Json late = *join(3, "carl").find("speakers");
+  EXPECT_EQ(late, notified(1, "speakers").back()) << "who comes later is told, too";
+  ask(2, "leave");
+  EXPECT_EQ(dominant_when({room, {annas}, {}}), Json());
 }
 
 TEST_F(Calls, WhoDoesNotJoinInTimeIsSentAway) {

@@ -99,14 +99,18 @@ TEST_F(Spread, SpeakersOfAllWorkersAreToldTogether) {
   const server::TrackNo ada = peers[0].params.publishes[0].track;
   const server::TrackNo ben = peers[1].params.publishes[0].track;
   const server::RoomId worker_room = peers[0].room;
-  worker_says({server::Speakers{worker_room, {ada}}}, 0);
-  worker_says({server::Speakers{worker_room, {ben}}}, 1);
+  worker_says({server::Speakers{worker_room, {ada}, {ada}}}, 0);
+  worker_says({server::Speakers{worker_room, {ben}, {ben}}}, 1);
   const auto told = notified(1, "speakers");
   ASSERT_EQ(told.size(), 2U);
   EXPECT_EQ(told[0].find("participant_ids")->as_array()->size(), 1U);
   EXPECT_EQ(told[1].find("participant_ids")->as_array()->size(), 2U);
-  worker_says({server::Speakers{worker_room, {}}}, 0);
-  EXPECT_EQ(notified(1, "speakers").back().find("participant_ids")->as_array()->size(), 1U);
+  // Who has the floor on one worker keeps it against who has it on another.
+  EXPECT_EQ(*told[1].find("dominant_id"), *told[0].find("dominant_id"));
+  worker_says({server::Speakers{worker_room, {}, {}}}, 0);
+  const Json last = notified(1, "speakers").back();
+  EXPECT_EQ(last.find("participant_ids")->as_array()->size(), 1U);
+  EXPECT_NE(*last.find("dominant_id"), *told[0].find("dominant_id"));
 }
 
 TEST_F(Spread, TheEndClosesTheRoomEverywhere) {

@@ -247,6 +247,7 @@ TEST(Call, SpeakersAreToldLoudestFirst) {
   sim.run_for(seconds(2));
   speakers = sim.events_of<server::Speakers>();
   EXPECT_EQ(speakers.back().tracks, (std::vector{a.audio_track(), b.audio_track()}));
+  EXPECT_EQ(speakers.back().talkers, (std::vector{a.audio_track(), b.audio_track()}));
   a.audio.set_level(127, false);
   b.audio.set_level(127, false);
   sim.run_for(seconds(4));
