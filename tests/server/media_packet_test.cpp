@@ -1,7 +1,9 @@
 #include "server/media_packet.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -121,6 +123,176 @@ TEST_F(MediaPacketTest, RetransmissionsWithoutAnOriginalAreRefused) {
 
 TEST_F(MediaPacketTest, WhatDoesNotFitIsNotWritten) {
   EXPECT_EQ(write_forwarded(media(), rewrite, slot(), rtp::Bytes(out).first(20)), 0U);
+}
+
+// ---- what describes the media goes through as it is
+
+std::vector<std::uint8_t> noise(std::size_t size) {
+  std::vector<std::uint8_t> bytes(size);
+  std::uint32_t state = 12'345;
+  for (std::uint8_t& byte : bytes) {
+    state = state * 1'664'525 + 1'013'904'223;
+    byte = static_cast<std::uint8_t>(state >> 24);
+  }
+  return bytes;
+}
+
+// A packet of a publisher and what a receiver gets of it, both with every extension there is.
+struct PassThrough {
+  PassThrough() {
+    for (std::size_t i = 0; i < rtp::kExtensionCount; ++i) {
+      theirs.set(static_cast<Extension>(i), static_cast<std::uint8_t>(20 + i));
+      ours.set(static_cast<Extension>(i), static_cast<std::uint8_t>(60 - i));
+    }
+  }
+  // `extension`: none for no data.
+  rtp::Packet forward(rtp::Codec kind, const std::vector<std::uint8_t>& payload,
+                      Extension extension = Extension::AudioLevel,
+                      const std::vector<std::uint8_t>& data = {}) {
+    rtp::PacketBuilder builder(received, {.payload_type = rtp::PayloadType{96}});
+    if (!data.empty()) builder.extensions().add(theirs.id(extension), rtp::ConstBytes(data));
+    builder.payload(payload);
+    const auto packet = rtp::Packet::parse(rtp::Bytes(received).first(builder.finish()));
+    const rtp::ExtensionReader extensions(*packet, theirs);
+    info = rtp::make_packet_info(*packet, rtp::ExtSeq{1}, kind, extensions, {}, {});
+    CodecParams codec;
+    codec.codec = kind;
+    const MediaPacket media{*packet, info, extensions, codec, {7, 0}};
+    const SlotHeader slot{rtp::Ssrc{1}, rtp::PayloadType{100}, {}, ours};
+    rtp::Rewrite rewrite;
+    rewrite.seq = rtp::ExtSeq{9};
+    const std::size_t size = write_forwarded(media, rewrite, slot, out);
+    EXPECT_GT(size, 0U);
+    return *rtp::Packet::parse(rtp::Bytes(out).first(size));
+  }
+  rtp::ExtensionMap theirs;
+  rtp::ExtensionMap ours;
+  rtp::PacketInfo info;
+  std::array<std::uint8_t, 1'472> received{};
+  std::array<std::uint8_t, 1'472> out{};
+};
+
+std::vector<std::uint8_t> copy_of(rtp::ConstBytes bytes) { return {bytes.begin(), bytes.end()}; }
+
+TEST(PassThrough, ExtensionsThatDescribeTheMediaKeepTheirBytesUnderTheReceiversIds) {
+  struct Case {
+    Extension extension;
+    std::size_t size;
+  };
+  for (const Case& one :
+       {Case{Extension::AudioLevel, 1}, Case{Extension::VideoOrientation, 1},
+        Case{Extension::PlayoutDelay, 3}, Case{Extension::ContentType, 1},
+        Case{Extension::ColorSpace, 4}, Case{Extension::ColorSpace, 28},  // with HDR metadata
+        Case{Extension::AbsCaptureTime, 8},
+        Case{Extension::AbsCaptureTime, 16}}) {  // with the clock's offset
+    PassThrough pass;
+    const auto data = noise(one.size);
+    const auto sent = pass.forward(rtp::Codec::Opus, noise(50), one.extension, data);
+    const auto got = rtp::ExtensionReader(sent, pass.ours).find(one.extension);
+    ASSERT_TRUE(got) << static_cast<int>(one.extension);
+    EXPECT_EQ(copy_of(*got), data) << static_cast<int>(one.extension);
+    EXPECT_EQ(copy_of(sent.payload()), noise(50));
+  }
+}
+
+TEST(PassThrough, ExtensionsThatDescribeThePublishersWayDoNotGoOn) {
+  for (const Extension extension :
+       {Extension::AbsSendTime, Extension::TransportCc, Extension::Rid, Extension::RepairedRid,
+        Extension::TimeOffset, Extension::VideoTiming, Extension::LayersAllocation}) {
+    PassThrough pass;
+    const auto sent = pass.forward(rtp::Codec::Opus, noise(50), extension, noise(3));
+    EXPECT_FALSE(rtp::ExtensionReader(sent, pass.ours).find(extension))
+        << static_cast<int>(extension);
+  }
+}
+
+// SFrame and encoded transforms leave the beginning of a frame readable and encrypt the rest.
+TEST(PassThrough, WhatIsEncryptedBehindTheHeadersKeepsEveryByte) {
+  const std::vector<std::pair<rtp::Codec, std::vector<std::uint8_t>>> heads = {
+      {rtp::Codec::Opus, {0x78}},
+      {rtp::Codec::Vp9, {0x8c, 0x80, 0x01}},
+      {rtp::Codec::H264, {0x65}},
+      {rtp::Codec::H264, {0x7c, 0x85}},
+      {rtp::Codec::Av1, {0x18, 0x0a}},
+      {rtp::Codec::Vp8, {0x10, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01}},
+  };
+  for (const auto& [codec, head] : heads) {
+    std::vector<std::uint8_t> payload = head;
+    const auto secret = noise(900);
+    payload.insert(payload.end(), secret.begin(), secret.end());
+    PassThrough pass;
+    EXPECT_EQ(copy_of(pass.forward(codec, payload).payload()), payload) << static_cast<int>(codec);
+  }
+}
+
+TEST(PassThrough, OfVp8OnlyTheNumbersOfTheDescriptorChange) {
+  std::vector<std::uint8_t> payload{0x90, 0xe0, 0x80, 0x05, 0x07, 0x20};
+  const auto secret = noise(900);
+  payload.insert(payload.end(), secret.begin(), secret.end());
+  PassThrough pass;
+  const auto sent = copy_of(pass.forward(rtp::Codec::Vp8, payload).payload());
+  ASSERT_EQ(sent.size(), payload.size());
+  EXPECT_TRUE(std::equal(sent.begin() + 6, sent.end(), payload.begin() + 6));
+}
+
+// A payload of which nothing can be read goes through as it is; only, nobody starts to decode
+// there.
+TEST(PassThrough, WhatCannotBeReadIsForwardedAndStartsNobody) {
+  for (const rtp::Codec codec :
+       {rtp::Codec::Vp9, rtp::Codec::H264, rtp::Codec::H265, rtp::Codec::Av1, rtp::Codec::Opus}) {
+    for (std::uint8_t first = 0; first < 255; ++first) {
+      auto payload = noise(40);
+      payload[0] = first;
+      PassThrough pass;
+      ASSERT_EQ(copy_of(pass.forward(codec, payload).payload()), payload);
+    }
+    PassThrough pass;
+    const std::vector<std::uint8_t> broken{0xff};
+    EXPECT_EQ(copy_of(pass.forward(codec, broken).payload()), broken);
+    EXPECT_FALSE(pass.info.key_frame) << static_cast<int>(codec);
+  }
+}
+
+// Stereo, redundancy of the codec's own (FEC) and pauses (DTX) are inside: no byte is looked at but
+// the first.
+TEST(PassThrough, OpusKeepsStereoFecAndPauses) {
+  for (const std::uint8_t toc : std::array<std::uint8_t, 6>{0x7c, 0x4b, 0x0b, 0x08, 0xfc, 0x03}) {
+    for (const std::size_t size : std::array<std::size_t, 5>{1, 2, 3, 160, 1'275}) {
+      auto payload = noise(size);
+      payload[0] = toc;
+      PassThrough pass;
+      EXPECT_EQ(copy_of(pass.forward(rtp::Codec::Opus, payload).payload()), payload);
+      EXPECT_FALSE(pass.info.padding_only) << "a pause is a packet";
+    }
+  }
+}
+
+TEST_F(MediaPacketTest, RedundancyStandsInFrontOfThePayloadAsItIs) {
+  const std::array<std::uint8_t, 3> older{1, 2, 3};
+  const std::array<std::uint8_t, 2> old{4, 5};
+  const std::array<rtp::RedBlock, 2> blocks{
+      rtp::RedBlock{rtp::PayloadType{111}, 1'920, older, false},
+      rtp::RedBlock{rtp::PayloadType{111}, 960, old, false}};
+  info.codec = rtp::Codec::Opus;
+  const std::size_t written =
+      write_redundant(media(), rewrite, slot(), blocks, rtp::PayloadType{111}, out);
+  const auto sent = rtp::Packet::parse(rtp::Bytes(out).first(written));
+  ASSERT_TRUE(sent.has_value());
+  EXPECT_EQ(sent->payload_type(), rtp::PayloadType{120});
+  EXPECT_EQ(sent->seq(), rtp::Seq{3});
+  EXPECT_EQ(sent->timestamp(), rtp::RtpTimestamp{600});
+  EXPECT_EQ(rtp::ExtensionReader(*sent, ours).mid(), rtp::Mid::from("v0"));
+  auto red = rtp::RedReader::parse(sent->payload());
+  ASSERT_TRUE(red);
+  EXPECT_EQ(copy_of(red->next()->data), copy_of(older));
+  EXPECT_EQ(red->next()->timestamp_offset, 960U);
+  EXPECT_EQ(copy_of(red->primary().data), copy_of(packet->payload()));
+  EXPECT_EQ(red->primary().payload_type, rtp::PayloadType{111});
+  for (const std::size_t room : {std::size_t{20}, written - 1}) {
+    EXPECT_EQ(write_redundant(media(), rewrite, slot(), blocks, rtp::PayloadType{111},
+                              rtp::Bytes(out).first(room)),
+              0U);
+  }
 }
 
 CodecParams h264(std::uint32_t profile, std::uint8_t mode, std::uint8_t type) {

@@ -232,6 +232,35 @@ TEST(Call, ManyImpatientViewersCostThePublisherOneKeyFrameAnInterval) {
   EXPECT_LE(a.plis - before, 11U);
 }
 
+// An encoder that says nothing in silence: a packet in 400 ms. The pauses stay as long as they
+// were, and nobody takes them for an end.
+TEST(Call, ASilentMicrophoneKeepsItsPausesAndItsSlot) {
+  Sim sim(12);
+  SimPeer& a = sim.add_peer({.video = false});
+  SimPeer& b = sim.add_peer({.audio = false, .video = false, .audio_slots = 1});
+  sim.assign_all(b);
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(2));
+  const std::uint32_t first = a.audio.frame();
+  a.audio.set_left_out(19);
+  sim.run_for(seconds(20));
+  a.audio.set_left_out(0);
+  const std::uint32_t again = a.audio.frame();
+  sim.run_for(seconds(2));
+
+  const Receiver& slot = b.audio_slot(0);
+  ASSERT_GE(again - first, 49U);
+  for (std::uint32_t frame = first + 2; frame < again; ++frame) {
+    const auto before = slot.sounds.find({0, frame - 1});
+    const auto now = slot.sounds.find({0, frame});
+    ASSERT_TRUE(before != slot.sounds.end() && now != slot.sounds.end()) << frame;
+    EXPECT_EQ(now->second.value - before->second.value, 20U * 960) << frame;
+  }
+  EXPECT_EQ(slot.missing() + slot.timestamp_faults(), 0U);
+  EXPECT_EQ(sim.events_of<server::SlotSwitched>().size(), 1U);
+  EXPECT_TRUE(sim.events_of<server::PeerAway>().empty());
+}
+
 TEST(Call, SpeakersAreToldLoudestFirst) {
   Sim sim(8);
   SimPeer& a = sim.add_peer({.video = false});
