@@ -84,7 +84,8 @@ class Allocator {
     const bool up = is_step_up(wish, *next) || displaced_[i];
     if (up && wish.held) return false;
     const double step = cost_of(wish, *next) - cost_of(wish, choices_[i].layer);
-    const bool untried = !congested_ && (!up || (!choices_[i].layer && !measured_));
+    const bool smallest = !choices_[i].layer || wish.layers[*choices_[i].layer].reduced;
+    const bool untried = !congested_ && (!up || (smallest && !measured_));
     const double spare = up ? kSpare : 1.0;
     if (!untried && !fits(step, spare) && !take_from_lower(n, step, spare)) return false;
     spent_ += step;

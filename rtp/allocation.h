@@ -54,12 +54,13 @@ struct Way {
 };
 
 // Everybody's smallest layer comes first, in the order of priority; then those of the highest
-// priority are raised step by step, the smallest first, then those of the next. A layer is taken
-// when it fits with a tenth to spare, and given up only when the way is congested and it does not
-// fit, or for somebody of a higher priority: the target alone is no more than what was tried so
-// far. For the same reason the smallest is tried at once on a way of which nothing is known.
-// `fixed` is what is sent anyhow (audio). `choices` has a place for each wish, at most kMaxWishes
-// of them are looked at.
+// priority are raised step by step, the smallest first, then those of the next. Where a layer has
+// fewer pictures a second than there are, it comes below the smallest whole one, so that the
+// pictures become small before they become few. A layer is taken when it fits with a tenth to
+// spare, and given up only when the way is congested and it does not fit, or for somebody of a
+// higher priority: the target alone is no more than what was tried so far. For the same reason the
+// smallest is tried at once on a way of which nothing is known. `fixed` is what is sent anyhow
+// (audio). `choices` has a place for each wish, at most kMaxWishes of them are looked at.
 inline constexpr std::size_t kMaxWishes = 64;
 [[nodiscard]] Allocation allocate(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
                                   std::span<LayerChoice> choices) noexcept;

@@ -64,4 +64,25 @@ class BitReader {
   bool ok_ = true;
 };
 
+// Writes bit by bit, most significant first, into bytes that the caller has made large enough.
+class BitSink {
+ public:
+  constexpr explicit BitSink(std::span<std::uint8_t> out) noexcept : out_(out) {}
+
+  // The low `count` bits of `value`, at most 32.
+  constexpr void bits(std::uint32_t value, unsigned count) noexcept {
+    for (unsigned i = count; i-- > 0; ++at_) {
+      std::uint8_t& byte = out_[at_ / 8];
+      if (at_ % 8 == 0) byte = 0;
+      byte = static_cast<std::uint8_t>(byte | (value >> i & 1U) << (7 - at_ % 8));
+    }
+  }
+  // Bytes written, the last one padded with zeros.
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return (at_ + 7) / 8; }
+
+ private:
+  std::span<std::uint8_t> out_;
+  std::size_t at_ = 0;
+};
+
 }  // namespace parley::rtp

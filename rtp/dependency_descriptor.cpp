@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rtp/bits.h"
+#include "rtp/bytes.h"
 
 namespace parley::rtp {
 namespace {
@@ -10,6 +11,8 @@ namespace {
 using Structure = DependencyStructure;
 
 constexpr std::size_t kMandatorySize = 3;
+constexpr std::size_t kMandatoryBits = 8 * kMandatorySize;
+constexpr std::size_t kFlagCount = 5;
 constexpr unsigned kMaxTemporalLayers = 8;
 
 // template_layers(): walks up the layers, each template in the layer of the one before it, in the
@@ -56,6 +59,19 @@ void skip_chains(BitReader& bits, Structure& s) noexcept {
   bits.skip(std::size_t{4} * s.template_count * s.chain_count);
 }
 
+// A decode target consists of the layers whose templates are present in it.
+void find_targets(Structure& s) noexcept {
+  for (std::size_t target = 0; target < s.decode_target_count; ++target) {
+    Structure::Layer& highest = s.targets[target];
+    for (std::size_t i = 0; i < s.template_count; ++i) {
+      const Structure::Template& t = s.templates[i];
+      if ((t.decode_targets >> (2 * target) & 3) == 0) continue;
+      highest.spatial_id = std::max(highest.spatial_id, t.spatial_id);
+      highest.temporal_id = std::max(highest.temporal_id, t.temporal_id);
+    }
+  }
+}
+
 Resolution read_resolution(BitReader& bits) noexcept {
   const std::uint32_t width = bits.bits(16) + 1;
   const std::uint32_t height = bits.bits(16) + 1;
@@ -71,6 +87,7 @@ bool read_structure(BitReader& bits, Structure& s) noexcept {
   for (std::size_t i = 0; i < s.template_count; ++i) {
     s.templates[i].decode_targets = read_decode_targets(bits, s.decode_target_count);
   }
+  find_targets(s);
   for (std::size_t i = 0; i < s.template_count; ++i) {
     while (bits.flag()) {  // ends with the bytes at the latest
       bits.skip(4);        // fdiff_minus_one
@@ -143,22 +160,65 @@ std::optional<DependencyDescriptor> DependencyReader::read(ConstBytes element) n
   if (element.size() > kMandatorySize) {
     flags = {bits.flag(), bits.flag(), bits.flag(), bits.flag(), bits.flag()};
   }
+  const auto here = [&] {
+    const std::size_t at = element.size() * 8 - bits.remaining();
+    return static_cast<std::uint16_t>(std::max(at, kMandatoryBits + kFlagCount));
+  };
   if (!flags.structure) {
     if (!known_) return std::nullopt;
+    d.mask_at = here();
     if (flags.active_targets) d.active_targets = bits.bits(structure_.decode_target_count);
     if (!read_frame(bits, structure_, flags, d)) return std::nullopt;
+    if (d.active_targets) active_targets_ = *d.active_targets;
     return d;
   }
 
   DependencyStructure fresh;
   if (!read_structure(bits, fresh)) return std::nullopt;
   d.has_structure = true;
+  d.mask_at = here();
   d.active_targets = 0xffff'ffffU >> (32 - fresh.decode_target_count);
   if (flags.active_targets) d.active_targets = bits.bits(fresh.decode_target_count);
   if (!read_frame(bits, fresh, flags, d)) return std::nullopt;
   structure_ = fresh;
+  active_targets_ = *d.active_targets;
+  ++number_;
   known_ = true;
   return d;
+}
+
+std::size_t rewrite_descriptor(ConstBytes element, const DescriptorEdit& edit, Bytes out) noexcept {
+  constexpr std::size_t kTargetsFlag = kMandatoryBits + 1;  // the second of the flags
+  if (element.size() < kMandatorySize || out.size() < element.size()) return 0;
+  const std::size_t size_bits = element.size() * 8;
+  if (edit.target_count == 0) {
+    std::copy(element.begin(), element.end(), out.begin());
+    store16(out, 1, edit.frame_number);
+    return element.size();
+  }
+  if (element.size() + kDescriptorGrowth > out.size()) return 0;
+  BitReader in(element);
+  BitSink to(out);
+  to.bits(in.bits(8), 8);
+  in.skip(16);
+  to.bits(edit.frame_number, 16);
+  const bool longer = size_bits > kMandatoryBits;
+  bool had_mask = false;
+  if (longer) {
+    for (std::size_t at = kMandatoryBits; at < edit.mask_at; ++at) {
+      const bool flag = in.flag();
+      if (at == kTargetsFlag) had_mask = flag;
+      to.bits(at == kTargetsFlag || flag ? 1 : 0, 1);
+    }
+  } else {
+    to.bits(0b01000, kFlagCount);
+  }
+  to.bits(edit.active_targets, edit.target_count);
+  if (!longer) return to.size();
+  if (had_mask) in.skip(edit.target_count);
+  if (!in.ok()) return 0;
+  while (in.remaining() > 0) to.bits(in.bits(1), 1);
+  return to.size();
 }
 
 }  // namespace parley::rtp

@@ -1,5 +1,6 @@
 #include "rtp/forwarder.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace parley::rtp {
@@ -20,6 +21,8 @@ std::string_view name(Drop drop) noexcept {
       return "too_old";
     case Drop::PaddingOnly:
       return "padding_only";
+    case Drop::AboveLimit:
+      return "above_limit";
   }
   return "unknown";
 }
@@ -30,7 +33,9 @@ Forwarder::Forwarder(MediaKind kind, std::uint32_t clock_rate_hz, Seq first_seq,
       timeline_(clock_rate_hz, first_timestamp),
       renumberer_(ExtSeq{first_seq.value}) {}
 
-void Forwarder::set_target(std::optional<Source> target) noexcept {
+void Forwarder::set_target(std::optional<Source> target, LayerLimit limit) noexcept {
+  if (limit != target_limit_) waiting_for_pictures_.reset();
+  target_limit_ = limit;
   if (target == target_) return;
   target_ = target;
   target_highest_.reset();
@@ -97,7 +102,9 @@ void Forwarder::start(const PacketInfo& packet, Source source) noexcept {
   if (source != current_ || new_numbering_) {
     timeline_.restart({packet.timestamp, packet.arrival, packet.capture});
   }
-  vp8_.restart();
+  pictures_.restart();
+  limit_ = limit_before_ = target_limit_;
+  waiting_for_pictures_.reset();
   if (packet.frame_number) {
     frame_number_offset_ =
         static_cast<std::uint16_t>(last_frame_number_ + 1 - *packet.frame_number);
@@ -109,32 +116,80 @@ void Forwarder::start(const PacketInfo& packet, Source source) noexcept {
   new_numbering_ = false;
 }
 
+// The temporal layer that decodes from this packet on, for who has had those of the limit.
+std::uint8_t Forwarder::led_up_to(const PacketLayers& layers, LayerLimit limit) noexcept {
+  if (layers.enterable && layers.temporal == limit.temporal + 1) return layers.temporal;
+  // What a frame below the largest opens says nothing of the larger ones.
+  const bool largest = layers.spatial == limit.spatial || limit.spatial == LayerLimit::kAll;
+  return largest && layers.temporal <= limit.temporal ? layers.opens : std::uint8_t{0};
+}
+
+// At a packet of the current source, in order.
+void Forwarder::move_limit(const PacketInfo& packet) noexcept {
+  const bool new_picture = packet.timestamp != picture_;
+  picture_ = packet.timestamp;
+  if (limit_ == target_limit_) return;
+  LayerLimit next = limit_;
+  const PacketLayers& layers = packet.layers;
+  if (packet.key_frame) {
+    next = target_limit_;
+  } else {
+    if (new_picture) {
+      next.spatial = std::min(limit_.spatial, target_limit_.spatial);
+      next.temporal = std::min(limit_.temporal, target_limit_.temporal);
+    }
+    const std::uint8_t up = led_up_to(layers, next);
+    next.temporal = std::max(next.temporal, std::min(up, target_limit_.temporal));
+  }
+  if (next == limit_) return;
+  if (next.temporal > limit_.temporal) waiting_for_pictures_.reset();
+  limit_before_ = limit_;
+  limit_ = next;
+  limit_since_ = packet.seq;
+}
+
+void Forwarder::leave_out(const PacketInfo& packet) noexcept {
+  if (packet.codec == Codec::Vp8) pictures_.skip(packet.picture, skipped_);
+  if (!packet.layers.within(target_limit_) || packet.layers.spatial > limit_.spatial) return;
+  // It is wanted, but no point has come from which it decodes.
+  if (!waiting_for_pictures_) waiting_for_pictures_ = packet.arrival;
+  if (packet.arrival - *waiting_for_pictures_ > kPatience) key_frame_wanted_ = true;
+}
+
 tl::expected<Rewrite, Drop> Forwarder::on_packet(const PacketInfo& packet, Source source) noexcept {
   bool first = false;
   if (const auto drop = admit(packet, source, first)) return tl::unexpected(*drop);
-  // A hole that was left open for padding is filled with an empty packet, for else the receiver
-  // would wait for it.
-  if (packet.padding_only && renumberer_.drop(packet.seq)) {
-    return tl::unexpected(Drop::PaddingOnly);
+  if (packet.layers.known && packet.seq > renumberer_.highest_in()) move_limit(packet);
+  const LayerLimit limit = packet.seq < limit_since_ ? limit_before_ : limit_;
+  const bool above = !packet.layers.within(limit);
+  // A hole that was left open is filled with an empty packet, for else the receiver would wait for
+  // it.
+  if ((packet.padding_only || above) && renumberer_.drop(packet.seq)) {
+    if (packet.padding_only) return tl::unexpected(Drop::PaddingOnly);
+    leave_out(packet);
+    return tl::unexpected(Drop::AboveLimit);
   }
   const auto seq = renumberer_.map(packet.seq);
   if (!seq) return tl::unexpected(Drop::TooOld);
 
   Rewrite rewrite;
   rewrite.seq = *seq;
-  rewrite.marker = packet.marker || (first && kind_ == MediaKind::Audio);  // RFC 3551, section 4.1
+  rewrite.limit_to(limit, packet);
+  if (first && kind_ == MediaKind::Audio) rewrite.marker = true;  // RFC 3551, section 4.1
   if (packet.frame_number) {
     rewrite.frame_number = static_cast<std::uint16_t>(*packet.frame_number + frame_number_offset_);
     const auto ahead = static_cast<std::int16_t>(rewrite.frame_number - last_frame_number_);
     if (ahead > 0) last_frame_number_ = rewrite.frame_number;
   }
-  if (packet.padding_only) {
+  if (rewrite.empty) {
     rewrite.timestamp = timeline_.convert(packet.timestamp);
     return rewrite;
   }
   if (packet.key_frame) key_frame_wanted_ = false;
   rewrite.timestamp = timeline_.map({packet.timestamp, packet.arrival, packet.capture});
-  if (packet.codec == Codec::Vp8) rewrite.vp8 = vp8_.map(packet.vp8);
+  if (packet.codec == Codec::Vp8 || packet.codec == Codec::Vp9) {
+    rewrite.picture = pictures_.map(packet.picture, skipped_);
+  }
   return rewrite;
 }
 
@@ -147,7 +202,8 @@ bool Forwarder::rewind(Source source) noexcept {
 
 std::optional<Source> Forwarder::wants_key_frame() const noexcept {
   if (kind_ == MediaKind::Audio || !target_ || muted_) return std::nullopt;
-  const bool waiting = current_ != target_ || paused_ || key_frame_wanted_;
+  const bool waiting =
+      current_ != target_ || paused_ || key_frame_wanted_ || limit_.spatial < target_limit_.spatial;
   return waiting ? target_ : std::nullopt;
 }
 

@@ -8,26 +8,33 @@
 #include <tl/expected.hpp>
 
 #include "rtp/packet_info.h"
+#include "rtp/packet_layers.h"
+#include "rtp/picture_numbers.h"
 #include "rtp/renumberer.h"
 #include "rtp/timeline.h"
 #include "rtp/types.h"
-#include "rtp/vp8.h"
-#include "rtp/vp8_numbers.h"
 
 namespace parley::rtp {
 
 // Decides for one slot (or tap) which packets pass and under which numbers. Changing the layer and
 // changing the source are the same operation: set_target(), then wait for the target's key frame,
 // then continue with running sequence numbers (RFC 3550, section 5.1), a steady time line and
-// running VP8 numbers (RFC 7741), so a receiver sees one stream that never ends. While it waits,
-// another layer of the same track goes on being forwarded; another track does not, so that no name
-// stands over someone else's picture. It sees no bytes and sends none:
+// running picture ids (RFC 7741, RFC 9628), so a receiver sees one stream that never ends. While it
+// waits, another encoding of the same track goes on being forwarded; another track does not, so
+// that no name stands over someone else's picture.
 //
-//   forwarder.set_target(Source{track_no, layer});              // Assign, or another layer chosen
+// Of an encoding that has layers inside only those up to a limit pass. It falls with the next
+// picture; it rises to a larger picture at a key picture, to more pictures a second where the
+// stream says that they decode from there on. What is left out leaves no hole in the numbers, and
+// the last packet that is left of a picture gets its marker.
+//
+// It sees no bytes and sends none:
+//
+//   forwarder.set_target(Source{track_no, encoding}, limit);    // Assign, or another layer chosen
 //   for each packet of the track's encodings:
 //     auto rewrite = forwarder.on_packet(info, source);
 //     if (!rewrite) { ++drops[rewrite.error()]; continue; }
-//     egress.write(packet, info, *rewrite);  // to_wire(rewrite->seq); VP8: rewrite(info.vp8, ...)
+//     egress.write(packet, info, *rewrite);  // to_wire(rewrite->seq); rewrite(info.picture, ...)
 //     sent_log.on_sent(*rewrite, source, info, size);
 //   if (auto source = forwarder.wants_key_frame()) gate_of(*source).want();
 //   if (auto source = forwarder.take_switched()) tell("slot shows", *source);
@@ -49,17 +56,28 @@ enum class Drop : std::uint8_t {
   BeforeSwitch,  // late, of before the source was switched to
   TooOld,        // late, and its number is no longer remembered
   PaddingOnly,
+  AboveLimit,  // a layer of its encoding that the slot does not get
 };
-inline constexpr std::size_t kDropCount = 7;
+inline constexpr std::size_t kDropCount = 8;
 [[nodiscard]] std::string_view name(Drop drop) noexcept;
 
 // What to write into the forwarded copy.
 struct Rewrite {
   ExtSeq seq;
   RtpTimestamp timestamp;
-  Vp8Numbers vp8;                  // meaningful for VP8 only
+  PictureNumbers picture;          // meaningful for VP8 and VP9 only
   std::uint16_t frame_number = 0;  // dependency descriptor, where PacketInfo has one
+  LayerLimit limit;                // in force for it
   bool marker = false;
+  bool empty = false;  // it goes out without its payload, for its number is waited for
+
+  // The rest of what follows from the limit.
+  void limit_to(LayerLimit to, const PacketInfo& packet) noexcept {
+    limit = to;
+    const PacketLayers& layers = packet.layers;
+    empty = packet.padding_only || !layers.within(to);
+    marker = !empty && (packet.marker || (layers.frame_end && layers.spatial == to.spatial));
+  }
 };
 
 class Forwarder {
@@ -69,7 +87,7 @@ class Forwarder {
             RtpTimestamp first_timestamp) noexcept;
 
   // What the slot shall show; nothing empties it at once. The same target again changes nothing.
-  void set_target(std::optional<Source> target) noexcept;
+  void set_target(std::optional<Source> target, LayerLimit limit = {}) noexcept;
   // Muted: nothing passes from this very packet on. Afterwards video waits for a key frame, audio
   // goes on at once; numbers run on, time goes on.
   void set_muted(bool muted) noexcept;
@@ -95,6 +113,7 @@ class Forwarder {
 
   [[nodiscard]] std::optional<Source> target() const noexcept { return target_; }
   [[nodiscard]] std::optional<Source> current() const noexcept { return current_; }
+  [[nodiscard]] LayerLimit target_limit() const noexcept { return target_limit_; }
   [[nodiscard]] bool muted() const noexcept { return muted_; }
   // Of current(): what came before it is of before the switch, or of before a mute, and must not
   // be heard here, neither by itself nor within another packet.
@@ -112,6 +131,13 @@ class Forwarder {
   [[nodiscard]] std::optional<Drop> admit(const PacketInfo& packet, Source source,
                                           bool& first) noexcept;
   void start(const PacketInfo& packet, Source source) noexcept;
+  [[nodiscard]] static std::uint8_t led_up_to(const PacketLayers& layers,
+                                              LayerLimit limit) noexcept;
+  void move_limit(const PacketInfo& packet) noexcept;
+  void leave_out(const PacketInfo& packet) noexcept;
+
+  // For a point from which more pictures a second decode; then a key frame is asked for.
+  static constexpr Duration kPatience{1'000'000};
 
   MediaKind kind_;
   std::optional<Source> target_;
@@ -125,9 +151,17 @@ class Forwarder {
   bool key_frame_wanted_ = false;  // by the receiver
   std::uint16_t frame_number_offset_ = 0;
   std::uint16_t last_frame_number_ = 0;
-  Vp8Renumberer vp8_;
+  // Of current_: what is in force since limit_since_, and before.
+  LayerLimit target_limit_;
+  LayerLimit limit_;
+  LayerLimit limit_before_;
+  ExtSeq limit_since_;
+  RtpTimestamp picture_;                      // the last that came of a source with layers
+  std::optional<Time> waiting_for_pictures_;  // for more of them a second, since then
+  PictureRenumberer pictures_;
   Timeline timeline_;
-  Renumberer renumberer_;  // large, and last: what each packet needs lies together
+  Renumberer renumberer_;  // large, and behind: what each packet needs lies together
+  SkippedPictures skipped_;
 };
 
 }  // namespace parley::rtp

@@ -77,7 +77,8 @@ std::optional<std::size_t> select_layer(std::span<const LayerActivity::Layer> la
     if (layer.alive) best_fps = std::max(best_fps, layer.fps);
   }
   const auto good = [&](std::size_t i) {
-    if (!layers[i].alive || crawls(layers[i], best_fps, i == current)) return false;
+    if (!layers[i].alive || layers[i].reduced || crawls(layers[i], best_fps, i == current))
+      return false;
     return layers[i].steady || i == current;
   };
   if (const auto best = best_of(layers, max_height, good)) return best;
@@ -85,7 +86,7 @@ std::optional<std::size_t> select_layer(std::span<const LayerActivity::Layer> la
   // Nothing is steady. A static screen at one frame a second looks dead between its frames, all
   // layers alike: stay, unless the others go on without this one.
   if (current && layers[*current].silent < seconds(2)) return current;
-  const auto alive = [&](std::size_t i) { return layers[i].alive; };
+  const auto alive = [&](std::size_t i) { return layers[i].alive && !layers[i].reduced; };
   if (const auto best = best_of(layers, max_height, alive)) return best;
   return current.value_or(0);
 }

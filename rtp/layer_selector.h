@@ -5,13 +5,14 @@
 #include <optional>
 #include <span>
 
+#include "rtp/packet_layers.h"
 #include "rtp/rate_meter.h"
 #include "rtp/types.h"
 
 namespace parley::rtp {
 
-// How one encoding of a track lives: measured, never believed from the offer, because browsers
-// stop, starve and revive simulcast layers as they please. One per encoding, fed by the Track.
+// How one encoding of a track lives, or one layer inside it: measured, never believed from the
+// offer, because browsers stop, starve and revive layers as they please.
 class LayerActivity {
  public:
   // Without a packet for this long it is dead; well below the second within which it must be left.
@@ -24,6 +25,7 @@ class LayerActivity {
   void on_end() noexcept { last_.reset(); }
   // From a key frame that says it.
   void set_height(std::uint32_t height) noexcept { height_ = height; }
+  [[nodiscard]] std::uint32_t height() const noexcept { return height_; }
 
   struct Layer {
     bool alive = false;
@@ -32,6 +34,11 @@ class LayerActivity {
     double fps = 0;
     Bitrate bitrate;
     std::uint32_t height = 0;  // 0: unknown
+    // Fewer pictures a second than there are: for want of bandwidth only, never for a small height.
+    bool reduced = false;
+    // Where it is to be had.
+    std::uint8_t encoding = 0;
+    LayerLimit limit{};
   };
   [[nodiscard]] Layer at(Time now) noexcept;
   // All there ever were.
@@ -47,7 +54,7 @@ class LayerActivity {
 // A layer crawls when it is below this rate while another has more than thrice its own.
 inline constexpr double kCrawlFps = 5.0;
 
-// Which encoding a slot shall show: the smallest that is at least `max_height` high, the highest
+// Which layer a slot shall show: the smallest that is at least `max_height` high, the highest
 // living one if none is; `layers` are ordered from lowest to highest. A layer must have been steady
 // before it is switched to while another still lives; a dying or crawling one is left at once.
 // Heights that are unknown are guessed from their neighbours (each layer twice the one below, the

@@ -19,6 +19,23 @@ using std::chrono::seconds;
   return capture;
 }
 
+// Only where all packets tell it: AV1 has the ids in the first packet of a frame alone.
+[[nodiscard]] PacketLayers layers_of(Codec codec, const PayloadInfo& payload) noexcept {
+  PacketLayers layers;
+  if ((codec != Codec::Vp8 && codec != Codec::Vp9) || !payload.has_layers) return layers;
+  layers.known = true;
+  layers.spatial = payload.spatial_id;
+  layers.temporal = payload.temporal_id;
+  layers.opens = payload.temporal_id;
+  if (codec == Codec::Vp8) {
+    layers.enterable = payload.layer_sync && payload.frame_start;
+    return layers;
+  }
+  layers.frame_end = payload.frame_end;
+  if (payload.layer_sync) layers.opens = LayerLimit::kAll;
+  return layers;
+}
+
 }  // namespace
 
 PacketInfo make_packet_info(const Packet& packet, ExtSeq seq, Codec codec,
@@ -49,10 +66,10 @@ PacketInfo make_packet_info(const Packet& packet, ExtSeq seq, Codec codec,
   // switch of source the ones it has seen are another's.
   info.key_frame = payload->key_frame && !payload->lacks_parameter_sets;
   info.frame_start = payload->frame_start;
-  info.temporal_id = payload->temporal_id;
+  info.layers = layers_of(codec, *payload);
   info.width = payload->resolution.width;
   info.height = payload->resolution.height;
-  if (payload->vp8) info.vp8 = *payload->vp8;
+  info.picture = payload->picture;
   return info;
 }
 

@@ -5,8 +5,9 @@
 
 #include "rtp/extension_reader.h"
 #include "rtp/packet.h"
+#include "rtp/packet_layers.h"
+#include "rtp/picture_numbers.h"
 #include "rtp/types.h"
-#include "rtp/vp8.h"
 
 namespace parley::rtp {
 
@@ -23,12 +24,12 @@ struct PacketInfo {
   bool key_frame = false;     // a decoder can start with this very packet; always for audio
   bool frame_start = false;   // H.264: may be true twice in a frame
   bool padding_only = false;  // no payload: nothing to forward
-  std::uint8_t temporal_id = 0;
-  std::uint16_t width = 0;  // from a key frame that says it (VP8, H.264 SPS, ...), else 0
+  std::uint16_t width = 0;    // from a key frame that says it (VP8, H.264 SPS, ...), else 0
   std::uint16_t height = 0;
   std::uint16_t payload_at = 0;               // within the packet
   std::uint16_t payload_size = 0;             // without padding
-  Vp8Descriptor vp8;                          // VP8 only: rewrite(info.vp8, numbers, payload)
+  PacketLayers layers;                        // as the payload says; a descriptor knows better
+  PictureFields picture;                      // VP8 and VP9: rewrite(info.picture, numbers, ...)
   std::optional<std::uint16_t> frame_number;  // dependency descriptor
   std::optional<std::uint8_t> audio_level;    // RFC 6464: 0 (loudest) .. 127, -dBov
 };

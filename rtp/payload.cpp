@@ -5,6 +5,7 @@
 #include "rtp/h265.h"
 #include "rtp/opus.h"
 #include "rtp/red.h"
+#include "rtp/vp8.h"
 #include "rtp/vp9.h"
 
 namespace parley::rtp {
@@ -29,7 +30,7 @@ std::optional<PayloadInfo> describe_vp8(ConstBytes payload) noexcept {
                      .has_layers = d->has_temporal_id,
                      .temporal_id = d->temporal_id,
                      .resolution = d->resolution,
-                     .vp8 = d};
+                     .picture = *d};
 }
 
 std::optional<PayloadInfo> describe_vp9(ConstBytes payload) noexcept {
@@ -42,7 +43,8 @@ std::optional<PayloadInfo> describe_vp9(ConstBytes payload) noexcept {
                      .has_layers = d->has_layers,
                      .temporal_id = d->temporal_id,
                      .spatial_id = d->spatial_id,
-                     .resolution = d->resolution()};
+                     .resolution = d->resolution(),
+                     .picture = *d};
 }
 
 std::optional<PayloadInfo> describe_h264(ConstBytes payload) noexcept {

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <optional>
 
+#include "rtp/picture_numbers.h"
 #include "rtp/resolution.h"
 #include "rtp/types.h"
-#include "rtp/vp8.h"
 
 namespace parley::rtp {
 
@@ -21,8 +21,8 @@ struct PayloadInfo {
                             // the dependency descriptor when that is negotiated
   std::uint8_t temporal_id = 0;
   std::uint8_t spatial_id = 0;
-  Resolution resolution{};             // 0x0 where not said
-  std::optional<Vp8Descriptor> vp8{};  // VP8 only
+  Resolution resolution{};  // 0x0 where not said
+  PictureFields picture{};  // VP8 and VP9
 };
 
 // Nothing when the payload is empty or malformed: such a packet is dropped. RED is described by its

@@ -19,10 +19,11 @@ SentLog::Shift shift_of(const Rewrite& out, const PacketInfo& in) noexcept {
   shift.seq = out.seq.value - in.seq.value;
   shift.timestamp = out.timestamp.value - in.timestamp.value;
   shift.frame_number = static_cast<std::uint16_t>(out.frame_number - in.frame_number.value_or(0));
-  shift.picture_id = static_cast<std::uint16_t>(out.vp8.picture_id - in.vp8.picture_id);
+  shift.picture_id = static_cast<std::uint16_t>(out.picture.picture_id - in.picture.picture_id);
   shift.tl0_picture_index =
-      static_cast<std::uint8_t>(out.vp8.tl0_picture_index - in.vp8.tl0_picture_index);
-  shift.key_index = static_cast<std::uint8_t>(out.vp8.key_index - in.vp8.key_index);
+      static_cast<std::uint8_t>(out.picture.tl0_picture_index - in.picture.tl0_picture_index);
+  shift.key_index = static_cast<std::uint8_t>(out.picture.key_index - in.picture.key_index);
+  shift.limit = out.limit;
   // Written into fields of 15 and 5 bits.
   shift.picture_id &= 0x7fff;
   shift.key_index &= 0x1f;
@@ -35,14 +36,15 @@ Rewrite SentLog::Resend::rewrite(const PacketInfo& packet) const noexcept {
   Rewrite out;
   out.seq = seq;
   out.timestamp = RtpTimestamp{packet.timestamp.value + shift.timestamp};
-  out.marker = packet.marker;
+  out.limit_to(shift.limit, packet);
   out.frame_number =
       static_cast<std::uint16_t>(packet.frame_number.value_or(0) + shift.frame_number);
-  out.vp8.picture_id =
-      static_cast<std::uint16_t>((packet.vp8.picture_id + shift.picture_id) & 0x7fff);
-  out.vp8.tl0_picture_index =
-      static_cast<std::uint8_t>(packet.vp8.tl0_picture_index + shift.tl0_picture_index);
-  out.vp8.key_index = static_cast<std::uint8_t>((packet.vp8.key_index + shift.key_index) & 0x1f);
+  out.picture.picture_id =
+      static_cast<std::uint16_t>((packet.picture.picture_id + shift.picture_id) & 0x7fff);
+  out.picture.tl0_picture_index =
+      static_cast<std::uint8_t>(packet.picture.tl0_picture_index + shift.tl0_picture_index);
+  out.picture.key_index =
+      static_cast<std::uint8_t>((packet.picture.key_index + shift.key_index) & 0x1f);
   return out;
 }
 
@@ -61,6 +63,43 @@ void SentLog::begin_stretch(const Stretch& stretch) noexcept {
   newest_ = (newest_ + 1) % kMaxStretches;
   stretches_[newest_] = stretch;
   count_ = std::min(count_ + 1, kMaxStretches);
+}
+
+// A late one has a stretch of its own, between those of what was sent before and behind it. What
+// comes behind it up to the next stretch goes on as before.
+bool SentLog::insert_stretch(Stretch stretch) noexcept {
+  const Stretch* const there = stretch_of(stretch.first);
+  if (there == nullptr) return false;
+  Stretch rest = *there;
+  rest.first = ExtSeq{stretch.first.value + 1};
+  const bool begins_there = there->first == stretch.first;
+  auto at = static_cast<std::size_t>(there - stretches_.data());
+  const std::size_t newer = (newest_ + kMaxStretches - at) % kMaxStretches;
+  if (newer + 3 > kMaxStretches) return false;  // the oldest ones go next
+  const std::size_t next = (at + 1) % kMaxStretches;
+  const bool last = at == newest_;
+  const bool rest_left = last || stretches_[next].first > rest.first;
+  if (begins_there) {
+    stretches_[at] = stretch;
+  } else {
+    make_room_behind(at);
+    at = (at + 1) % kMaxStretches;
+    stretches_[at] = stretch;
+  }
+  if (!rest_left) return true;
+  make_room_behind(at);
+  stretches_[(at + 1) % kMaxStretches] = rest;
+  return true;
+}
+
+// Moves the newer ones on by one; the oldest may go.
+void SentLog::make_room_behind(std::size_t at) noexcept {
+  newest_ = (newest_ + 1) % kMaxStretches;
+  count_ = std::min(count_ + 1, kMaxStretches);
+  for (std::size_t to = newest_; to != (at + 1) % kMaxStretches;
+       to = (to + kMaxStretches - 1) % kMaxStretches) {
+    stretches_[to] = stretches_[(to + kMaxStretches - 1) % kMaxStretches];
+  }
 }
 
 bool SentLog::in_window(ExtSeq seq) const noexcept {
@@ -99,17 +138,17 @@ void SentLog::on_sent(const Rewrite& rewrite, Source source, const PacketInfo& p
   if (late && !in_window(seq)) return;
   const Stretch* const there = stretch_of(seq);
   Shift shift = shift_of(rewrite, packet);
-  if (there != nullptr && packet.padding_only) {  // has no such numbers: any will do
+  if (there != nullptr && rewrite.empty) {  // has no such numbers: any will do
     const Shift numbers = shift;
     shift = there->shift;
     shift.seq = numbers.seq;
     shift.timestamp = numbers.timestamp;
+    if (!packet.padding_only) shift.limit = numbers.limit;
   }
   const bool fits = there != nullptr && there->source == source && there->shift == shift;
-  // A late one between two stretches is not worth a stretch of its own.
-  if (late && !fits) return;
+  if (late && !fits && !insert_stretch({seq, source, shift})) return;
   if (!late) advance_to(seq);
-  if (!fits) begin_stretch({seq, source, shift});
+  if (!late && !fits) begin_stretch({seq, source, shift});
   mark_sent(seq, true);
 }
 

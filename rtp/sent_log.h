@@ -19,7 +19,7 @@ namespace parley::rtp {
 //
 // Nothing is kept per packet but a bit. As long as a source goes on and none of its packets is left
 // out, all its numbers differ from those given out by the same amounts, so these are kept once per
-// stretch; 64 stretches are some seconds even when every second picture is left out.
+// stretch; 64 stretches are two seconds even when something of each picture is left out.
 class SentLog {
  public:
   static constexpr std::size_t kMaxStretches = 64;
@@ -39,6 +39,7 @@ class SentLog {
     std::uint16_t picture_id = 0;
     std::uint8_t tl0_picture_index = 0;
     std::uint8_t key_index = 0;
+    LayerLimit limit;
     friend bool operator==(const Shift&, const Shift&) = default;
   };
   struct Resend {
@@ -89,6 +90,9 @@ class SentLog {
   };
   [[nodiscard]] const Stretch* stretch_of(ExtSeq seq) const noexcept;
   void begin_stretch(const Stretch& stretch) noexcept;
+  // False when there is no place for it.
+  [[nodiscard]] bool insert_stretch(Stretch stretch) noexcept;
+  void make_room_behind(std::size_t at) noexcept;
   void advance_to(ExtSeq seq) noexcept;
   [[nodiscard]] bool in_window(ExtSeq seq) const noexcept;
   [[nodiscard]] bool was_sent(ExtSeq seq) const noexcept;

@@ -1,7 +1,5 @@
 #include "rtp/vp8.h"
 
-#include <cassert>
-
 #include "rtp/bytes.h"
 
 namespace parley::rtp {
@@ -58,7 +56,7 @@ std::optional<Vp8Descriptor> Vp8Descriptor::parse(ConstBytes payload) noexcept {
   d.has_temporal_id = (present & 0x20) != 0;
   d.has_key_index = (present & 0x10) != 0;
   if (d.has_temporal_id || d.has_key_index) {
-    d.temporal_at = here();
+    d.key_index_at = here();
     const std::uint8_t byte = reader.u8();
     if (d.has_temporal_id) d.temporal_id = byte >> 6;
     if (d.has_temporal_id) d.layer_sync = (byte & 0x20) != 0;
@@ -72,22 +70,6 @@ std::optional<Vp8Descriptor> Vp8Descriptor::parse(ConstBytes payload) noexcept {
     d.resolution = read_resolution(reader.rest());
   }
   return d;
-}
-
-void rewrite(const Vp8Descriptor& d, Vp8Numbers numbers, Bytes payload) noexcept {
-  assert(payload.size() >= d.size);
-  if (d.has_picture_id()) {
-    if (d.picture_id_long) {
-      store16(payload, d.picture_id_at, static_cast<std::uint16_t>(numbers.picture_id | 0x8000));
-    } else {
-      payload[d.picture_id_at] = numbers.picture_id & 0x7f;
-    }
-  }
-  if (d.has_tl0_picture_index()) payload[d.tl0_picture_index_at] = numbers.tl0_picture_index;
-  if (d.has_key_index) {
-    std::uint8_t& byte = payload[d.temporal_at];
-    byte = static_cast<std::uint8_t>((byte & 0xe0) | (numbers.key_index & 0x1f));
-  }
 }
 
 }  // namespace parley::rtp

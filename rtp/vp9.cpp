@@ -32,7 +32,9 @@ void read_layers(Reader& reader, Vp9Descriptor& d) noexcept {
   d.switching_up_point = (byte & 0x10) != 0;
   d.spatial_id = byte >> 1 & 7;
   d.inter_layer_predicted = (byte & 1) != 0;
-  if (!d.flexible) d.tl0_picture_index = reader.u8();
+  if (d.flexible) return;
+  d.tl0_picture_index_at = static_cast<std::uint8_t>(reader.position());
+  d.tl0_picture_index = reader.u8();
 }
 
 // N set on the last of three would announce a fourth.
@@ -58,7 +60,6 @@ std::optional<Vp9Descriptor> Vp9Descriptor::parse(ConstBytes payload) noexcept {
   Reader reader(payload);
   Vp9Descriptor d;
   const std::uint8_t first = reader.u8();
-  d.has_picture_id = (first & 0x80) != 0;
   d.inter_predicted = (first & 0x40) != 0;
   d.has_layers = (first & 0x20) != 0;
   d.flexible = (first & 0x10) != 0;
@@ -67,7 +68,8 @@ std::optional<Vp9Descriptor> Vp9Descriptor::parse(ConstBytes payload) noexcept {
   d.has_scalability_structure = (first & 0x02) != 0;
   d.not_reference_for_upper_layers = (first & 0x01) != 0;
 
-  if (d.has_picture_id) {
+  if ((first & 0x80) != 0) {
+    d.picture_id_at = static_cast<std::uint8_t>(reader.position());
     d.picture_id = reader.u8();
     d.picture_id_long = (d.picture_id & 0x80) != 0;
     if (d.picture_id_long) {

@@ -4,14 +4,15 @@
 #include <cstdint>
 #include <optional>
 
+#include "rtp/picture_numbers.h"
 #include "rtp/resolution.h"
 #include "rtp/types.h"
 
 namespace parley::rtp {
 
-// The VP9 payload descriptor (RFC 9628, section 4.2), flexible mode and not. The VP9 data behind it
-// is never looked at.
-struct Vp9Descriptor {
+// The VP9 payload descriptor (RFC 9628, section 4.2), flexible mode and not; TL0PICIDX is there
+// in the other only. The VP9 data behind it is never looked at.
+struct Vp9Descriptor : PictureFields {
   static constexpr std::size_t kMaxSpatialLayers = 8;
 
   std::uint16_t size = 0;                       // bytes of the descriptor: the VP9 data begins here
@@ -20,16 +21,12 @@ struct Vp9Descriptor {
   bool frame_start = false;                     // B: of a layer frame
   bool frame_end = false;                       // E
   bool not_reference_for_upper_layers = false;  // Z
-  bool picture_id_long = false;
-  bool has_picture_id = false;
   bool has_layers = false;
   bool has_scalability_structure = false;
   bool switching_up_point = false;     // U
   bool inter_layer_predicted = false;  // D
-  std::uint16_t picture_id = 0;
   std::uint8_t temporal_id = 0;
   std::uint8_t spatial_id = 0;
-  std::uint8_t tl0_picture_index = 0;    // not in flexible mode
   std::uint8_t spatial_layer_count = 0;  // of the scalability structure; 0 without one
   std::array<Resolution, kMaxSpatialLayers> resolutions{};  // 0x0 where not said
 

@@ -111,9 +111,10 @@ struct SetPeer {
 struct RemovePeer {
   PeerId peer;
 };
-// Puts a track into a slot, or empties it. `max_height` bounds the simulcast layer: the smallest
-// layer at least that high is sent, the highest living one if there is none; 0 means the lowest.
-// Where the way down does not carry all that its slots want, those of a higher priority come first.
+// Puts a track into a slot, or empties it. `max_height` bounds the layer, be it an encoding of
+// simulcast or a spatial layer inside one: the smallest at least that high is sent, the highest
+// living one if there is none; 0 means the lowest. Where the way down does not carry all that its
+// slots want, those of a higher priority come first.
 struct Assign {
   PeerId peer;
   rtp::Mid slot;
@@ -190,8 +191,8 @@ struct TrackStarted {
   TrackNo track;
   rtp::Codec codec = rtp::Codec::Opus;
 };
-// A packet of the assigned track has left for the slot (for video: its key frame), or it was
-// emptied. `height` is 0 while unknown.
+// A packet of the assigned track has left for the slot (for video: its key frame), or its picture
+// has another height than was told, or it was emptied. `height` is 0 while unknown.
 struct SlotSwitched {
   PeerId peer;
   rtp::Mid slot;

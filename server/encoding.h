@@ -1,13 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "config/config.h"
 #include "rtp/clock_map.h"
+#include "rtp/dependency_descriptor.h"
+#include "rtp/encoding_activity.h"
 #include "rtp/history.h"
 #include "rtp/keyframe_gate.h"
-#include "rtp/layer_selector.h"
 #include "rtp/nack_tracker.h"
 #include "rtp/receive_stream.h"
 #include "rtp/types.h"
@@ -41,6 +43,8 @@ struct Encoding {
     highest.reset();
     last_timestamp.reset();
     holed = false;
+    structure_at.reset();
+    if (descriptors) *descriptors = {};
   }
 
   rtp::Rid rid;
@@ -54,7 +58,10 @@ struct Encoding {
   rtp::KeyFrameGate gate;
   rtp::History history;
   rtp::EncodingClock clock;
-  rtp::LayerActivity activity;
+  rtp::EncodingActivity activity;
+  // unique_ptr with reason: large, and most encodings have no descriptors.
+  std::unique_ptr<rtp::DependencyReader> descriptors;
+  std::optional<rtp::ExtSeq> structure_at;          // which packet brought the one in force
   std::optional<rtp::ExtSeq> highest;               // that was passed on
   std::optional<rtp::RtpTimestamp> last_timestamp;  // of the last packet that was new
   bool holed = false;  // so much is missing that only a key frame helps

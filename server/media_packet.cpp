@@ -6,8 +6,8 @@
 
 #include "rtp/bytes.h"
 #include "rtp/packet_builder.h"
+#include "rtp/picture_numbers.h"
 #include "rtp/sequence.h"
-#include "rtp/vp8.h"
 
 namespace parley::server {
 namespace {
@@ -23,6 +23,28 @@ constexpr std::array kEndToEnd = {
 constexpr std::size_t kOsnSize = 2;
 constexpr std::size_t kMaxRedHeaders = 64;
 
+void write_descriptor(const MediaPacket& media, const rtp::Rewrite& rewrite, const SlotHeader& slot,
+                      rtp::ExtensionWriter& out) {
+  const auto descriptor = media.extensions.find(Extension::DependencyDescriptor);
+  if (!descriptor) return;
+  rtp::DescriptorEdit edit;
+  edit.frame_number = rewrite.frame_number;
+  const rtp::PacketLayers& layers = media.info.layers;
+  // Of a structure that is no longer in force we could not tell the targets.
+  if (layers.mask_at != 0 && media.descriptors != nullptr &&
+      media.descriptors->number() == layers.structure) {
+    const rtp::DependencyStructure& structure = *media.descriptors->structure();
+    edit.target_count = structure.decode_target_count;
+    edit.mask_at = layers.mask_at;
+    edit.active_targets =
+        rtp::targets_within(structure, rewrite.limit) & media.descriptors->active_targets();
+  }
+  std::array<std::uint8_t, 255 + rtp::kDescriptorGrowth> edited{};
+  const std::size_t size = rtp::rewrite_descriptor(*descriptor, edit, edited);
+  if (size == 0) return;
+  out.add(slot.extensions.id(Extension::DependencyDescriptor), rtp::ConstBytes(edited).first(size));
+}
+
 void write_extensions(const MediaPacket& media, const rtp::Rewrite& rewrite, const SlotHeader& slot,
                       rtp::ExtensionWriter& out) {
   out.add(slot.extensions.id(Extension::Mid), slot.mid.view());
@@ -34,15 +56,8 @@ void write_extensions(const MediaPacket& media, const rtp::Rewrite& rewrite, con
     if (id == 0) continue;
     if (const auto data = media.extensions.find(extension)) out.add(id, *data);
   }
-  const std::uint8_t descriptor_id = slot.extensions.id(Extension::DependencyDescriptor);
-  if (descriptor_id == 0) return;
-  const auto descriptor = media.extensions.find(Extension::DependencyDescriptor);
-  // Its mandatory part is three bytes: flags and template, then the frame number.
-  std::array<std::uint8_t, 255> copy{};
-  if (!descriptor || descriptor->size() < 3 || descriptor->size() > copy.size()) return;
-  std::copy(descriptor->begin(), descriptor->end(), copy.begin());
-  if (media.info.frame_number) rtp::store16(copy, 1, rewrite.frame_number);
-  out.add(descriptor_id, rtp::ConstBytes(copy).first(descriptor->size()));
+  if (slot.extensions.id(Extension::DependencyDescriptor) == 0 || !media.info.frame_number) return;
+  if (!rewrite.empty) write_descriptor(media, rewrite, slot, out);
 }
 
 // `track` must live until they are written.
@@ -66,11 +81,12 @@ std::size_t write(const MediaPacket& media, const rtp::Rewrite& rewrite, const S
     rtp::store16(original, 0, rtp::to_wire(rewrite.seq).value);
     builder.payload(original);
   }
-  builder.payload(media.packet.payload());
+  if (!rewrite.empty) builder.payload(media.packet.payload());
   const std::size_t size = builder.finish();
-  if (size > 0 && media.info.codec == rtp::Codec::Vp8) {
+  const bool pictures = media.info.codec == rtp::Codec::Vp8 || media.info.codec == rtp::Codec::Vp9;
+  if (size > 0 && pictures && !rewrite.empty) {
     const std::size_t before = retransmission ? kOsnSize : 0;
-    rtp::rewrite(media.info.vp8, rewrite.vp8, builder.written_payload().subspan(before));
+    rtp::rewrite(media.info.picture, rewrite.picture, builder.written_payload().subspan(before));
   }
   return size;
 }

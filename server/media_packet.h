@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "rtp/dependency_descriptor.h"
 #include "rtp/extension_reader.h"
 #include "rtp/extensions.h"
 #include "rtp/forwarder.h"
@@ -26,6 +27,8 @@ struct MediaPacket {
   const rtp::ExtensionReader& extensions;
   const CodecParams& codec;  // the publisher's
   rtp::Source source;
+  // Who reads the dependency descriptors of its encoding, if it has any.
+  const rtp::DependencyReader* descriptors = nullptr;
 };
 
 // A packet that came and waits to be handed out to the subscribers of its track. The track's
@@ -38,12 +41,15 @@ struct WaitingPacket {
   rtp::PacketInfo info;
   const CodecParams* codec = nullptr;
   rtp::Source source;
+  const rtp::DependencyReader* descriptors = nullptr;
   // Who waited for this one gets what was kept behind it, up to here, again.
   std::optional<rtp::ExtSeq> replay_to;
   rtp::Buffer held;            // what the history did not take, or gave up for it
   std::uint32_t next = kNone;  // of the same track
 
-  [[nodiscard]] MediaPacket media() const { return {packet, info, extensions, *codec, source}; }
+  [[nodiscard]] MediaPacket media() const {
+    return {packet, info, extensions, *codec, source, descriptors};
+  }
 };
 
 // Where a forwarded packet goes, in the words of its receiver.
@@ -58,7 +64,8 @@ struct SlotHeader {
 // Writes the packet as the receiver of a slot gets it and returns its size, 0 if it does not fit:
 // the slot's own header (RFC 3550, section 5.1) with the track number as CSRC, the header
 // extensions that make sense end to end under the receiver's ids, and the payload with its running
-// numbers rewritten.
+// numbers rewritten. The dependency descriptor tells the slot's own frame number, and as active the
+// decode targets that the slot gets.
 [[nodiscard]] std::size_t write_forwarded(const MediaPacket& media, const rtp::Rewrite& rewrite,
                                           const SlotHeader& slot, rtp::Bytes out) noexcept;
 

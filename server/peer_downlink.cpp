@@ -57,7 +57,7 @@ rtp::Bitrate Peer::share_audio(rtp::Time now, const std::optional<rtp::Way>& way
 
 // What the slots of video wish.
 void Peer::collect_wishes(rtp::Time now, Sharing& into) const {
-  static_assert(Track::kMaxLayers <= Sharing::kMaxLayers);
+  static_assert(Track::kMaxRungs <= Sharing::kMaxLayers);
   Track::Layers buffer;
   into.clear();
   for (const auto& slot : slots_) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rtp/clock_map.h"
+#include "rtp/encoding_activity.h"
 #include "rtp/packet_pool.h"
 #include "rtp/prefetch.h"
 #include "rtp/sequence.h"
@@ -84,41 +85,61 @@ void Subscription::on_track_ended() {
   context_.emit(SlotSwitched{peer_, section_.mid, std::nullopt, 0});
 }
 
-std::optional<std::size_t> Subscription::current_layer() const noexcept {
+std::optional<std::size_t> Subscription::current_layer(Rungs layers) const noexcept {
   const auto target = forwarder_.target();
   if (!target || target->track != track_->number().value) return std::nullopt;
-  return target->encoding;
+  return rtp::rung_of(layers, target->encoding, forwarder_.target_limit());
+}
+
+// AV1 tells of its spatial layers in the dependency descriptor alone: without it they would be
+// decoded as pictures of their own.
+bool Subscription::takes_spatial_layers() const noexcept {
+  const auto codec = matched_ != nullptr ? std::optional(matched_->codec) : track_->codec();
+  return codec != rtp::Codec::Av1 ||
+         section_.extensions.id(rtp::Extension::DependencyDescriptor) != 0;
+}
+
+Subscription::Rungs Subscription::usable(Rungs layers) const noexcept {
+  if (takes_spatial_layers()) return layers;
+  const auto larger = std::find_if(layers.begin(), layers.end(), [](const auto& layer) {
+    return layer.limit.spatial > 0 && layer.limit.spatial != rtp::LayerLimit::kAll;
+  });
+  return layers.first(static_cast<std::size_t>(larger - layers.begin()));
+}
+
+void Subscription::set_target(const rtp::LayerActivity::Layer& layer) noexcept {
+  rtp::LayerLimit limit = layer.limit;
+  if (!takes_spatial_layers()) limit.spatial = 0;
+  forwarder_.set_target(rtp::Source{track_->number().value, layer.encoding}, limit);
 }
 
 void Subscription::choose_layer(rtp::Time now, std::uint32_t max_height) {
   Track::Layers buffer;
-  const auto layers = track_->layers(now, buffer);
-  const std::size_t chosen = rtp::select_layer(layers, max_height, current_layer()).value_or(0);
-  forwarder_.set_target(rtp::Source{track_->number().value, static_cast<std::uint8_t>(chosen)});
+  const Rungs layers = usable(track_->layers(now, buffer));
+  set_target(layers[rtp::select_layer(layers, max_height, current_layer(layers)).value_or(0)]);
 }
 
 rtp::LayerWish Subscription::wish(rtp::Time now,
                                   std::span<const rtp::LayerActivity::Layer> layers) const {
-  const auto current = current_layer();
+  layers = usable(layers);
+  const auto current = current_layer(layers);
   const bool held = current ? hold_.holds(now) : hold_.holds_pause(now);
   return {layers, want_.max_height, want_.priority, current, held};
 }
 
-void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice,
-                        std::span<const rtp::LayerActivity::Layer> layers, rtp::Bitrate estimate) {
-  hold_.on_choice(now, current_layer(), choice, estimate);
+void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,
+                        rtp::Bitrate estimate) {
+  hold_.on_choice(now, current_layer(layers), choice, estimate);
   tell_choice(now, choice, layers, estimate);
   if (choice.layer) {
-    forwarder_.set_target(
-        rtp::Source{track_->number().value, static_cast<std::uint8_t>(*choice.layer)});
+    set_target(layers[*choice.layer]);
   } else {
     forwarder_.set_target(std::nullopt);
   }
   pass_on_wishes();
 }
 
-void Subscription::tell_choice(rtp::Time now, const rtp::LayerChoice& choice,
-                               std::span<const rtp::LayerActivity::Layer> layers,
+void Subscription::tell_choice(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,
                                rtp::Bitrate estimate) {
   const bool shows = choice.layer && *choice.layer < layers.size();
   const std::uint32_t height = shows ? layers[*choice.layer].height : 0;
@@ -158,13 +179,18 @@ const CodecParams* Subscription::codec_for(const CodecParams& source) noexcept {
   if (matched_for_ != &source) {
     matched_for_ = &source;
     matched_ = match_codec(source, section_.codecs);
+    // The rungs of another codec may have been chosen before.
+    if (!takes_spatial_layers() && forwarder_.target()) {
+      forwarder_.set_target(forwarder_.target(), {0, forwarder_.target_limit().temporal});
+    }
   }
   return matched_;
 }
 
 void Subscription::prefetch() const noexcept {
   constexpr std::size_t kHot = sizeof(Subscription) - sizeof(redundancy_control_) -
-                               sizeof(sent_log_) - sizeof(told_) - sizeof(rtp::Renumberer);
+                               sizeof(sent_log_) - sizeof(told_) - sizeof(rtp::Renumberer) -
+                               sizeof(rtp::SkippedPictures);
   rtp::prefetch(this, kHot + 64);
   rtp::prefetch(&sent_log_, 128);
 }
@@ -186,10 +212,8 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   context_.counters.media_out.add();
   ++packets_sent_;
   octets_sent_ += media.info.payload_size;
-  if (shown_ != track_->number()) {
-    next_report_ = now;
-    note_shown(media);
-  }
+  const Shown shown{track_->number(), media.source.encoding, rewrite->limit.spatial};
+  if (shown_ != shown) note_shown(now, media, shown);
 }
 
 std::size_t Subscription::write(const MediaPacket& media, const rtp::Rewrite& rewrite,
@@ -242,9 +266,15 @@ void Subscription::set_redundancy(std::size_t frames) {
   }
 }
 
-void Subscription::note_shown(const MediaPacket& media) {
-  shown_ = track_->number();
-  context_.emit(SlotSwitched{peer_, section_.mid, shown_, media.info.height});
+void Subscription::note_shown(rtp::Time now, const MediaPacket& media, Shown shown) {
+  const bool other_track = !shown_ || shown_->track != shown.track;
+  if (other_track) next_report_ = now;
+  shown_ = shown;
+  std::uint32_t height = track_->height(shown.encoding, shown.spatial);
+  if (height == 0) height = media.info.height;
+  if (!other_track && (height == 0 || height == shown_height_)) return;
+  shown_height_ = height;
+  context_.emit(SlotSwitched{peer_, section_.mid, shown.track, height});
 }
 
 void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,

@@ -21,7 +21,7 @@ namespace parley::server {
 class Track;
 
 // One slot of a peer: a stream that never ends, whatever track is put into it. It chooses the
-// simulcast layer, lets the Forwarder decide and renumber, writes packets into the peer's lane, and
+// layer, lets the Forwarder decide and renumber, writes packets into the peer's lane, and
 // sends again what the peer asks for.
 class Subscription {
  public:
@@ -92,7 +92,17 @@ class Subscription {
   static constexpr std::size_t kMaxResends = 64;  // for one NACK message
   [[nodiscard]] const CodecParams* codec_for(const CodecParams& source) noexcept;
   void choose_layer(rtp::Time now, std::uint32_t max_height);
-  [[nodiscard]] std::optional<std::size_t> current_layer() const noexcept;
+  struct Shown {
+    TrackNo track;
+    std::uint8_t encoding = 0;
+    std::uint8_t spatial = 0;
+    friend bool operator==(const Shown&, const Shown&) = default;
+  };
+  using Rungs = std::span<const rtp::LayerActivity::Layer>;
+  [[nodiscard]] Rungs usable(Rungs layers) const noexcept;
+  [[nodiscard]] bool takes_spatial_layers() const noexcept;
+  [[nodiscard]] std::optional<std::size_t> current_layer(Rungs layers) const noexcept;
+  void set_target(const rtp::LayerActivity::Layer& layer) noexcept;
   // Who takes note of what is sent: all of it, or what carries a transport-wide number.
   [[nodiscard]] Downlink* measured() const noexcept;
   [[nodiscard]] SlotHeader header(rtp::Ssrc ssrc, rtp::PayloadType type) const noexcept;
@@ -102,9 +112,9 @@ class Subscription {
   [[nodiscard]] std::size_t write_with_redundancy(const MediaPacket& media,
                                                   const rtp::Rewrite& rewrite,
                                                   const CodecParams& codec, rtp::Bytes out);
-  void note_shown(const MediaPacket& media);
-  void tell_choice(rtp::Time now, const rtp::LayerChoice& choice,
-                   std::span<const rtp::LayerActivity::Layer> layers, rtp::Bitrate estimate);
+  void note_shown(rtp::Time now, const MediaPacket& media, Shown shown);
+  void tell_choice(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,
+                   rtp::Bitrate estimate);
   void retransmit(rtp::Time now, const rtp::SentLog::Resend& resend);
 
   Context& context_;
@@ -116,7 +126,8 @@ class Subscription {
   std::uint8_t redundancy_ = 0;  // earlier frames that go along with each
   const CodecParams* matched_for_ = nullptr;
   const CodecParams* matched_ = nullptr;
-  std::optional<TrackNo> shown_;  // as told by SlotSwitched
+  std::optional<Shown> shown_;
+  std::uint32_t shown_height_ = 0;  // as told by SlotSwitched
   std::uint32_t packets_sent_ = 0;
   rtp::Seq rtx_seq_;
   rtp::LayerHold hold_;

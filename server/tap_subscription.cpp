@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "rtp/encoding_activity.h"
 #include "server/track.h"
 
 namespace parley::server {
@@ -75,9 +76,12 @@ void TapSubscription::tick(rtp::Time now) {
   Track::Layers buffer;
   const auto layers = track_.layers(now, buffer);
   std::optional<std::size_t> current;
-  if (const auto target = forwarder_.target()) current = target->encoding;
+  if (const auto target = forwarder_.target()) {
+    current = rtp::rung_of(layers, target->encoding, {});
+  }
+  // All layers inside the encoding, for a file keeps the whole picture.
   if (const auto chosen = rtp::select_layer(layers, kHighest, current)) {
-    forwarder_.set_target(rtp::Source{track_.number().value, static_cast<std::uint8_t>(*chosen)});
+    forwarder_.set_target(rtp::Source{track_.number().value, layers[*chosen].encoding});
   }
   if (const auto wanted = forwarder_.wants_key_frame()) track_.want_key_frame(wanted->encoding);
 }

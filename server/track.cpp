@@ -177,11 +177,12 @@ void Track::on_packet(rtp::Time now, Arrival arrival, rtp::Packet packet,
   }
   const auto seq = place(now, encoding, rtx, packet);
   if (!seq) return;
-  const rtp::PacketInfo info =
-      rtp::make_packet_info(packet, *seq, codec->codec, extensions, now,
-                            e.clock.capture_time(packet.timestamp(), clocks_));
+  rtp::PacketInfo info = rtp::make_packet_info(packet, *seq, codec->codec, extensions, now,
+                                               e.clock.capture_time(packet.timestamp(), clocks_));
+  read_descriptor(e, extensions, info);
   context_.counters.media_in.add();
-  pass_on(now, {packet, info, extensions, *codec, source(encoding)}, rtx, std::move(datagram));
+  pass_on(now, {packet, info, extensions, *codec, source(encoding), e.descriptors.get()}, rtx,
+          std::move(datagram));
 }
 
 void Track::on_relayed(rtp::Time now, const Relay::Record& record, rtp::Buffer datagram) {
@@ -198,11 +199,12 @@ void Track::on_relayed(rtp::Time now, const Relay::Record& record, rtp::Buffer d
   const CodecParams* codec = codec_of(packet->payload_type());
   if (codec == nullptr) return context_.counters.drop(Drop::UnknownPayloadType);
   const rtp::ExtensionReader extensions(*packet, section_.extensions);
-  const rtp::PacketInfo info = rtp::make_packet_info(*packet, record.seq, codec->codec, extensions,
-                                                     record.arrival, record.capture);
+  rtp::PacketInfo info = rtp::make_packet_info(*packet, record.seq, codec->codec, extensions,
+                                               record.arrival, record.capture);
+  read_descriptor(e, extensions, info);
   context_.counters.relayed_in.add();
-  pass_on(now, {*packet, info, extensions, *codec, source(record.encoding)}, false,
-          std::move(datagram));
+  pass_on(now, {*packet, info, extensions, *codec, source(record.encoding), e.descriptors.get()},
+          false, std::move(datagram));
 }
 
 // Into the history, and to everybody who is to have it.
@@ -210,13 +212,14 @@ void Track::pass_on(rtp::Time now, const MediaPacket& media, bool rtx, rtp::Buff
   const std::size_t encoding = media.source.encoding;
   Encoding& e = encodings_[encoding];
   const rtp::PacketInfo& info = media.info;
-  observe(now, e, info, rtx);
+  observe(now, e, media, rtx);
   // The first packet of a key frame came behind others of its frame (it was lost and sent again):
   // who waits for a key frame gets all again from that one on, instead of waiting for the next.
   std::optional<rtp::ExtSeq> replay_to;
   const bool late = e.highest && info.seq < *e.highest;
   if (late && info.key_frame && e.video && e.highest->value - info.seq.value <= kMaxReplay) {
     replay_to = e.highest;
+    reread_descriptors(e, info.seq, *replay_to);
   }
   if (!late) e.highest = info.seq;
   rtp::Buffer held = store(e, info, std::move(datagram));
@@ -226,8 +229,8 @@ void Track::pass_on(rtp::Time now, const MediaPacket& media, bool rtx, rtp::Buff
     replay(encoding, info.seq, *replay_to, [&](const MediaPacket& kept) { tap->forward(kept); });
   }
   for (RelayEnd& end : relays_) pass_to_relay(end, media);
-  wait({media.packet, media.extensions, info, &media.codec, media.source, replay_to,
-        std::move(held)});
+  wait({media.packet, media.extensions, info, &media.codec, media.source, media.descriptors,
+        replay_to, std::move(held)});
 }
 
 void Track::wait(WaitingPacket packet) {
@@ -278,27 +281,6 @@ void Track::forget_waiting(std::size_t encoding) {
     }
   }
   if (first_waiting_ == WaitingPacket::kNone) std::erase(context_.bursts, this);
-}
-
-void Track::observe(rtp::Time now, Encoding& e, const rtp::PacketInfo& info, bool rtx) {
-  if (info.padding_only) {
-    context_.counters.drop(Drop::PaddingOnly);
-    return;
-  }
-  const bool first_of_frame = e.last_timestamp != info.timestamp;
-  if (!rtx) e.last_timestamp = info.timestamp;
-  e.activity.on_packet(info.payload_size, first_of_frame && !rtx, now);
-  if (info.height > 0) e.activity.set_height(info.height);
-  if (info.key_frame) {
-    e.gate.on_key_frame();
-    e.holed = false;
-  }
-  if (info.audio_level && !muted_) level_.on_packet(*info.audio_level, now);
-  if (codec_ != info.codec) {
-    codec_ = info.codec;
-    // A mirror's publisher is told of at home.
-    if (origin_ == nullptr) context_.emit(TrackStarted{peer_, section_.track, info.codec});
-  }
 }
 
 void Track::pass_to_relay(RelayEnd& end, const MediaPacket& media) {
@@ -501,11 +483,6 @@ void Track::remove_tap(TapId tap) {
   std::erase_if(taps_, [&](const auto& candidate) { return candidate->id() == tap; });
 }
 
-std::span<const rtp::LayerActivity::Layer> Track::layers(rtp::Time now, Layers& into) noexcept {
-  for (std::size_t i = 0; i < encodings_.size(); ++i) into[i] = encodings_[i].activity.at(now);
-  return {into.data(), encodings_.size()};
-}
-
 std::uint64_t Track::payload_bytes() const noexcept {
   std::uint64_t sum = past_payload_bytes_;
   for (const Encoding& encoding : encodings_) sum += encoding.activity.total_bytes();
@@ -515,7 +492,8 @@ std::uint64_t Track::payload_bytes() const noexcept {
 std::size_t Track::bytes() const noexcept {
   std::size_t total = sizeof *this;
   for (const Encoding& encoding : encodings_) {
-    total += sizeof encoding + encoding.history.capacity() * sizeof(rtp::History::Stored);
+    total += sizeof encoding + encoding.history.capacity() * sizeof(rtp::History::Stored) +
+             encoding.activity.bytes() + (encoding.descriptors ? sizeof *encoding.descriptors : 0);
   }
   return total;
 }
@@ -527,8 +505,9 @@ std::optional<StoredPacket> Track::stored(std::size_t encoding, rtp::ExtSeq seq)
   const auto packet = rtp::Packet::parse(kept->packet.bytes());
   const CodecParams* codec = packet ? codec_of(packet->payload_type()) : nullptr;
   if (codec == nullptr) return std::nullopt;  // another offer took it away
-  return StoredPacket{*packet, rtp::ExtensionReader(*packet, section_.extensions), kept->info,
-                      *codec, source(encoding)};
+  return StoredPacket{*packet,          rtp::ExtensionReader(*packet, section_.extensions),
+                      kept->info,       *codec,
+                      source(encoding), encodings_[encoding].descriptors.get()};
 }
 
 std::optional<std::size_t> Track::encoding_of(rtp::Rid rid) const noexcept {

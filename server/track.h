@@ -10,6 +10,7 @@
 
 #include "rtp/audio_level.h"
 #include "rtp/clock_map.h"
+#include "rtp/encoding_activity.h"
 #include "rtp/extension_reader.h"
 #include "rtp/forwarder.h"
 #include "rtp/history.h"
@@ -37,8 +38,11 @@ struct StoredPacket {
   const rtp::PacketInfo& info;
   const CodecParams& codec;
   rtp::Source source;
+  const rtp::DependencyReader* descriptors = nullptr;
 
-  [[nodiscard]] MediaPacket media() const { return {packet, info, extensions, codec, source}; }
+  [[nodiscard]] MediaPacket media() const {
+    return {packet, info, extensions, codec, source, descriptors};
+  }
 };
 
 // What one peer publishes on one m-line: its encodings, who watches it, and what must be asked of
@@ -113,10 +117,18 @@ class Track {
   // A subscriber waits for a key frame of this encoding.
   void want_key_frame(std::size_t encoding) noexcept;
 
-  // How the encodings live now, lowest first.
-  using Layers = std::array<rtp::LayerActivity::Layer, kMaxLayers>;
+  // What can be had of it now, lowest first: the encodings, or the layers inside a single one, and
+  // below them the lowest with fewer pictures a second.
+  static constexpr std::size_t kMaxRungs = kMaxLayers + rtp::EncodingActivity::kMaxReduced;
+  using Layers = std::array<rtp::LayerActivity::Layer, kMaxRungs>;
   [[nodiscard]] std::span<const rtp::LayerActivity::Layer> layers(rtp::Time now,
                                                                   Layers& into) noexcept;
+  // Of a picture of the encoding, with its layers up to that one; 0: unknown.
+  [[nodiscard]] std::uint32_t height(std::size_t encoding, std::uint8_t spatial) const noexcept {
+    return encoding < encodings_.size() ? encodings_[encoding].activity.height(spatial) : 0;
+  }
+  // What it sends, or may send.
+  [[nodiscard]] std::optional<rtp::Codec> codec() const noexcept;
   // A packet of the encoding's history, if it is still there; valid until the next on_packet().
   [[nodiscard]] std::optional<StoredPacket> stored(std::size_t encoding, rtp::ExtSeq seq) noexcept;
   [[nodiscard]] std::optional<std::size_t> encoding_of(rtp::Rid rid) const noexcept;
@@ -148,7 +160,11 @@ class Track {
   [[nodiscard]] std::optional<rtp::ExtSeq> place(rtp::Time now, std::size_t encoding, bool rtx,
                                                  const rtp::Packet& packet);
   void pass_on(rtp::Time now, const MediaPacket& media, bool rtx, rtp::Buffer datagram);
-  void observe(rtp::Time now, Encoding& encoding, const rtp::PacketInfo& info, bool rtx);
+  void read_descriptor(Encoding& encoding, const rtp::ExtensionReader& extensions,
+                       rtp::PacketInfo& info);
+  void reread_descriptors(Encoding& encoding, rtp::ExtSeq from, rtp::ExtSeq to);
+  void observe(rtp::Time now, Encoding& encoding, const MediaPacket& media, bool rtx);
+  void observe_heights(Encoding& encoding, const MediaPacket& media);
   void pass_to_relay(RelayEnd& end, const MediaPacket& media);
   [[nodiscard]] rtp::Buffer store(Encoding& encoding, const rtp::PacketInfo& info,
                                   rtp::Buffer datagram);

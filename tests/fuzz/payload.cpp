@@ -23,7 +23,7 @@ void require(bool holds) {
 
 void check_vp8(const Vp8Descriptor& d, std::vector<std::uint8_t> payload) {
   require(d.size < payload.size());
-  const Vp8Numbers numbers{0x5a5a, 0xa5, 0x15};
+  const PictureNumbers numbers{0x5a5a, 0xa5, 0x15};
   rewrite(d, numbers, payload);
   const auto again = Vp8Descriptor::parse(payload);
   require(again && again->size == d.size && again->key_frame == d.key_frame);
@@ -94,7 +94,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::vector<std::uint8_t> payload(data + 1, data + size);
   const auto info = describe(codec, payload);
   require(!info || !payload.empty());
-  if (info && info->vp8) check_vp8(*info->vp8, payload);
+  if (const auto vp8 = Vp8Descriptor::parse(payload); codec == Codec::Vp8 && vp8) {
+    check_vp8(*vp8, payload);
+  }
   walk(codec, payload);
   return 0;
 }

@@ -369,6 +369,44 @@ TEST(Allocate, TakesAStepUpOnlyIfItFitsBesideWhatIsKept) {
   EXPECT_LE(next.next.value, 461'000);
 }
 
+// The smallest picture with half of the pictures and with a quarter, then whole sizes: on the wire
+// 26.5, 53, 106, 318 and 1,060 kbit/s.
+std::vector<Layer> ladder_with_reduced() {
+  std::vector<Layer> layers = ladder();
+  layers.insert(layers.begin(), {living(25'000, 180), living(50'000, 180)});
+  layers[0].reduced = layers[1].reduced = true;
+  layers[0].fps = 7.5;
+  layers[1].fps = 15;
+  return layers;
+}
+
+TEST(Allocate, MakesPicturesSmallBeforeItMakesThemFew) {
+  for (const auto& [target, layer] :
+       {std::pair{1'200'000, 4U}, {1'000'000, 3U}, {300'000, 2U}, {100'000, 1U}, {50'000, 0U}}) {
+    Scene scene;
+    scene.add(0, 4, ladder_with_reduced());
+    EXPECT_THAT(scene.run(target), ElementsAre(layer)) << target;
+  }
+  Scene scene;
+  scene.add(0, 4, ladder_with_reduced());
+  EXPECT_THAT(scene.run(20'000), ElementsAre(kNone));
+}
+
+TEST(Allocate, GivesEverybodyFewPicturesBeforeItPausesAnybody) {
+  Scene scene;
+  for (int i = 0; i < 3; ++i) scene.add(i, 2, ladder_with_reduced());
+  EXPECT_THAT(scene.run(110'000), ElementsAre(0U, 0U, 1U));
+}
+
+TEST(Allocate, TriesAllPicturesOfTheSmallestOnAWayOfWhichNothingIsKnown) {
+  Scene scene;
+  scene.congested = scene.measured = false;
+  scene.add(0, kNone, ladder_with_reduced());
+  EXPECT_THAT(scene.run(0), ElementsAre(2U));
+  scene.wishes[0].max_height = 0;
+  EXPECT_THAT(scene.run(1'000'000), ElementsAre(2U)) << "a small height does not want few pictures";
+}
+
 class LayerHoldTest : public testing::Test {
  protected:
   LayerHold hold_;

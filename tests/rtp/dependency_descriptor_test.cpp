@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "rtp/packet_layers.h"
 #include "tests/rtp/wire.h"
 
 namespace parley::rtp {
@@ -122,6 +123,99 @@ TEST(DependencyDescriptor, RefusesEveryTruncationAndKeepsTheStructureInForce) {
     EXPECT_EQ(known.read(cut).has_value(), cut.size() == 3) << cut.size();
   });
   EXPECT_EQ(known.structure()->template_count, 3);
+}
+
+TEST(DependencyDescriptor, KnowsTheLayersOfEachDecodeTarget) {
+  DependencyReader reader;
+  ASSERT_TRUE(reader.read(key_descriptor()));
+  const DependencyStructure& s = *reader.structure();
+  // The first target has both temporal layers of the lower size, the second the larger one, too.
+  EXPECT_EQ(s.targets[0].spatial_id, 0);
+  EXPECT_EQ(s.targets[0].temporal_id, 1);
+  EXPECT_EQ(s.targets[1].spatial_id, 1);
+  EXPECT_EQ(targets_within(s, {}), 0b11U);
+  EXPECT_EQ(targets_within(s, {0, LayerLimit::kAll}), 0b01U);
+  EXPECT_EQ(targets_within(s, {0, 0}), 0U);
+}
+
+WireBytes edited(const WireBytes& element, const DescriptorEdit& edit) {
+  WireBytes out(element.size() + kDescriptorGrowth);
+  out.resize(rewrite_descriptor(element, edit, out));
+  return out;
+}
+
+TEST(DependencyDescriptor, IsPassedOnWithAnotherFrameNumber) {
+  const WireBytes key = key_descriptor();
+  WireBytes expected = key;
+  expected[1] = 0x12;
+  expected[2] = 0x34;
+  EXPECT_EQ(edited(key, {.frame_number = 0x1234}), expected);
+}
+
+TEST(DependencyDescriptor, TellsTheTargetsThatAreLeft) {
+  DependencyReader reader;
+  const auto before = reader.read(key_descriptor());
+  const WireBytes key = edited(
+      key_descriptor(),
+      {.frame_number = 9, .target_count = 2, .mask_at = before->mask_at, .active_targets = 0b01});
+  DependencyReader receiver;
+  const auto d = receiver.read(key);
+  ASSERT_TRUE(d && d->key_frame());
+  EXPECT_EQ(d->frame_number, 9);
+  EXPECT_EQ(d->active_targets, 0b01U);
+  EXPECT_EQ(receiver.active_targets(), 0b01U);
+  EXPECT_EQ(d->decode_targets, before->decode_targets);
+  EXPECT_EQ(receiver.structure()->resolutions[1], (Resolution{640, 360}));
+
+  // Into a short one, too, and in the place of a mask that is there already.
+  const WireBytes shorter{0xc0 | kOffset, 0, 8};
+  const auto plain = reader.read(shorter);
+  const WireBytes told = edited(
+      shorter,
+      {.frame_number = 10, .target_count = 2, .mask_at = plain->mask_at, .active_targets = 0b11});
+  const auto again = receiver.read(told);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->active_targets, 0b11U);
+  EXPECT_EQ(again->spatial_id, 0);
+  const WireBytes changed = edited(
+      told,
+      {.frame_number = 11, .target_count = 2, .mask_at = again->mask_at, .active_targets = 0b10});
+  EXPECT_EQ(changed.size(), told.size());
+  EXPECT_EQ(receiver.read(changed)->active_targets, 0b10U);
+}
+
+TEST(DependencyDescriptor, KeepsWhatAFrameSaysOtherwiseBehindTheMask) {
+  DependencyReader reader;
+  ASSERT_TRUE(reader.read(key_descriptor()));
+  BitWriter w;
+  w.bits(1, 1).bits(1, 1).bits(kOffset + 1, 6).bits(9, 16);
+  w.bits(0b00110, 5);
+  w.bits(0b0100, 4);
+  w.bits(1, 2).bits(2, 4).bits(3, 2).bits(700, 12).bits(0, 2);
+  const auto before = reader.read(w.bytes());
+  ASSERT_TRUE(before);
+  const auto after = reader.read(edited(
+      w.bytes(),
+      {.frame_number = 9, .target_count = 2, .mask_at = before->mask_at, .active_targets = 0b01}));
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->active_targets, 0b01U);
+  EXPECT_EQ(after->decode_targets, before->decode_targets);
+  EXPECT_EQ(after->reference_count, 2);
+}
+
+TEST(DependencyDescriptor, WritesNothingWhereThereIsNoRoomOrNoDescriptor) {
+  const WireBytes key = key_descriptor();
+  for_each_truncation(key, [&](const WireBytes& cut) {
+    WireBytes out(cut.size() + kDescriptorGrowth);
+    // Of a descriptor that could be read it would not be cut there.
+    const DescriptorEdit edit{.target_count = 2, .mask_at = 150};
+    const std::size_t size = rewrite_descriptor(cut, edit, out);
+    EXPECT_LE(size, out.size());
+    EXPECT_TRUE(size == 0 || cut.size() >= 3);
+  });
+  WireBytes tight(key.size() - 1);
+  EXPECT_EQ(rewrite_descriptor(key, {}, tight), 0U);
+  EXPECT_EQ(rewrite_descriptor(key, {.target_count = 2, .mask_at = 29}, tight), 0U);
 }
 
 }  // namespace

@@ -36,9 +36,9 @@ struct Sender {
     info.key_frame = key;
     info.frame_start = true;
     info.payload_size = 100;
-    info.vp8.picture_id_at = 2;
-    info.vp8.picture_id_long = true;
-    info.vp8.picture_id = static_cast<std::uint16_t>(picture_id++ & 0x7fff);
+    info.picture.picture_id_at = 2;
+    info.picture.picture_id_long = true;
+    info.picture.picture_id = static_cast<std::uint16_t>(picture_id++ & 0x7fff);
     timestamp += 2'700;
     ms += 30;
     return info;
@@ -88,7 +88,7 @@ TEST_F(ForwarderTest, ForwardsTheOldLayerUntilTheKeyFrameOfTheNewOne) {
   const auto switched = video.on_packet(high.next(true), kHigh);
   ASSERT_TRUE(switched);
   EXPECT_EQ(switched->seq, ExtSeq{65'532});
-  EXPECT_EQ(switched->vp8.picture_id, first->vp8.picture_id + 2);
+  EXPECT_EQ(switched->picture.picture_id, first->picture.picture_id + 2);
   EXPECT_EQ(switched->timestamp.value - first->timestamp.value, 90U * 60U);
   EXPECT_EQ(outcome(video.on_packet(low.next(), kLow)), "other_source");
   EXPECT_EQ(video.take_switched(), kHigh);
@@ -155,7 +155,7 @@ TEST_F(ForwarderTest, KeepsUpstreamLossesVisibleAndFillsThemLate) {
   ASSERT_TRUE(filled);
   EXPECT_EQ(filled->seq, ExtSeq{65'531});
   EXPECT_EQ(filled->timestamp.value - first->timestamp.value, 2'700U);
-  EXPECT_EQ(filled->vp8.picture_id, first->vp8.picture_id + 1);
+  EXPECT_EQ(filled->picture.picture_id, first->picture.picture_id + 1);
 }
 
 TEST_F(ForwarderTest, LeavesPaddingOutWithoutAGap) {
@@ -191,7 +191,7 @@ TEST_F(ForwarderTest, StopsWhenMutedAndGoesOnAtAKeyFrame) {
   ASSERT_TRUE(after);
   EXPECT_EQ(after->seq, ExtSeq{65'531});
   EXPECT_EQ(after->timestamp.value - before->timestamp.value, 3 * 2'700U);
-  EXPECT_EQ(after->vp8.picture_id, before->vp8.picture_id + 1);
+  EXPECT_EQ(after->picture.picture_id, before->picture.picture_id + 1);
   EXPECT_FALSE(video.take_switched()) << "it shows what it showed before";
 }
 

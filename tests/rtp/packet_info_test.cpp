@@ -44,9 +44,9 @@ TEST(MakePacketInfo, TellsAVp8KeyFrameAndItsNumbers) {
   EXPECT_TRUE(info.frame_start);
   EXPECT_EQ(info.width, 640);
   EXPECT_EQ(info.height, 360);
-  EXPECT_EQ(info.vp8.picture_id, 0x1234);
-  EXPECT_EQ(info.vp8.tl0_picture_index, 0x56);
-  EXPECT_EQ(info.vp8.key_index, 7);
+  EXPECT_EQ(info.picture.picture_id, 0x1234);
+  EXPECT_EQ(info.picture.tl0_picture_index, 0x56);
+  EXPECT_EQ(info.picture.key_index, 7);
   EXPECT_EQ(info.payload_at, 12);
   EXPECT_EQ(info.payload_size, 16);
   EXPECT_FALSE(info.padding_only);

@@ -18,8 +18,7 @@ TEST(Payload, DescribesVp8) {
   EXPECT_TRUE(info->has_layers);
   EXPECT_EQ(info->temporal_id, 2);
   EXPECT_EQ(info->resolution, (Resolution{640, 360}));
-  ASSERT_TRUE(info->vp8);
-  EXPECT_EQ(info->vp8->picture_id, 0x1234);
+  EXPECT_EQ(info->picture.picture_id, 0x1234);
 }
 
 TEST(Payload, DescribesVp9) {
@@ -31,7 +30,7 @@ TEST(Payload, DescribesVp9) {
   EXPECT_EQ(info->temporal_id, 2);
   EXPECT_EQ(info->spatial_id, 2);
   EXPECT_FALSE(info->key_frame);
-  EXPECT_FALSE(info->vp8);
+  EXPECT_TRUE(info->picture.has_picture_id());
 }
 
 TEST(Payload, DescribesTheOthers) {

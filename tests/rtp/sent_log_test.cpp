@@ -119,8 +119,9 @@ TEST(SentLog, GivesBackTheNumbersOfTheFirstTime) {
     PacketInfo info;
     info.codec = Codec::Vp8;
     info.seq = ExtSeq{static_cast<std::int64_t>(random() % 100'000)};
-    info.vp8.picture_id_at = info.vp8.tl0_picture_index_at = info.vp8.has_key_index = true;
-    info.vp8.picture_id_long = chance(50);
+    info.picture.picture_id_at = info.picture.tl0_picture_index_at = info.picture.has_key_index =
+        true;
+    info.picture.picture_id_long = chance(50);
     std::vector<std::pair<PacketInfo, Source>> late;
     for (std::size_t i = 0; i < kPackets; ++i) {
       ++info.seq.value;
@@ -129,10 +130,11 @@ TEST(SentLog, GivesBackTheNumbersOfTheFirstTime) {
       info.marker = chance(30);
       if (chance(50)) {
         info.timestamp.value += 3'000;
-        info.vp8.picture_id =
-            (info.vp8.picture_id + 1) & (info.vp8.picture_id_long ? 0x7fff : 0x7f);
-        info.vp8.tl0_picture_index = static_cast<std::uint8_t>(info.vp8.tl0_picture_index + 1);
-        info.vp8.key_index = (info.vp8.key_index + 1) & 0x1f;
+        info.picture.picture_id =
+            (info.picture.picture_id + 1) & (info.picture.picture_id_long ? 0x7fff : 0x7f);
+        info.picture.tl0_picture_index =
+            static_cast<std::uint8_t>(info.picture.tl0_picture_index + 1);
+        info.picture.key_index = (info.picture.key_index + 1) & 0x1f;
         if (info.frame_number) ++*info.frame_number;
       }
       info.key_frame = i == 0;
@@ -141,13 +143,13 @@ TEST(SentLog, GivesBackTheNumbersOfTheFirstTime) {
         forwarder.set_target(source);
         info.seq.value += static_cast<std::int64_t>(random() % 10'000) - 5'000;
         info.timestamp.value = static_cast<std::uint32_t>(random());
-        info.vp8.picture_id = static_cast<std::uint16_t>(random() & 0x7f);
+        info.picture.picture_id = static_cast<std::uint16_t>(random() & 0x7f);
         info.frame_number = static_cast<std::uint16_t>(random());
         info.key_frame = true;
         late.clear();
       }
       PacketInfo one = info;
-      if (one.padding_only) one.vp8 = {};
+      if (one.padding_only) one.picture = {};
       if (chance(10) && !one.key_frame) {
         late.emplace_back(one, source);  // or never
       } else {
@@ -171,7 +173,7 @@ TEST(SentLog, GivesBackTheNumbersOfTheFirstTime) {
       EXPECT_EQ(again.marker, was.rewrite.marker) << seed;
       if (was.info.padding_only) continue;
       EXPECT_EQ(again.frame_number, was.rewrite.frame_number) << seed;
-      EXPECT_EQ(again.vp8, was.rewrite.vp8) << seed;
+      EXPECT_EQ(again.picture, was.rewrite.picture) << seed;
     }
     EXPECT_GE(found, sent.size() * 9 / 10) << seed;
   }

@@ -42,7 +42,7 @@ TEST(Vp8, ReadsEveryField) {
   EXPECT_EQ(d->key_index, 17);
   EXPECT_EQ(d->picture_id_at, 2);
   EXPECT_EQ(d->tl0_picture_index_at, 4);
-  EXPECT_EQ(d->temporal_at, 5);
+  EXPECT_EQ(d->key_index_at, 5);
 }
 
 TEST(Vp8, ReadsTheShortestDescriptor) {

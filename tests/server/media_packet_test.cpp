@@ -10,6 +10,7 @@
 
 #include "rtp/bytes.h"
 #include "rtp/packet_builder.h"
+#include "tests/rtp/svc_source.h"
 
 namespace parley::server {
 namespace {
@@ -49,7 +50,7 @@ struct MediaPacketTest : ::testing::Test {
     rewrite.seq = rtp::ExtSeq{65'536 + 3};
     rewrite.timestamp = rtp::RtpTimestamp{600};
     rewrite.marker = true;
-    rewrite.vp8 = {0x1234, 99, 21};
+    rewrite.picture = {0x1234, 99, 21};
   }
   [[nodiscard]] MediaPacket media() const {
     return {*packet, info, *extensions, codec, rtp::Source{4'711, 0}};
@@ -108,6 +109,40 @@ TEST_F(MediaPacketTest, ARetransmissionSaysTheFirstNumberBeforeThePayload) {
   ASSERT_EQ(*original, expected);
   EXPECT_TRUE(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(expected),
                          forwarded.begin()));
+}
+
+TEST_F(MediaPacketTest, ANumberThatIsWaitedForIsFilledWithoutAPayload) {
+  rewrite.empty = true;
+  rewrite.marker = false;
+  const std::size_t written = write_forwarded(media(), rewrite, slot(), out);
+  const auto sent = rtp::Packet::parse(rtp::Bytes(out).first(written));
+  ASSERT_TRUE(sent.has_value());
+  EXPECT_EQ(sent->seq(), rtp::Seq{3});
+  EXPECT_TRUE(sent->payload().empty());
+  const std::size_t again = write_retransmission(media(), rewrite, slot(), rtp::Seq{50}, out);
+  EXPECT_EQ(rtp::Packet::parse(rtp::Bytes(out).first(again))->payload().size(), 2U);
+}
+
+TEST_F(MediaPacketTest, TheDescriptorTellsWhatTheSlotGets) {
+  rtp::SvcSource source({.mode = {rtp::Codec::Av1, 2, 2}});
+  std::vector<rtp::SvcPacket> key = source.next(true);
+  theirs.set(Extension::DependencyDescriptor, 12);
+  ours.set(Extension::DependencyDescriptor, 30);
+  packet = rtp::Packet::parse(key.front().bytes);
+  extensions.emplace(*packet, theirs);
+  info = rtp::make_packet_info(*packet, rtp::ExtSeq{1}, rtp::Codec::Av1, *extensions, {}, {});
+  rtp::DependencyReader reader;
+  info.layers = rtp::read_layers(reader, *extensions->find(Extension::DependencyDescriptor));
+  rewrite.frame_number = 0x4321;
+  rewrite.limit = {0, rtp::LayerLimit::kAll};
+  const MediaPacket key_packet{*packet, info, *extensions, codec, rtp::Source{1, 0}, &reader};
+  const std::size_t written = write_forwarded(key_packet, rewrite, slot(), out);
+  const auto sent = rtp::Packet::parse(rtp::Bytes(out).first(written));
+  const rtp::ExtensionReader read(*sent, ours);
+  const auto d = rtp::DependencyReader{}.read(*read.find(Extension::DependencyDescriptor));
+  ASSERT_TRUE(d && d->key_frame());
+  EXPECT_EQ(d->frame_number, 0x4321);
+  EXPECT_EQ(d->active_targets, 0b0011U);
 }
 
 TEST_F(MediaPacketTest, RetransmissionsWithoutAnOriginalAreRefused) {

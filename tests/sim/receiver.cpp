@@ -12,7 +12,7 @@ void Receiver::on_packet(rtp::Time now, const rtp::Packet& packet, bool retransm
   rtp::ConstBytes payload = packet.payload();
   rtp::Seq seq = packet.seq();
   if (retransmission) {
-    if (payload.size() < 3) return;
+    if (payload.size() < 2) return;
     seq = rtp::Seq{rtp::load16(payload, 0)};
     payload = payload.subspan(2);
   } else {
@@ -34,6 +34,10 @@ void Receiver::on_packet(rtp::Time now, const rtp::Packet& packet, bool retransm
     ++packets_of_track[last_track];
   }
   if (kind == rtp::MediaKind::Audio) return on_sound(packet, payload);
+  if (const auto stamp = rtp::SvcStamp::read(payload)) {
+    layer_packets.push_back({now, *stamp, packet.marker()});
+    decoder.on_packet(*stamp);
+  }
   const auto descriptor = rtp::Vp8Descriptor::parse(payload);
   if (descriptor && descriptor->has_picture_id()) picture_of_[time.value] = descriptor->picture_id;
   if (const auto frame = client::read_synthetic_vp8(payload)) {
@@ -68,6 +72,10 @@ void Receiver::on_sound(const rtp::Packet& packet, rtp::ConstBytes payload) {
     const auto sound = note(block->data, block->timestamp_offset);
     if (!sound || sound->stream != primary->stream || sound->frame >= primary->frame) ++red_faults;
   }
+}
+
+void Receiver::on_descriptor(rtp::ConstBytes element) {
+  if (!descriptors.read(element)) ++unread_descriptors;
 }
 
 std::size_t Receiver::expected() const {

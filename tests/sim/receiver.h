@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "rtp/dependency_descriptor.h"
 #include "rtp/nack_tracker.h"
 #include "rtp/packet.h"
 #include "rtp/receive_stream.h"
@@ -14,6 +15,7 @@
 #include "rtp/sequence.h"
 #include "rtp/types.h"
 #include "server/client/synthetic.h"
+#include "tests/rtp/svc_source.h"
 
 namespace parley::sim {
 
@@ -31,6 +33,8 @@ class Receiver {
   static constexpr rtp::PayloadType kRed{63};
 
   void on_packet(rtp::Time now, const rtp::Packet& packet, bool retransmission);
+
+  void on_descriptor(rtp::ConstBytes element);
 
   struct Frame {
     rtp::Time at;
@@ -61,6 +65,16 @@ class Receiver {
   std::uint64_t red_blocks = 0;  // redundant ones
   std::uint64_t red_faults = 0;  // cannot be read, of another stream, or at another time
   std::map<std::uint32_t, std::uint64_t> packets_of_track;
+  // Of a publisher with layers inside his encoding.
+  struct LayerPacket {
+    rtp::Time at;
+    rtp::SvcStamp stamp;
+    bool marker = false;
+  };
+  std::vector<LayerPacket> layer_packets;
+  rtp::SvcDecoder decoder;
+  rtp::DependencyReader descriptors;
+  std::uint64_t unread_descriptors = 0;
 
   // Sequence numbers never received between the first and the last.
   [[nodiscard]] std::size_t missing() const;

@@ -21,6 +21,7 @@ constexpr rtp::PayloadType kOpus{111};
 constexpr rtp::PayloadType kRed = Receiver::kRed;
 constexpr rtp::PayloadType kVp8{96};
 constexpr rtp::PayloadType kVp8Rtx{97};
+constexpr std::uint8_t kDescriptor = 12;
 constexpr client::SyntheticExtensions kExtensions{
     .mid = 4, .rid = 10, .transport_cc = 3, .audio_level = 1};
 
@@ -42,6 +43,15 @@ rtp::ExtensionMap extension_map() {
   return map;
 }
 
+const rtp::ExtensionMap& descriptor_map() {
+  static const rtp::ExtensionMap map = [] {
+    rtp::ExtensionMap with = extension_map();
+    with.set(rtp::Extension::DependencyDescriptor, kDescriptor);
+    return with;
+  }();
+  return map;
+}
+
 server::CodecParams opus() {
   server::CodecParams codec;
   codec.codec = rtp::Codec::Opus;
@@ -58,6 +68,39 @@ server::CodecParams vp8() {
   codec.rtx_pt = kVp8Rtx;
   codec.nack = codec.pli = codec.transport_cc = true;
   return codec;
+}
+
+// The payload types of our VP8, whatever it is.
+server::CodecParams layered(rtp::Codec codec) {
+  server::CodecParams params = vp8();
+  params.codec = codec;
+  if (codec == rtp::Codec::H264) params.h264_profile = 0x42e01f;
+  if (codec == rtp::Codec::H264) params.packetization_mode = 1;
+  return params;
+}
+
+std::vector<server::CodecParams> slot_codecs() {
+  std::vector<server::CodecParams> codecs;
+  std::uint8_t pt = kVp8.value;
+  for (const rtp::Codec codec :
+       {rtp::Codec::Vp8, rtp::Codec::Vp9, rtp::Codec::Av1, rtp::Codec::H264}) {
+    server::CodecParams& params = codecs.emplace_back(layered(codec));
+    params.pt = rtp::PayloadType{pt++};
+    params.rtx_pt = rtp::PayloadType{pt++};
+  }
+  return codecs;
+}
+
+std::optional<rtp::SvcSource::Options> svc_options(std::size_t index, const PeerOptions& options) {
+  if (!options.svc) return std::nullopt;
+  rtp::SvcSource::Options svc;
+  svc.mode = *options.svc;
+  svc.ssrc = rtp::Ssrc{ssrc_base(index, options) + 10};
+  svc.pt = kVp8;
+  svc.first_seq = 65'400;
+  svc.first_timestamp = 0xffff'f000;
+  svc.frame_bytes = {312, 937, 3'750};
+  return svc;
 }
 
 client::ClientParams client_params(const server::PeerParams& params, const Sim& sim,
@@ -129,8 +172,9 @@ server::PeerParams SimPeer::make_params(std::size_t index, const PeerOptions& op
     section.track = server::TrackNo{track + 1};
     section.mid = mid("1");
     section.kind = rtp::MediaKind::Video;
-    section.codecs = {vp8()};
+    section.codecs = {options.svc ? layered(options.svc->codec) : vp8()};
     section.extensions = extension_map();
+    if (options.svc) section.extensions.set(rtp::Extension::DependencyDescriptor, kDescriptor);
     for (std::size_t i = 0; options.layers > 1 && i < options.layers; ++i) {
       section.rids.push_back(rid(i));
     }
@@ -147,9 +191,10 @@ server::PeerParams SimPeer::make_params(std::size_t index, const PeerOptions& op
     slot.kind = audio ? rtp::MediaKind::Audio : rtp::MediaKind::Video;
     slot.ssrc = rtp::Ssrc{static_cast<std::uint32_t>(500'000 + index * 1'000 + i * 2)};
     slot.rtx_ssrc = rtp::Ssrc{slot.ssrc.value + 1};
-    slot.codecs = {audio ? opus() : vp8()};
+    slot.codecs = audio ? std::vector{opus()} : slot_codecs();
     if (audio && options.red) slot.codecs.front().red_pt = kRed;
     slot.extensions = extension_map();
+    if (options.descriptors) slot.extensions.set(rtp::Extension::DependencyDescriptor, kDescriptor);
     params.slots.push_back(slot);
   }
   return params;
@@ -170,6 +215,7 @@ SimPeer::SimPeer(Sim& sim, std::size_t index, const PeerOptions& opts)
       video_track_(static_cast<std::uint32_t>(1'001 + index * 10)),
       params_(make_params(index, opts, sim.client_certificate)),
       transport_(sim.transports_[index]) {
+  if (auto layers = svc_options(index, opts)) svc.emplace(*std::move(layers), transport_);
   for (const server::SlotSection& slot : params_.slots) {
     auto& slots = slot.kind == rtp::MediaKind::Audio ? audio_slots_ : video_slots_;
     slots.emplace_back(slot.kind, slot.mid, slot.ssrc, slot.rtx_ssrc);
@@ -193,7 +239,11 @@ rtp::Time SimPeer::next_deadline() const {
   at = std::min({at, next_report_, next_nack_});
   if (tells && arrivals_.pending()) at = std::min(at, next_feedback_);
   if (media && options.audio) at = std::min(at, audio.next_deadline().value_or(at));
-  if (media && options.video) at = std::min(at, video.next_deadline().value_or(at));
+  if (media && svc) {
+    at = std::min(at, svc->next_deadline().value_or(at));
+  } else if (media && options.video) {
+    at = std::min(at, video.next_deadline().value_or(at));
+  }
   return at;
 }
 
@@ -205,12 +255,17 @@ void SimPeer::tick(rtp::Time now) {
     connected_at = now;
     audio.start(now);
     video.start(now);
+    if (svc) svc->start(now);
   }
   const auto send = [this](rtp::ConstBytes packet) {
     if (!loses || !loses(packet)) client.send_rtp(packet);
   };
   if (media && options.audio) audio.poll(now, send);
-  if (media && options.video) video.poll(now, send);
+  if (media && svc) {
+    svc->poll(now, send);
+  } else if (media && options.video) {
+    video.poll(now, send);
+  }
   if (now >= next_nack_) {
     ask_missing(now);
     next_nack_ = now + milliseconds(10);
@@ -234,7 +289,8 @@ void SimPeer::report(rtp::Time now) {
   }
   if (media && options.video) {
     for (std::size_t i = 0; i < options.layers; ++i) {
-      out.sender_report({video_ssrc(i), ntp, rtp::RtpTimestamp{video.timestamp(i)}, 1, 1});
+      const std::uint32_t timestamp = svc ? svc->timestamp() : video.timestamp(i);
+      out.sender_report({video_ssrc(i), ntp, rtp::RtpTimestamp{timestamp}, 1, 1});
     }
   }
   std::vector<rtp::ReportBlock> blocks;
@@ -344,6 +400,10 @@ void SimPeer::on_rtp(rtp::Time now, rtp::ConstBytes bytes) {
   bool rtx = false;
   if (Receiver* receiver = receiver_of(packet->ssrc(), rtx)) {
     receiver->on_packet(now, *packet, rtx);
+    if (const auto element = rtp::ExtensionReader(*packet, descriptor_map())
+                                 .find(rtp::Extension::DependencyDescriptor)) {
+      receiver->on_descriptor(*element);
+    }
   } else {
     ++unknown_ssrcs;
   }
@@ -359,7 +419,11 @@ void SimPeer::on_rtcp(rtp::Time now, rtp::ConstBytes bytes) {
       });
     } else if (const auto* pli = std::get_if<rtp::Pli>(&*message)) {
       ++plis;
-      video.request_key_frame(pli->media);
+      if (svc) {
+        svc->request_key_frame(pli->media);
+      } else {
+        video.request_key_frame(pli->media);
+      }
     } else if (std::holds_alternative<rtp::TransportCc>(*message)) {
       ++feedbacks;
     } else if (std::holds_alternative<rtp::ReceiverReport>(*message)) {
@@ -377,7 +441,7 @@ void SimPeer::on_rtcp(rtp::Time now, rtp::ConstBytes bytes) {
 
 // RFC 4588, as a browser does it: MID and the RID it repairs come along.
 void SimPeer::resend(rtp::Ssrc ssrc, rtp::Seq seq) {
-  const auto sent = video.sent(ssrc, seq);
+  const auto sent = svc ? svc->sent(ssrc, seq) : video.sent(ssrc, seq);
   if (!sent) return;
   std::vector<std::uint8_t> copy(sent->begin(), sent->end());
   const auto packet = rtp::Packet::parse(copy);
@@ -390,6 +454,10 @@ void SimPeer::resend(rtp::Ssrc ssrc, rtp::Seq seq) {
   fields.marker = packet->marker();
   rtp::PacketBuilder builder(bytes, fields);
   builder.extensions().add(4, std::string_view("1"));
+  if (const auto element = rtp::ExtensionReader(*packet, descriptor_map())
+                               .find(rtp::Extension::DependencyDescriptor)) {
+    builder.extensions().add(kDescriptor, *element);
+  }
   if (options.layers > 1) {
     const std::size_t layer = ssrc.value - ssrc_base(id_.value - 1, options) - 10;
     builder.extensions().add(11, rid(layer).view());

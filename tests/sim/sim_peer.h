@@ -15,6 +15,7 @@
 #include "server/client/synthetic.h"
 #include "tests/sim/network.h"
 #include "tests/sim/receiver.h"
+#include "tests/sim/svc_video.h"
 
 namespace parley::sim {
 
@@ -26,6 +27,9 @@ struct PeerOptions {
   bool video = true;
   std::size_t audio_payload = 80;
   std::size_t layers = 1;  // of the video; more than one is simulcast
+  // Instead of that: layers inside one encoding, of 75, 300 and 1,200 kbit/s with those below.
+  std::optional<rtp::SvcMode> svc{};
+  bool descriptors = true;  // its slots take the dependency descriptor
   std::size_t audio_slots = 0;
   bool red = false;  // its audio slots take RED
   std::size_t video_slots = 0;
@@ -66,6 +70,7 @@ class SimPeer {
   client::Client client;
   client::SyntheticVideo video;
   client::SyntheticAudio audio;
+  std::optional<SvcVideo> svc;  // in place of `video`
   PeerOptions options;
   server::TransportAddress address;
   bool media = true;                // sends its media
