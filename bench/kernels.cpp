@@ -101,6 +101,27 @@ void ForwardDecision(benchmark::State& state) {
   }
 }
 
+// Of an encoding with three temporal layers, two of which pass.
+void ForwardLayers(benchmark::State& state) {
+  std::array<std::uint8_t, 1'500> bytes{};
+  const auto packet = *rtp::Packet::parse(rtp::Bytes(bytes).first(make_packet(1, bytes)));
+  rtp::PacketInfo info = info_of(packet, 1);
+  info.key_frame = info.frame_start = true;
+  info.layers.known = true;
+  rtp::Forwarder forwarder(rtp::MediaKind::Video, 90'000, rtp::Seq{1}, rtp::RtpTimestamp{1});
+  const rtp::Source source{1, 0};
+  forwarder.set_target(source, {rtp::LayerLimit::kAll, 1});
+  constexpr std::array<std::uint8_t, 4> kPattern{0, 2, 1, 2};
+  for (auto _ : state) {
+    ++info.seq.value;
+    info.timestamp.value += 3'000;
+    info.picture.picture_id = (info.picture.picture_id + 1) & 0x7fff;
+    info.layers.temporal = kPattern[static_cast<std::size_t>(info.seq.value) % 4];
+    benchmark::DoNotOptimize(forwarder.on_packet(info, source));
+    info.key_frame = false;
+  }
+}
+
 void WriteForwarded(benchmark::State& state) {
   std::array<std::uint8_t, 1'500> bytes{};
   std::array<std::uint8_t, 1'500> out{};
@@ -290,6 +311,7 @@ int main(int argc, char** argv) {
   add("DescribePacket", DescribePacket);
   add("ReceiveStatistics", ReceiveStatistics);
   add("ForwardDecision", ForwardDecision);
+  add("ForwardLayers", ForwardLayers);
   add("WriteForwarded", WriteForwarded);
   add("HistoryStore", HistoryStore);
   add("RememberSent", RememberSent);

@@ -8,7 +8,8 @@
 
 #include "rtp/sequence.h"
 
-// Eight bytes a step: a packet of one of six encodings of two tracks, or a command. Whatever comes,
+// Eight bytes a step: a packet of one of six encodings of two tracks, with layers inside or not, or
+// a command. Whatever comes,
 // the slot must stay one stream: a change of source begins with a key frame, right behind all that
 // went before, and its timestamp is newer.
 namespace {
@@ -35,13 +36,15 @@ struct Slot {
       return;
     }
     require(forwarder.current() == source && !forwarder.muted());
+    require(rewrite->empty || info.layers.within(rewrite->limit));
+    require(!rewrite->empty || !rewrite->marker);
     require(!any || rewrite->seq <= ExtSeq{next.value + 70'000});
     if (switched) {
       require(*switched == source && rewrite->seq == next && (audio || info.key_frame));
       require(!any || is_newer(rewrite->timestamp, newest));
     }
     next = std::max(next, ExtSeq{rewrite->seq.value + 1});
-    if (info.padding_only) return;  // its timestamp means nothing
+    if (rewrite->empty) return;  // its timestamp means nothing
     if (!any || is_newer(rewrite->timestamp, newest)) newest = rewrite->timestamp;
     any = true;
   }
@@ -63,7 +66,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     now += Duration{in[2] * 500};
     switch (in[0] % 16) {
       case 0:
-        slot.forwarder.set_target(source);
+        slot.forwarder.set_target(
+            source, {static_cast<std::uint8_t>(in[3] & 7), static_cast<std::uint8_t>(in[4] & 7)});
         continue;
       case 1:
         slot.forwarder.set_target(std::nullopt);
@@ -95,10 +99,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     info.key_frame = audio || (in[5] & 8) != 0;
     info.padding_only = (in[5] & 0x30) == 0x30;
     info.payload_size = info.padding_only ? 0 : 10;
-    info.vp8.picture_id_at = 2;
-    info.vp8.picture_id_long = (in[5] & 0x40) != 0;
-    info.vp8.picture_id = in[7];
+    info.picture.picture_id_at = 2;
+    info.picture.picture_id_long = (in[5] & 0x40) != 0;
+    info.picture.picture_id = in[7];
     if ((in[5] & 0x80) != 0) info.frame_number = static_cast<std::uint16_t>(in[7] << 8);
+    if (!audio && (in[5] & 0x42) == 0x42) {
+      info.layers.known = true;
+      info.layers.spatial = in[6] & 3;
+      info.layers.temporal = in[6] >> 2 & 3;
+      info.layers.opens = in[6] >> 4 & 3;
+      info.layers.enterable = (in[6] & 0x40) != 0;
+      info.layers.frame_end = (in[6] & 0x80) != 0;
+    }
     slot.packet(info, source, audio);
   }
   return 0;
