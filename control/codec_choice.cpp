@@ -101,9 +101,15 @@ void order_h264(std::vector<ChosenCodec>& codecs) {
   for (std::size_t i = 0; i < places.size(); ++i) codecs[places[i]] = std::move(entries[i]);
 }
 
+// AV1 tells of its layers in the descriptor only, H.264 of its temporal ones. VP8 and VP9 do in the
+// payload, and Chromium's VP8 leaves its own numbers out where the descriptor is taken.
+bool hides_its_layers(rtp::Codec codec) {
+  return codec == rtp::Codec::Av1 || codec == rtp::Codec::H264;
+}
+
 // What is useful in the direction of the m-line. Timing experiments we do not read are left out,
 // they would cost bytes in every packet.
-bool is_useful(rtp::Extension extension, Purpose purpose, bool av1_first) {
+bool is_useful(rtp::Extension extension, Purpose purpose, bool needs_descriptor) {
   switch (extension) {
     case rtp::Extension::AudioLevel:
     case rtp::Extension::Mid:
@@ -117,10 +123,9 @@ bool is_useful(rtp::Extension extension, Purpose purpose, bool av1_first) {
     case rtp::Extension::Rid:
     case rtp::Extension::RepairedRid:
       return purpose == Purpose::Receive;
-    // Needed for AV1 only. Of other codecs it would have to be rewritten at each layer switch,
-    // and their receivers do very well without it.
+    // A slot that has it can be given spatial layers of AV1.
     case rtp::Extension::DependencyDescriptor:
-      return purpose == Purpose::Send || av1_first;
+      return purpose == Purpose::Send || needs_descriptor;
     case rtp::Extension::AbsSendTime:
     case rtp::Extension::TimeOffset:
     case rtp::Extension::VideoTiming:
@@ -184,12 +189,12 @@ void add_red(const sdp::Section& section, std::vector<ChosenCodec>& codecs) {
 ChosenExtensions choose_extensions(const sdp::Section& section, Purpose purpose,
                                    const std::vector<ChosenCodec>& codecs,
                                    bool extmap_allow_mixed) {
-  const bool av1_first = !codecs.empty() && codecs.front().params.codec == rtp::Codec::Av1;
+  const bool needs_descriptor = !codecs.empty() && hides_its_layers(codecs.front().params.codec);
   ChosenExtensions chosen;
   for (std::size_t i = 0; i < section.extensions.size(); ++i) {
     const sdp::HeaderExtension& offered = section.extensions[i];
     const auto extension = rtp::extension_of(offered.uri);
-    if (!extension || !is_useful(*extension, purpose, av1_first)) continue;
+    if (!extension || !is_useful(*extension, purpose, needs_descriptor)) continue;
     // RFC 8285: 15 is reserved in the one-byte form, ids above 14 need the two-byte form.
     if (offered.id == 15 || offered.id > 255 || (offered.id > 14 && !extmap_allow_mixed)) continue;
     if (chosen.map.id(*extension) != 0) continue;  // offered twice: the first counts

@@ -18,12 +18,14 @@ const CAMERA_LAYERS = [
   {rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 1_700_000},
 ];
 const CAMERA_SINGLE = [{maxBitrate: 1_500_000}];
+const CAMERA_LAYERED_BITRATE = 2_000_000; // all layers inside one encoding
 const SCREEN_SINGLE = [{maxBitrate: 2_500_000, maxFramerate: 15}];
 
 /**
  * @typedef {'camera'|'microphone'|'screen_share'|'screen_share_audio'} Source
- * @typedef {{source: Source, track: MediaStreamTrack, simulcast: boolean, muted: boolean,
- *   trackId: string|null}} Publication  trackId is the server's, null until it has answered
+ * @typedef {{source: Source, track: MediaStreamTrack, simulcast: boolean, svc: string|null,
+ *   codec: string|null, muted: boolean, trackId: string|null}} Publication  trackId is the server's,
+ *   null until it has answered
  * @typedef {{kind: 'audio'|'video', transceiver: RTCRtpTransceiver, stream: MediaStream}} SlotLine
  * @typedef {'connected'|'disconnected'|'failed'|'unreachable'} MediaState
  */
@@ -68,6 +70,7 @@ export class MediaConnection {
     for (let i = 0; i < missing; ++i) {
       const transceiver = this.#pc.addTransceiver(kind, {direction: 'recvonly'});
       preferPlainCodecs(transceiver, kind);
+      if (kind === 'video') takeLayers(transceiver);
       this.#slots.push({kind, transceiver, stream: new MediaStream([transceiver.receiver.track])});
     }
     return missing > 0;
@@ -75,13 +78,15 @@ export class MediaConnection {
 
   /** Starts to send a publication; `offer` makes it known. @param {Publication} publication */
   async send(publication) {
-    const {source, track, simulcast} = publication;
+    const {source, track, simulcast, svc, codec} = publication;
     let transceiver = this.#senders.get(source);
     if (!transceiver) {
       /** @type {RTCRtpTransceiverInit} */ const init = {direction: 'sendonly'};
       if (source === 'screen_share') init.sendEncodings = SCREEN_SINGLE;
       if (source === 'camera') init.sendEncodings = simulcast ? cameraLayers(track) : CAMERA_SINGLE;
+      if (svc) init.sendEncodings = [{maxBitrate: CAMERA_LAYERED_BITRATE, scalabilityMode: svc}];
       transceiver = this.#pc.addTransceiver(track, init);
+      if (codec) preferCodec(transceiver, codec);
       this.#senders.set(source, transceiver);
     }
     transceiver.direction = 'sendonly';
@@ -194,6 +199,30 @@ export class MediaConnection {
 function cameraLayers(track) {
   const {height = 720} = track.getSettings();
   return CAMERA_LAYERS.slice(height >= 540 ? 0 : height >= 270 ? 1 : 2);
+}
+
+/**
+ * Moves a codec to the front of what is offered, for browsers send the first. One that the browser does not have changes nothing.
+ * @param {RTCRtpTransceiver} transceiver @param {string} codec  like 'VP9'
+ */
+function preferCodec(transceiver, codec) {
+  const codecs = RTCRtpSender.getCapabilities?.('video')?.codecs ?? [];
+  const wanted = codecs.filter(({mimeType}) => mimeType.toLowerCase() === `video/${codec.toLowerCase()}`);
+  if (wanted.length === 0) return;
+  transceiver.setCodecPreferences?.([...wanted, ...codecs.filter((other) => !wanted.includes(other))]);
+}
+
+/**
+ * Without the dependency descriptor a slot cannot be given the larger layers of AV1. Chromium knows it, but offers it only when told to.
+ * @param {RTCRtpTransceiver} transceiver
+ */
+function takeLayers(transceiver) {
+  /** @type {any} */ const line = transceiver; // not yet in the types of TypeScript
+  const extensions = line.getHeaderExtensionsToNegotiate?.();
+  const descriptor = extensions?.find((/** @type {any} */ {uri}) => uri.includes('#dependency-descriptor'));
+  if (!descriptor) return;
+  descriptor.direction = 'sendrecv';
+  line.setHeaderExtensionsToNegotiate(extensions);
 }
 
 /**

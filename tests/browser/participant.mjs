@@ -15,7 +15,7 @@ export async function install() {
     device, call: null, seen: new Map(), heard: new Map(), gone: {}, ended: null, log: [], recordingAt: {},
 
     /** Tracks of a canvas and an oscillator. @param {any} look */
-    async makeSource({color, hz, width = 640, height = 360, fps = 15, flash = false, busy = false}) {
+    async makeSource({color, hz, width = 640, height = 360, fps = 15, flash = false, busy = false, hint = 'detail'}) {
       const canvas = document.createElement('canvas');
       Object.assign(canvas, {width, height});
       document.body.append(canvas);
@@ -44,7 +44,7 @@ export async function install() {
       draw();
       me.timer = setInterval(draw, 1_000 / fps);
       me.video = canvas.captureStream(fps).getVideoTracks()[0];
-      me.video.contentHint = 'detail'; // a busy machine costs frames, not layers
+      me.video.contentHint = hint; // 'detail': a busy machine costs frames, not layers
       me.audioContext = audio;
       // Without a sound card Firefox runs no AudioContext; its fake microphone sings there instead.
       const silent = new Promise((resolve) => { setTimeout(resolve, 1_000); });
@@ -53,7 +53,7 @@ export async function install() {
     },
 
     /** @param {any} options */
-    async join({url, token, simulcast = true, audioSlots, videoSlots}) {
+    async join({url, token, simulcast = true, svc, codec, audioSlots, videoSlots}) {
       const call = me.call = new Call({url: url ?? location.origin, token});
       Object.assign(me, {gone: {}, ended: null, firstFrame: {}});
       const started = me.started = performance.now();
@@ -66,7 +66,7 @@ export async function install() {
         me.recordingAt[detail.event] = performance.now();
       });
       if (me.audio) await call.publish(me.audio, {source: 'microphone'});
-      if (me.video) await call.publish(me.video, {source: 'camera', simulcast});
+      if (me.video) await call.publish(me.video, {source: 'camera', simulcast, svc, codec});
       await call.join({audioSlots, videoSlots});
       me.joinedMs = performance.now() - started;
     },

@@ -218,13 +218,20 @@ TEST_F(NegotiationTest, IdsAboveFourteenNeedMixedExtensions) {
   EXPECT_EQ(plan->lines[1].extensions.map.id(rtp::Extension::Mid), 0);
 }
 
-TEST_F(NegotiationTest, TakesTheDependencyDescriptorForAv1Only) {
-  const sdp::Offer av1 = offer_of("chromium-simulcast-av1-offer.sdp");
-  const rtp::Mid video = av1.sections.back().mid;
-  const auto plan =
-      negotiation_.offer(av1, std::vector<SendIntent>{{video, TrackSource::Camera}}, rules_);
-  ASSERT_TRUE(plan) << plan.error().message;
-  EXPECT_NE(plan->lines.back().extensions.map.id(rtp::Extension::DependencyDescriptor), 0);
+TEST_F(NegotiationTest, TakesTheDependencyDescriptorOfCodecsThatTellTheirLayersNowhereElse) {
+  for (const auto& [file, taken] : {std::pair{"chromium-simulcast-av1-offer.sdp", true},
+                                    {"chromium-simulcast-h264-offer.sdp", true},
+                                    {"chromium-simulcast-vp8-offer.sdp", false},
+                                    {"chromium-simulcast-vp9-offer.sdp", false}}) {
+    const sdp::Offer offer = offer_of(file);
+    const rtp::Mid video = offer.sections.back().mid;
+    Negotiation negotiation = negotiation_;
+    const auto plan =
+        negotiation.offer(offer, std::vector<SendIntent>{{video, TrackSource::Camera}}, rules_);
+    ASSERT_TRUE(plan) << plan.error().message;
+    const auto& map = plan->lines.back().extensions.map;
+    EXPECT_EQ(map.id(rtp::Extension::DependencyDescriptor) != 0, taken) << file;
+  }
 }
 
 }  // namespace
