@@ -193,6 +193,13 @@ tl::expected<Rewrite, Drop> Forwarder::on_packet(const PacketInfo& packet, Sourc
   return rewrite;
 }
 
+bool Forwarder::pause_undecodable(const PacketInfo& packet, Source source) noexcept {
+  if (source != current_ || paused_ || packet.padding_only) return false;
+  if (!new_numbering_ && packet.seq < renumberer_.highest_in()) return false;
+  paused_ = true;
+  return true;
+}
+
 bool Forwarder::rewind(Source source) noexcept {
   const bool goes_on = source == current_ && !paused_;
   if (kind_ == MediaKind::Audio || muted_ || source != target_ || goes_on) return false;

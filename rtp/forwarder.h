@@ -100,6 +100,11 @@ class Forwarder {
   [[nodiscard]] tl::expected<Rewrite, Drop> on_packet(const PacketInfo& packet,
                                                       Source source) noexcept;
 
+  // The receiver cannot decode a packet's codec. True when it is what `source`, which he sees,
+  // sends from now on: nothing passes until a key frame that he can decode. One that comes late is
+  // of before a change and means nothing.
+  [[nodiscard]] bool pause_undecodable(const PacketInfo& packet, Source source) noexcept;
+
   // The first packet of a key frame of `source` came late, behind others of its frame, which were
   // dropped. True when that is what is waited for: the caller gives all packets from that one on
   // again, in order, and they pass.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -55,7 +56,12 @@ struct CodecParams {
   bool pli = false;
   bool transport_cc = false;
   bool remb = false;  // of a slot that has no transport-cc: draft-alvestrand-rmcat-remb-03
+  friend bool operator==(const CodecParams&, const CodecParams&) = default;
 };
+// What a receiver who offered `offered` calls the publisher's codec; nullptr when he cannot decode
+// it (codec_match.cpp). Control agrees on codecs by the same rules as the worker forwards.
+[[nodiscard]] const CodecParams* match_codec(const CodecParams& wanted,
+                                             std::span<const CodecParams> offered) noexcept;
 
 // One m-line on which the peer sends to us.
 struct PublishSection {
@@ -185,14 +191,16 @@ struct PeerClosed {  // the worker has forgotten the peer
   CloseReason reason = CloseReason::ConsentExpired;
   rtp::Time last_heard{};
 };
-// The first authenticated media packet of a section has come, or the codec has changed.
+// The first authenticated media packet of a section has come, or the codec has changed; of a
+// publisher who changes it all the time not more than ten times a second.
 struct TrackStarted {
   PeerId peer;
   TrackNo track;
-  rtp::Codec codec = rtp::Codec::Opus;
+  CodecParams codec;
 };
 // A packet of the assigned track has left for the slot (for video: its key frame), or its picture
-// has another height than was told, or it was emptied. `height` is 0 while unknown.
+// has another height than was told, or it was emptied. Told again after a time in which the slot
+// could not decode what the track carried. `height` is 0 while unknown.
 struct SlotSwitched {
   PeerId peer;
   rtp::Mid slot;

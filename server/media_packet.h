@@ -93,8 +93,4 @@ struct SlotHeader {
 [[nodiscard]] std::optional<std::size_t> unwrap_retransmission(rtp::Bytes datagram, rtp::Ssrc ssrc,
                                                                rtp::PayloadType type) noexcept;
 
-// What the receiver calls the publisher's codec; nullptr when it cannot decode it.
-[[nodiscard]] const CodecParams* match_codec(const CodecParams& wanted,
-                                             std::span<const CodecParams> offered) noexcept;
-
 }  // namespace parley::server

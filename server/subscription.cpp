@@ -166,12 +166,12 @@ void Subscription::tell_choice(rtp::Time now, const rtp::LayerChoice& choice, Ru
 }
 
 bool Subscription::waits_for(rtp::Source source) const noexcept {
-  return connection_.ready() && forwarder_.wants_key_frame() == source;
+  return connection_.ready() && !undecodable() && forwarder_.wants_key_frame() == source;
 }
 
 void Subscription::pass_on_wishes() noexcept {
   const auto wanted = forwarder_.wants_key_frame();
-  if (!wanted || track_ == nullptr || !connection_.ready()) return;
+  if (!wanted || track_ == nullptr || !connection_.ready() || undecodable()) return;
   if (wanted->track == track_->number().value) track_->want_key_frame(wanted->encoding);
 }
 
@@ -198,7 +198,7 @@ void Subscription::prefetch() const noexcept {
 void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   if (!connection_.ready()) return;
   const CodecParams* codec = codec_for(media.codec);
-  if (codec == nullptr) return context_.counters.drop(Drop::NoCodec);
+  if (codec == nullptr) return drop_undecodable(media);
   const auto rewrite = forwarder_.on_packet(media.info, media.source);
   pass_on_wishes();
   if (!rewrite) return;
@@ -264,6 +264,13 @@ void Subscription::set_redundancy(std::size_t frames) {
   if (std::exchange(redundancy_, count) != count && track_ != nullptr) {
     track_->on_redundancy_changed();
   }
+}
+
+// Until the publisher changes his codec. What comes then begins with a key frame and the next
+// number, as after a change of source, and is told.
+void Subscription::drop_undecodable(const MediaPacket& media) noexcept {
+  context_.counters.drop(Drop::NoCodec);
+  if (forwarder_.pause_undecodable(media.info, media.source)) shown_.reset();
 }
 
 void Subscription::note_shown(rtp::Time now, const MediaPacket& media, Shown shown) {

@@ -91,6 +91,11 @@ class Subscription {
  private:
   static constexpr std::size_t kMaxResends = 64;  // for one NACK message
   [[nodiscard]] const CodecParams* codec_for(const CodecParams& source) noexcept;
+  // The last packet's codec is one that the receiver lacks: no key frame is of use to him.
+  [[nodiscard]] bool undecodable() const noexcept {
+    return matched_for_ != nullptr && matched_ == nullptr;
+  }
+  void drop_undecodable(const MediaPacket& media) noexcept;
   void choose_layer(rtp::Time now, std::uint32_t max_height);
   struct Shown {
     TrackNo track;

@@ -19,6 +19,7 @@ constexpr std::size_t kMinHistory = 64;
 // Of audio that is kept for redundancy: what goes along with a packet, behind some that came in the
 // same burst.
 constexpr std::size_t kRedundancyHistory = 8;
+constexpr rtp::Duration kTellingInterval{100'000};
 
 CodecParams first_codec(const PublishSection& section) {
   if (!section.codecs.empty()) return section.codecs.front();
@@ -222,6 +223,10 @@ void Track::pass_on(rtp::Time now, const MediaPacket& media, bool rtx, rtp::Buff
     reread_descriptors(e, info.seq, *replay_to);
   }
   if (!late) e.highest = info.seq;
+  // What comes late or again may be of before a change of codec.
+  if (!late && !rtx && !info.padding_only && told_type_ != media.codec.pt) {
+    tell_codec(now, media.codec);
+  }
   rtp::Buffer held = store(e, info, std::move(datagram));
   for (auto& tap : taps_) {
     tap->forward(media);
@@ -281,6 +286,14 @@ void Track::forget_waiting(std::size_t encoding) {
     }
   }
   if (first_waiting_ == WaitingPacket::kNone) std::erase(context_.bursts, this);
+}
+
+void Track::tell_codec(rtp::Time now, const CodecParams& codec) {
+  if (now < next_telling_) return;  // one of the next packets tells it
+  next_telling_ = now + kTellingInterval;
+  told_type_ = codec.pt;
+  // A mirror's publisher is told of at home.
+  if (origin_ == nullptr) context_.emit(TrackStarted{peer_, section_.track, codec});
 }
 
 void Track::pass_to_relay(RelayEnd& end, const MediaPacket& media) {

@@ -165,6 +165,7 @@ class Track {
   void reread_descriptors(Encoding& encoding, rtp::ExtSeq from, rtp::ExtSeq to);
   void observe(rtp::Time now, Encoding& encoding, const MediaPacket& media, bool rtx);
   void observe_heights(Encoding& encoding, const MediaPacket& media);
+  void tell_codec(rtp::Time now, const CodecParams& codec);
   void pass_to_relay(RelayEnd& end, const MediaPacket& media);
   [[nodiscard]] rtp::Buffer store(Encoding& encoding, const rtp::PacketInfo& info,
                                   rtp::Buffer datagram);
@@ -193,8 +194,10 @@ class Track {
   std::size_t handed_ = 0;  // to so many of subscriptions_
   std::vector<std::unique_ptr<TapSubscription>> taps_;
   std::vector<RelayEnd> relays_;
-  Relay* origin_;                    // of a mirror
-  std::optional<rtp::Codec> codec_;  // of the last packet, told by TrackStarted
+  Relay* origin_;                              // of a mirror
+  std::optional<rtp::Codec> codec_;            // of the last packet
+  std::optional<rtp::PayloadType> told_type_;  // by TrackStarted
+  rtp::Time next_telling_{};
   rtp::AudioLevelMeter level_;
   std::uint64_t past_payload_bytes_ = 0;  // of encodings that another offer took away
   bool muted_ = false;

@@ -20,6 +20,12 @@ constexpr std::uint8_t kOpusFullband20ms = 0x78;  // TOC: CELT, full band, 20 ms
 constexpr std::size_t kVp8Descriptor = 6;
 constexpr std::size_t kVp8KeyHeader = 10;
 constexpr std::size_t kVp8DeltaHeader = 3;
+// An aggregation of a parameter set and the slice: size fields and NAL unit headers (RFC 6184).
+constexpr std::array<std::uint8_t, 7> kH264KeyStart = {0x78, 0, 4, 0x67, 0x42, 0xE0, 0x1F};
+constexpr std::size_t kH264KeyHeader = kH264KeyStart.size() + 4;
+constexpr std::size_t kH264DeltaHeader = 2;
+constexpr std::uint8_t kH264Idr = 0x65;
+constexpr std::uint8_t kH264Slice = 0x41;
 constexpr std::size_t kStamp = 16;
 constexpr std::size_t kSoundSize = 13;
 constexpr std::uint32_t kStampMagic = 0x50524C59;  // "PRLY"
@@ -80,7 +86,23 @@ void add_transport(ExtensionBlock& block, std::uint8_t id, TransportSequence& tr
   block.add(id, number);
 }
 
+bool read_stamp(ConstBytes payload, std::size_t at, SyntheticFrame& frame) noexcept {
+  if (payload.size() < at + kStamp || rtp::load32(payload, at) != kStampMagic) return false;
+  frame.stream = rtp::load32(payload, at + 4);
+  frame.layer = rtp::load32(payload, at + 8);
+  frame.frame = rtp::load32(payload, at + 12);
+  return true;
+}
+
 }  // namespace
+
+std::optional<SyntheticFrame> read_synthetic_h264(ConstBytes payload) noexcept {
+  if (payload.empty()) return std::nullopt;
+  SyntheticFrame frame;
+  frame.key_frame = payload[0] == kH264KeyStart[0];
+  const std::size_t at = frame.key_frame ? kH264KeyHeader : kH264DeltaHeader;
+  return read_stamp(payload, at, frame) ? std::optional(frame) : std::nullopt;
+}
 
 std::optional<SyntheticFrame> read_synthetic_vp8(ConstBytes payload) noexcept {
   if (payload.size() < kVp8Descriptor + kVp8DeltaHeader + kStamp) return std::nullopt;
@@ -89,10 +111,7 @@ std::optional<SyntheticFrame> read_synthetic_vp8(ConstBytes payload) noexcept {
   SyntheticFrame frame;
   frame.key_frame = (payload[kVp8Descriptor] & 1) == 0;
   const std::size_t at = kVp8Descriptor + (frame.key_frame ? kVp8KeyHeader : kVp8DeltaHeader);
-  if (payload.size() < at + kStamp || rtp::load32(payload, at) != kStampMagic) return std::nullopt;
-  frame.stream = rtp::load32(payload, at + 4);
-  frame.layer = rtp::load32(payload, at + 8);
-  frame.frame = rtp::load32(payload, at + 12);
+  if (!read_stamp(payload, at, frame)) return std::nullopt;
   if (frame.key_frame) {
     frame.height = static_cast<std::uint16_t>(
         (payload[kVp8Descriptor + 8] | payload[kVp8Descriptor + 9] << 8) & 0x3FFF);
@@ -122,6 +141,12 @@ void SyntheticVideo::set_active(std::size_t layer, bool active) noexcept {
   options_.layers[layer].active = active;
 }
 
+void SyntheticVideo::set_codec(rtp::Codec codec, rtp::PayloadType pt) noexcept {
+  options_.codec = codec;
+  options_.pt = pt;
+  for (State& state : states_) state.key_frame_wanted = true;
+}
+
 std::optional<ConstBytes> SyntheticVideo::sent(rtp::Ssrc ssrc, rtp::Seq seq) const noexcept {
   for (std::size_t i = 0; i < states_.size(); ++i) {
     if (options_.layers[i].ssrc != ssrc) continue;
@@ -146,13 +171,6 @@ void SyntheticVideo::poll(rtp::Time now, const PacketSink& sink) {
   }
 }
 
-//   0 1 2 3 4 5 6 7      (RFC 7741, section 4.2)
-//  |X|R|N|S|R| PID |
-//  |I|L|T|K| RSV   |
-//  |M| PictureID (15 bits)         |
-//  |   TL0PICIDX   |
-//  |TID|Y| KEYIDX  |
-// then, in the first packet, the frame header of RFC 6386, section 9.1.
 void SyntheticVideo::emit_frame(std::size_t layer, const PacketSink& sink) {
   const Layer& l = options_.layers[layer];
   State& s = states_[layer];
@@ -171,22 +189,10 @@ void SyntheticVideo::emit_frame(std::size_t layer, const PacketSink& sink) {
     const Header header{options_.pt, left == 0, s.seq, s.timestamp, l.ssrc};
     std::vector<std::uint8_t> packet = make_packet(header, extensions, kVp8Descriptor + chunk);
     const rtp::Bytes payload = rtp::Bytes(packet).last(kVp8Descriptor + chunk);
-    payload[0] = first ? 0x90 : 0x80;
-    payload[1] = 0xE0;
-    store16(payload, 2, static_cast<std::uint16_t>(0x8000 | s.picture_id));
-    payload[4] = s.tl0_pic_idx;
+    const rtp::Bytes stamp = options_.codec == rtp::Codec::H264
+                                 ? begin_h264(payload, key, first)
+                                 : begin_vp8(payload, layer, key, first);
     if (first) {
-      const rtp::Bytes frame = payload.subspan(kVp8Descriptor);
-      frame[0] = key ? 0x10 : 0x11;  // show_frame; the low bit is the inverse of a key frame
-      if (key) {
-        constexpr std::array<std::uint8_t, 3> kStartCode = {0x9D, 0x01, 0x2A};
-        std::copy(kStartCode.begin(), kStartCode.end(), frame.begin() + 3);
-        frame[6] = static_cast<std::uint8_t>(l.width);
-        frame[7] = static_cast<std::uint8_t>(l.width >> 8 & 0x3F);
-        frame[8] = static_cast<std::uint8_t>(l.height);
-        frame[9] = static_cast<std::uint8_t>(l.height >> 8 & 0x3F);
-      }
-      const rtp::Bytes stamp = frame.subspan(key ? kVp8KeyHeader : kVp8DeltaHeader);
       store32(stamp, 0, kStampMagic);
       store32(stamp, 4, options_.identity);
       store32(stamp, 8, static_cast<std::uint32_t>(layer));
@@ -206,6 +212,48 @@ std::optional<SyntheticSound> read_synthetic_opus(ConstBytes payload) noexcept {
   if (payload.size() < kSoundSize || payload[0] != kOpusFullband20ms) return std::nullopt;
   if (rtp::load32(payload, 1) != kStampMagic) return std::nullopt;
   return SyntheticSound{rtp::load32(payload, 5), rtp::load32(payload, 9)};
+}
+
+//   0 1 2 3 4 5 6 7      (RFC 7741, section 4.2)
+//  |X|R|N|S|R| PID |
+//  |I|L|T|K| RSV   |
+//  |M| PictureID (15 bits)         |
+//  |   TL0PICIDX   |
+//  |TID|Y| KEYIDX  |
+// then, in the first packet, the frame header of RFC 6386, section 9.1.
+rtp::Bytes SyntheticVideo::begin_vp8(rtp::Bytes payload, std::size_t layer, bool key, bool first) {
+  const Layer& l = options_.layers[layer];
+  const State& s = states_[layer];
+  payload[0] = first ? 0x90 : 0x80;
+  payload[1] = 0xE0;
+  store16(payload, 2, static_cast<std::uint16_t>(0x8000 | s.picture_id));
+  payload[4] = s.tl0_pic_idx;
+  if (!first) return {};
+  const rtp::Bytes frame = payload.subspan(kVp8Descriptor);
+  frame[0] = key ? 0x10 : 0x11;  // show_frame; the low bit is the inverse of a key frame
+  if (!key) return frame.subspan(kVp8DeltaHeader);
+  constexpr std::array<std::uint8_t, 3> kStartCode = {0x9D, 0x01, 0x2A};
+  std::copy(kStartCode.begin(), kStartCode.end(), frame.begin() + 3);
+  frame[6] = static_cast<std::uint8_t>(l.width);
+  frame[7] = static_cast<std::uint8_t>(l.width >> 8 & 0x3F);
+  frame[8] = static_cast<std::uint8_t>(l.height);
+  frame[9] = static_cast<std::uint8_t>(l.height >> 8 & 0x3F);
+  return frame.subspan(kVp8KeyHeader);
+}
+
+// Slices, one a packet; only that of a frame's first packet says that it begins the picture.
+rtp::Bytes SyntheticVideo::begin_h264(rtp::Bytes payload, bool key, bool first) {
+  if (!first || !key) {
+    payload[0] = key ? kH264Idr : kH264Slice;
+    payload[1] = first ? 0x80 : 0;
+    return payload.subspan(kH264DeltaHeader);
+  }
+  std::copy(kH264KeyStart.begin(), kH264KeyStart.end(), payload.begin());
+  const std::size_t slice = kH264KeyStart.size() + 2;
+  store16(payload, kH264KeyStart.size(), static_cast<std::uint16_t>(payload.size() - slice));
+  payload[slice] = kH264Idr;
+  payload[slice + 1] = 0x80;
+  return payload.subspan(kH264KeyHeader);
 }
 
 SyntheticAudio::SyntheticAudio(Options options, TransportSequence& transport)

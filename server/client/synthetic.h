@@ -11,7 +11,8 @@
 
 // Made-up media for the simulator and the benchmarks: everything that a forwarder looks at is
 // right (RTP header, MID, RID and transport-cc extensions, VP8 payload descriptor and frame
-// header, Opus TOC); what lies behind is filler that says which frame it belongs to.
+// header, H.264 NAL unit headers, Opus TOC); what lies behind is filler that says which frame it
+// belongs to.
 namespace parley::client {
 
 // Takes one plain RTP packet.
@@ -40,9 +41,11 @@ struct SyntheticFrame {
 };
 // Reads it from the first packet of a frame, by the VP8 payload; nothing if it is none of ours.
 [[nodiscard]] std::optional<SyntheticFrame> read_synthetic_vp8(rtp::ConstBytes payload) noexcept;
+// The same of H.264; the height is not in it.
+[[nodiscard]] std::optional<SyntheticFrame> read_synthetic_h264(rtp::ConstBytes payload) noexcept;
 
-// VP8 at a steady rate, simulcast if there is more than one layer; one temporal layer. The first
-// frame of each layer is a key frame, further ones only on request.
+// VP8 or H.264 at a steady rate, simulcast if there is more than one layer; one temporal layer. The
+// first frame of each layer is a key frame, further ones only on request.
 class SyntheticVideo {
  public:
   struct Layer {
@@ -58,6 +61,7 @@ class SyntheticVideo {
   struct Options {
     std::uint32_t identity = 0;
     std::vector<Layer> layers;  // lowest first
+    rtp::Codec codec = rtp::Codec::Vp8;
     rtp::PayloadType pt{96};
     rtp::Mid mid;
     SyntheticExtensions extensions;
@@ -78,6 +82,8 @@ class SyntheticVideo {
   // The layer's next frame is a key frame. Unknown SSRCs are ignored.
   void request_key_frame(rtp::Ssrc ssrc) noexcept;
   void set_active(std::size_t layer, bool active) noexcept;
+  // From the next frame on, which is a key frame: Codec::Vp8 or Codec::H264.
+  void set_codec(rtp::Codec codec, rtp::PayloadType pt) noexcept;
   // Packets that were sent of late, for answering NACKs; nothing if it is too long ago.
   [[nodiscard]] std::optional<rtp::ConstBytes> sent(rtp::Ssrc ssrc, rtp::Seq seq) const noexcept;
   [[nodiscard]] std::uint64_t key_frames(std::size_t layer) const {
@@ -102,6 +108,9 @@ class SyntheticVideo {
     std::vector<std::vector<std::uint8_t>> kept;
   };
   void emit_frame(std::size_t layer, const PacketSink& sink);
+  // Write what comes before the stamp of a frame's first packet, and return the stamp's place.
+  [[nodiscard]] rtp::Bytes begin_vp8(rtp::Bytes payload, std::size_t layer, bool key, bool first);
+  [[nodiscard]] static rtp::Bytes begin_h264(rtp::Bytes payload, bool key, bool first);
 
   Options options_;
   TransportSequence& transport_;

@@ -143,7 +143,7 @@ TEST_F(MeteringTest, EachTenantSaysWhenTheMeterStarts) {
   call(10, "seller", "host", "other");
   wait(seconds(3));
   EXPECT_EQ(quota("used_ms"), 6'000);
-  worker_says({server::TrackStarted{peer_of("seller", "other"), {}, rtp::Codec::Opus}});
+  worker_says({server::TrackStarted{peer_of("seller", "other"), {}, {}}});
   wait(seconds(1));
   EXPECT_EQ(quota("used_ms"), 8'000);
 }

@@ -246,6 +246,20 @@ TEST_F(ForwarderTest, HoldsATapBackUntilTheKeyFrame) {
   EXPECT_EQ(outcome(video.on_packet(low.next(true), kLow)), "65531");
 }
 
+TEST_F(ForwarderTest, GoesOnWithoutAGapAfterACodecThatTheReceiverLacks) {
+  video.set_target(kLow);
+  EXPECT_FALSE(video.pause_undecodable(low.next(true), kLow)) << "nothing is shown yet";
+  EXPECT_EQ(outcome(video.on_packet(low.next(true), kLow)), "65530");
+  EXPECT_FALSE(video.pause_undecodable(high.next(true), kHigh)) << "a layer he does not see";
+  const PacketInfo late = low.next();
+  EXPECT_EQ(outcome(video.on_packet(low.next(), kLow)), "65532");
+  EXPECT_FALSE(video.pause_undecodable(late, kLow)) << "it is of before";
+  EXPECT_TRUE(video.pause_undecodable(low.next(), kLow));
+  EXPECT_FALSE(video.pause_undecodable(low.next(), kLow)) << "told once";
+  EXPECT_EQ(outcome(video.on_packet(low.next(), kLow)), "waiting_for_key_frame");
+  EXPECT_EQ(outcome(video.on_packet(low.next(true), kLow)), "65533");
+}
+
 TEST_F(ForwarderTest, StartsAnewWhenThePublisherChangesHisCodec) {
   video.set_target(kLow);
   (void)video.on_packet(low.next(true), kLow);

@@ -38,11 +38,18 @@ void Receiver::on_packet(rtp::Time now, const rtp::Packet& packet, bool retransm
     layer_packets.push_back({now, *stamp, packet.marker()});
     decoder.on_packet(*stamp);
   }
+  constexpr std::uint8_t kVp8 = 96;  // its RTX has the next
+  const std::uint8_t type = packet.payload_type().value;
+  if (type != kVp8 && type != kVp8 + 1) {
+    if (const auto frame = client::read_synthetic_h264(payload)) {
+      note_frame({now, last_track, packet.timestamp(), *frame, rtp::Codec::H264});
+    }
+    return;
+  }
   const auto descriptor = rtp::Vp8Descriptor::parse(payload);
   if (descriptor && descriptor->has_picture_id()) picture_of_[time.value] = descriptor->picture_id;
   if (const auto frame = client::read_synthetic_vp8(payload)) {
-    if (frame->key_frame) ++key_frames;
-    frames.push_back({now, last_track, packet.timestamp(), *frame});
+    note_frame({now, last_track, packet.timestamp(), *frame, rtp::Codec::Vp8});
   }
 }
 
@@ -76,6 +83,11 @@ void Receiver::on_sound(const rtp::Packet& packet, rtp::ConstBytes payload) {
 
 void Receiver::on_descriptor(rtp::ConstBytes element) {
   if (!descriptors.read(element)) ++unread_descriptors;
+}
+
+void Receiver::note_frame(const Frame& frame) {
+  if (frame.frame.key_frame) ++key_frames;
+  frames.push_back(frame);
 }
 
 std::size_t Receiver::expected() const {

@@ -41,6 +41,7 @@ class Receiver {
     std::uint32_t track = 0;  // CSRC
     rtp::RtpTimestamp timestamp;
     client::SyntheticFrame frame;
+    rtp::Codec codec = rtp::Codec::Vp8;
   };
 
   const rtp::MediaKind kind;
@@ -88,6 +89,8 @@ class Receiver {
 
  private:
   void on_sound(const rtp::Packet& packet, rtp::ConstBytes payload);
+  void note_frame(const Frame& frame);
+
   rtp::SeqUnwrapper unwrapper_;
   rtp::TimestampUnwrapper times_;
   std::set<std::int64_t> seen_;

@@ -20,7 +20,9 @@ namespace {
 constexpr rtp::PayloadType kOpus{111};
 constexpr rtp::PayloadType kRed = Receiver::kRed;
 constexpr rtp::PayloadType kVp8{96};
-constexpr rtp::PayloadType kVp8Rtx{97};
+constexpr rtp::PayloadType kVp9{98};
+constexpr rtp::PayloadType kAv1{100};
+constexpr rtp::PayloadType kH264{102};
 constexpr std::uint8_t kDescriptor = 12;
 constexpr client::SyntheticExtensions kExtensions{
     .mid = 4, .rid = 10, .transport_cc = 3, .audio_level = 1};
@@ -61,32 +63,42 @@ server::CodecParams opus() {
   return codec;
 }
 
-server::CodecParams vp8() {
+rtp::PayloadType type_of(rtp::Codec codec) {
+  if (codec == rtp::Codec::Vp9) return kVp9;
+  if (codec == rtp::Codec::Av1) return kAv1;
+  return codec == rtp::Codec::H264 ? kH264 : kVp8;
+}
+// As Chromium numbers them.
+rtp::PayloadType rtx_of(rtp::PayloadType type) {
+  return rtp::PayloadType{static_cast<std::uint8_t>(type.value + 1)};
+}
+
+server::CodecParams video_codec(rtp::Codec name, rtp::PayloadType type) {
   server::CodecParams codec;
-  codec.codec = rtp::Codec::Vp8;
-  codec.pt = kVp8;
-  codec.rtx_pt = kVp8Rtx;
+  codec.codec = name;
+  codec.pt = type;
+  codec.rtx_pt = rtx_of(type);
   codec.nack = codec.pli = codec.transport_cc = true;
+  if (name == rtp::Codec::H264) {
+    codec.h264_profile = 0x42e01f;
+    codec.packetization_mode = 1;
+  }
   return codec;
 }
 
-// The payload types of our VP8, whatever it is.
-server::CodecParams layered(rtp::Codec codec) {
-  server::CodecParams params = vp8();
-  params.codec = codec;
-  if (codec == rtp::Codec::H264) params.h264_profile = 0x42e01f;
-  if (codec == rtp::Codec::H264) params.packetization_mode = 1;
-  return params;
+std::vector<server::CodecParams> video_codecs(const PeerOptions& options) {
+  std::vector<server::CodecParams> codecs;
+  for (const auto& [name, has] :
+       {std::pair{rtp::Codec::Vp8, options.vp8}, {rtp::Codec::H264, options.h264}}) {
+    if (has) codecs.push_back(video_codec(name, type_of(name)));
+  }
+  return codecs;
 }
 
-std::vector<server::CodecParams> slot_codecs() {
-  std::vector<server::CodecParams> codecs;
-  std::uint8_t pt = kVp8.value;
-  for (const rtp::Codec codec :
-       {rtp::Codec::Vp8, rtp::Codec::Vp9, rtp::Codec::Av1, rtp::Codec::H264}) {
-    server::CodecParams& params = codecs.emplace_back(layered(codec));
-    params.pt = rtp::PayloadType{pt++};
-    params.rtx_pt = rtp::PayloadType{pt++};
+std::vector<server::CodecParams> slot_codecs(const PeerOptions& options) {
+  std::vector<server::CodecParams> codecs = video_codecs(options);
+  for (const rtp::Codec name : {rtp::Codec::Vp9, rtp::Codec::Av1}) {
+    codecs.push_back(video_codec(name, type_of(name)));
   }
   return codecs;
 }
@@ -116,7 +128,8 @@ client::ClientParams client_params(const server::PeerParams& params, const Sim& 
 client::SyntheticVideo::Options video_options(std::size_t index, const PeerOptions& options) {
   client::SyntheticVideo::Options video;
   video.identity = static_cast<std::uint32_t>(index);
-  video.pt = kVp8;
+  video.codec = options.vp8 ? rtp::Codec::Vp8 : rtp::Codec::H264;
+  video.pt = type_of(video.codec);
   video.mid = mid("1");
   video.extensions = kExtensions;
   for (std::size_t i = 0; i < options.layers; ++i) {
@@ -172,7 +185,8 @@ server::PeerParams SimPeer::make_params(std::size_t index, const PeerOptions& op
     section.track = server::TrackNo{track + 1};
     section.mid = mid("1");
     section.kind = rtp::MediaKind::Video;
-    section.codecs = {options.svc ? layered(options.svc->codec) : vp8()};
+    section.codecs =
+        options.svc ? std::vector{video_codec(options.svc->codec, kVp8)} : video_codecs(options);
     section.extensions = extension_map();
     if (options.svc) section.extensions.set(rtp::Extension::DependencyDescriptor, kDescriptor);
     for (std::size_t i = 0; options.layers > 1 && i < options.layers; ++i) {
@@ -191,7 +205,7 @@ server::PeerParams SimPeer::make_params(std::size_t index, const PeerOptions& op
     slot.kind = audio ? rtp::MediaKind::Audio : rtp::MediaKind::Video;
     slot.ssrc = rtp::Ssrc{static_cast<std::uint32_t>(500'000 + index * 1'000 + i * 2)};
     slot.rtx_ssrc = rtp::Ssrc{slot.ssrc.value + 1};
-    slot.codecs = audio ? std::vector{opus()} : slot_codecs();
+    slot.codecs = audio ? std::vector{opus()} : slot_codecs(options);
     if (audio && options.red) slot.codecs.front().red_pt = kRed;
     slot.extensions = extension_map();
     if (options.descriptors) slot.extensions.set(rtp::Extension::DependencyDescriptor, kDescriptor);
@@ -352,7 +366,9 @@ void SimPeer::send_bye(rtp::Ssrc ssrc) {
 void SimPeer::lose_first_packet_of_next_key_frame() {
   loses = [done = false](rtp::ConstBytes bytes) mutable {
     std::vector<std::uint8_t> copy(bytes.begin(), bytes.end());
-    const auto frame = client::read_synthetic_vp8(rtp::Packet::parse(copy)->payload());
+    const rtp::ConstBytes payload = rtp::Packet::parse(copy)->payload();
+    auto frame = client::read_synthetic_vp8(payload);
+    if (!frame) frame = client::read_synthetic_h264(payload);
     return frame && frame->key_frame && !std::exchange(done, true);
   };
 }
@@ -439,6 +455,8 @@ void SimPeer::on_rtcp(rtp::Time now, rtp::ConstBytes bytes) {
   EXPECT_EQ(reader.malformed(), 0U) << "seed " << sim_.seed;
 }
 
+void SimPeer::switch_codec(rtp::Codec codec) { video.set_codec(codec, type_of(codec)); }
+
 // RFC 4588, as a browser does it: MID and the RID it repairs come along.
 void SimPeer::resend(rtp::Ssrc ssrc, rtp::Seq seq) {
   const auto sent = svc ? svc->sent(ssrc, seq) : video.sent(ssrc, seq);
@@ -447,7 +465,7 @@ void SimPeer::resend(rtp::Ssrc ssrc, rtp::Seq seq) {
   const auto packet = rtp::Packet::parse(copy);
   std::array<std::uint8_t, 1'500> bytes{};
   rtp::HeaderFields fields;
-  fields.payload_type = kVp8Rtx;
+  fields.payload_type = rtx_of(packet->payload_type());
   fields.seq = rtp::Seq{rtx_seq_++};
   fields.timestamp = packet->timestamp();
   fields.ssrc = rtp::Ssrc{ssrc.value + 10};

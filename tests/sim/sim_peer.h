@@ -30,6 +30,8 @@ struct PeerOptions {
   // Instead of that: layers inside one encoding, of 75, 300 and 1,200 kbit/s with those below.
   std::optional<rtp::SvcMode> svc{};
   bool descriptors = true;  // its slots take the dependency descriptor
+  bool vp8 = true;         // what it encodes and decodes; it begins with the first
+  bool h264 = false;
   std::size_t audio_slots = 0;
   bool red = false;  // its audio slots take RED
   std::size_t video_slots = 0;
@@ -66,6 +68,8 @@ class SimPeer {
   void send_bye(rtp::Ssrc ssrc);
   void restart_ice(rtp::Time now);
   void lose_first_packet_of_next_key_frame();
+  // Sends its video in another codec from the next frame on.
+  void switch_codec(rtp::Codec codec);
 
   client::Client client;
   client::SyntheticVideo video;
