@@ -6,33 +6,17 @@
 
 #include "rtp/bits.h"
 #include "rtp/bytes.h"
+#include "rtp/nal_unit.h"
 
 namespace parley::rtp {
 namespace {
 
 constexpr std::uint8_t kStapA = 24;
 constexpr std::uint8_t kFuA = 28;
-constexpr std::size_t kMaxSpsSize = 256;  // real ones have some 30 bytes
 
 // The first bit of a slice header is the whole Exp-Golomb code of first_mb_in_slice = 0.
 bool is_first_slice(const H264Nal& nal) noexcept {
   return nal.start && !nal.body.empty() && (nal.body[0] & 0x80) != 0;
-}
-
-// Takes out the 3 of each 00 00 03 (H.264, section 7.4.1). Stops at the end of `out`.
-std::size_t unescape(ConstBytes body, Bytes out) noexcept {
-  std::size_t size = 0;
-  int zeros = 0;
-  for (const std::uint8_t byte : body) {
-    if (zeros >= 2 && byte == 3) {
-      zeros = 0;
-      continue;
-    }
-    if (size == out.size()) break;
-    out[size++] = byte;
-    zeros = byte == 0 ? zeros + 1 : 0;
-  }
-  return size;
 }
 
 void skip_scaling_list(BitReader& bits, int size) noexcept {
@@ -170,8 +154,8 @@ std::optional<H264Info> H264Info::parse(ConstBytes payload) noexcept {
 }
 
 std::optional<Resolution> h264_sps_resolution(ConstBytes body) noexcept {
-  std::array<std::uint8_t, kMaxSpsSize> plain{};
-  BitReader bits(ConstBytes(plain).first(unescape(body, plain)));
+  std::array<std::uint8_t, kMaxParameterSet> plain{};
+  BitReader bits(ConstBytes(plain).first(unescape_nal_unit(body, plain)));
   const std::uint32_t chroma = skip_to_picture_order(bits);
   skip_picture_order(bits);
   bits.ue();     // max_num_ref_frames

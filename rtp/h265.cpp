@@ -1,6 +1,11 @@
 #include "rtp/h265.h"
 
+#include <array>
+#include <limits>
+
+#include "rtp/bits.h"
 #include "rtp/bytes.h"
+#include "rtp/nal_unit.h"
 
 namespace parley::rtp {
 namespace {
@@ -22,6 +27,10 @@ std::uint8_t type_of(ConstBytes unit) noexcept { return unit[0] >> 1 & 0x3f; }
 // `body` is what follows the NAL unit header, at the beginning of the unit.
 void note_unit(std::uint8_t type, ConstBytes body, H265Info& info) noexcept {
   if (type == kVps || type == kSps) info.key_frame = true;
+  if (type == kVps) info.has_vps = true;
+  if (type == kSps) {
+    if (const auto size = h265_sps_resolution(body)) info.resolution = *size;
+  }
   if (type == kVps || type == kSps || type == kPps || type == kAud || type == kPrefixSei) {
     info.frame_start = true;
   }
@@ -43,7 +52,50 @@ bool note_aggregation(ConstBytes units, H265Info& info) noexcept {
   return reader.ok();
 }
 
+// profile_tier_level(), section 7.3.3: read only to get behind it.
+void skip_profiles(BitReader& bits, unsigned sub_layers) noexcept {
+  constexpr unsigned kProfile = 88;
+  constexpr unsigned kLevel = 8;
+  constexpr unsigned kMaxSubLayers = 8;
+  bits.skip(kProfile + kLevel);
+  std::size_t rest = 0;
+  for (unsigned i = 0; i < sub_layers; ++i) {
+    rest += bits.flag() ? kProfile : 0;
+    rest += bits.flag() ? kLevel : 0;
+  }
+  if (sub_layers > 0) rest += 2 * (kMaxSubLayers - sub_layers);
+  bits.skip(rest);
+}
+
 }  // namespace
+
+std::optional<Resolution> h265_sps_resolution(ConstBytes body) noexcept {
+  std::array<std::uint8_t, kMaxParameterSet> plain{};
+  BitReader bits(ConstBytes(plain).first(unescape_nal_unit(body, plain)));
+  bits.skip(4);  // sps_video_parameter_set_id
+  const std::uint32_t sub_layers = bits.bits(3);
+  bits.skip(1);  // sps_temporal_id_nesting_flag
+  if (sub_layers == 7) return std::nullopt;
+  skip_profiles(bits, sub_layers);
+  bits.ue();  // sps_seq_parameter_set_id
+  const std::uint32_t chroma = bits.ue();
+  if (chroma == 3) bits.skip(1);  // separate_colour_plane_flag
+  const std::uint64_t width = bits.ue();
+  const std::uint64_t height = bits.ue();
+  std::uint64_t crop_x = 0;
+  std::uint64_t crop_y = 0;
+  if (bits.flag()) {  // the conformance window, in units of chroma samples
+    crop_x = std::uint64_t{bits.ue()} + bits.ue();
+    crop_y = std::uint64_t{bits.ue()} + bits.ue();
+    if (chroma == 1 || chroma == 2) crop_x *= 2;
+    if (chroma == 1) crop_y *= 2;
+  }
+  constexpr std::uint64_t kMax = std::numeric_limits<std::uint16_t>::max();
+  if (!bits.ok() || chroma > 3 || crop_x >= width || crop_y >= height) return std::nullopt;
+  if (width - crop_x > kMax || height - crop_y > kMax) return std::nullopt;
+  return Resolution{static_cast<std::uint16_t>(width - crop_x),
+                    static_cast<std::uint16_t>(height - crop_y)};
+}
 
 // +---------------+---------------+
 // |F|   Type    |  LayerId  | TID |   TID is the temporal id plus 1

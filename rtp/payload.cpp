@@ -60,9 +60,11 @@ std::optional<PayloadInfo> describe_h265(ConstBytes payload) noexcept {
   const auto info = H265Info::parse(payload);
   if (!info) return std::nullopt;
   return PayloadInfo{.key_frame = info->key_frame,
+                     .lacks_parameter_sets = info->key_frame && !info->has_vps,
                      .frame_start = info->frame_start,
                      .has_layers = true,
-                     .temporal_id = info->temporal_id};
+                     .temporal_id = info->temporal_id,
+                     .resolution = info->resolution};
 }
 
 std::optional<PayloadInfo> describe_av1(ConstBytes payload) noexcept {

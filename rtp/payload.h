@@ -13,7 +13,7 @@ namespace parley::rtp {
 // and recording need to know. A fact that the payload does not tell has its default.
 struct PayloadInfo {
   bool key_frame = false;  // the first packet that a decoder can start with; always for audio
-  bool lacks_parameter_sets = false;  // H264: a key frame's packet without an SPS
+  bool lacks_parameter_sets = false;  // a key frame's packet without an SPS (H264) or VPS (H265)
   bool frame_start = false;           // H264 and H265: may be true twice in a frame, see h264.h
   bool frame_end = false;             // VP9 and audio only; elsewhere the marker bit tells
   bool layer_sync = false;            // VP8 Y, VP9 U: a receiver may step up to temporal_id here

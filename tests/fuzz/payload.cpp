@@ -9,6 +9,7 @@
 
 #include "rtp/av1.h"
 #include "rtp/h264.h"
+#include "rtp/h265.h"
 #include "rtp/opus.h"
 #include "rtp/red.h"
 #include "rtp/vp9.h"
@@ -80,8 +81,10 @@ void walk(Codec codec, ConstBytes payload) {
       (void)av1_sequence_resolution(payload);
       break;
     }
-    case Codec::Vp8:
     case Codec::H265:
+      (void)h265_sps_resolution(payload);
+      break;
+    case Codec::Vp8:
       break;
   }
 }
