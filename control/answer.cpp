@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "control/sdp_text.h"
+
 namespace parley::control {
 namespace {
 
@@ -15,6 +17,28 @@ std::uint64_t priority_of(const server::Candidate& candidate, std::uint64_t rank
   constexpr std::uint64_t kComponent = 256 - 1;
   if (!candidate.tcp) return 126U << 24 | (65'535U - rank) << 8 | kComponent;
   return 90U << 24 | (4U << 13 | (8'191U - rank)) << 8 | kComponent;
+}
+
+// RFC 7587, section 7.1: each side's a=fmtp says what it would like to receive (stereo, usedtx,
+// useinbandfec) and, with sprop-, what it may send. We forward what the others take and send, so a
+// publisher hears that stereo is welcome as soon as he says that he has it, and a receiver who
+// likes stereo that he may get it; the rest comes back as it was offered.
+std::string opus_fmtp(std::string_view offered, Use use) {
+  const bool stereo = sdp::fmtp_value(offered, "stereo") == "1" ||
+                      (use == Use::Publish && sdp::fmtp_value(offered, "sprop-stereo") == "1");
+  std::string answered;
+  const auto add = [&](std::string_view parameter) {
+    answered += (answered.empty() ? "" : ";") + std::string(parameter);
+  };
+  while (!offered.empty()) {
+    std::string_view parameter = sdp::take_until(offered, ';');
+    while (parameter.starts_with(' ')) parameter.remove_prefix(1);
+    const bool ours = parameter.starts_with("stereo=") || parameter.starts_with("sprop-");
+    if (!parameter.empty() && !ours) add(parameter);
+  }
+  if (stereo) add("stereo=1");
+  if (stereo && use == Use::Slot) add("sprop-stereo=1");
+  return answered;
 }
 
 class Writer {
@@ -130,9 +154,11 @@ class Writer {
       for (const std::string_view feedback : chosen.feedback) {
         add("a=rtcp-fb:", std::uint64_t{codec.pt.value}, " ", feedback);
       }
-      // Repeating the offer's parameters is right for all codecs we take: levels of H.264 may
-      // differ by direction when both sides say so, the others describe what one may send.
-      if (!codec.fmtp.empty()) add("a=fmtp:", std::uint64_t{codec.pt.value}, " ", codec.fmtp);
+      // Repeating the offer's parameters is right for video: levels of H.264 may differ by
+      // direction when both sides say so, the others describe what one may send.
+      const bool opus = chosen.params.codec == rtp::Codec::Opus;
+      const std::string fmtp = opus ? opus_fmtp(codec.fmtp, line.use) : codec.fmtp;
+      if (!fmtp.empty()) add("a=fmtp:", std::uint64_t{codec.pt.value}, " ", fmtp);
       for (const auto& extra : {chosen.rtx, chosen.red}) {
         if (!extra) continue;
         const sdp::Codec& around = section.codecs[*extra];

@@ -131,6 +131,32 @@ TEST(Answer, OffersItsAddressesOnceAndTheTransportEverywhere) {
   EXPECT_THAT(answer, HasSubstr("a=candidate:2 1 udp 2130706175 2001:db8::1 40000 typ host\r\n"));
 }
 
+TEST(Answer, AnswersWhatOpusIsSaidToBeInEachDirection) {
+  const auto answered = [](const std::string& file_name, const std::string& fmtp) {
+    std::string text = file(file_name);
+    const std::string from = "a=fmtp:111 minptime=10;useinbandfec=1";
+    for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; ++at) {
+      text.replace(at, from.size(), "a=fmtp:111 " + fmtp);
+    }
+    for (const std::string& line : lines_of(Peer().answer(text))) {
+      if (line.starts_with("a=fmtp:111 ")) return line.substr(11);
+    }
+    return std::string();
+  };
+  const std::string sends = "chromium-sendrecv-default-offer.sdp";
+  const std::string receives = "chromium-recvonly-10-offer.sdp";
+  const std::string usual = "minptime=10;useinbandfec=1";
+  for (const std::string& either : {sends, receives}) {
+    EXPECT_EQ(answered(either, usual), usual);
+    EXPECT_EQ(answered(either, "useinbandfec=1; usedtx=1"), "useinbandfec=1;usedtx=1");
+    EXPECT_EQ(answered(either, "stereo=0;useinbandfec=1"), "useinbandfec=1");
+  }
+  EXPECT_EQ(answered(sends, usual + ";sprop-stereo=1"), usual + ";stereo=1");
+  EXPECT_EQ(answered(sends, "stereo=1;" + usual), usual + ";stereo=1");
+  EXPECT_EQ(answered(receives, "stereo=1;" + usual), usual + ";stereo=1;sprop-stereo=1");
+  EXPECT_EQ(answered(receives, usual + ";sprop-stereo=1"), usual) << "he sends nothing here";
+}
+
 TEST(Answer, NeverTakesRedOfVideoFecOrWhatWeCannotCarry) {
   for (const auto& entry :
        std::filesystem::directory_iterator(std::string(PARLEY_TEST_DATA) + "/sdp")) {
