@@ -85,7 +85,7 @@ struct Workers {
 struct IceTcp {
   bool enabled = true;                              // on the same addresses and ports as UDP
   std::uint32_t max_connections = 1'000;            // of a worker
-  std::uint32_t max_connections_per_address = 200;  // IPv6: per /64
+  std::uint32_t max_connections_per_address = 500;  // IPv6: per /64
   std::uint32_t max_accepts_per_s = 200;            // of a worker
   std::uint32_t check_timeout_ms = 5'000;           // until the first valid check
   std::uint32_t max_queue_bytes = 262'144;          // for a slow receiver; what is more is dropped
@@ -141,6 +141,7 @@ struct Rooms {
   std::uint32_t reconnect_window_s = 15;
   std::uint32_t last_n = 0;   // cameras that go to each at most, unless the room says; 0: no limit
   std::uint32_t loudest = 5;  // microphones, where there are more than 20 people; 0: no limit
+  std::vector<std::string> codecs;  // of video, the best first; empty: all, as publishers like
   friend bool operator==(const Rooms&, const Rooms&) = default;
 };
 

@@ -264,7 +264,8 @@ void read_rooms(Section& s, Rooms& rooms) {
       .number("departure_timeout_s", rooms.departure_timeout_s, 0, kMaxU32)
       .number("reconnect_window_s", rooms.reconnect_window_s, 0, 3'600)
       .number("last_n", rooms.last_n, 0, 1'000)
-      .number("loudest", rooms.loudest, 0, 1'000);
+      .number("loudest", rooms.loudest, 0, 1'000)
+      .texts("codecs", rooms.codecs);
 }
 
 void read_recording(Section& s, Recording& recording) {

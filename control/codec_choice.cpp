@@ -11,16 +11,10 @@ namespace {
 using sdp::equal_ignoring_case;
 using sdp::fmtp_value;
 
-std::optional<std::uint32_t> hex6(std::string_view text) {
-  std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-  if (text.size() != 6 || error != std::errc{} || end != text.data() + 6) return std::nullopt;
-  return value;
-}
-
 // RFC 6184, section 8.1. Without a profile-level-id it is Baseline at level 1.
 bool read_h264(const sdp::Codec& codec, server::CodecParams& params) {
-  const auto profile = hex6(fmtp_value(codec.fmtp, "profile-level-id").value_or("42000a"));
+  const auto profile =
+      read_profile_level_id(fmtp_value(codec.fmtp, "profile-level-id").value_or("42000a"));
   const std::string_view mode = fmtp_value(codec.fmtp, "packetization-mode").value_or("0");
   if (!profile || (mode != "0" && mode != "1")) return false;
   const std::uint32_t profile_idc = *profile >> 16;
@@ -29,6 +23,13 @@ bool read_h264(const sdp::Codec& codec, server::CodecParams& params) {
   params.h264_profile = *profile;
   params.packetization_mode = mode == "1" ? 1 : 0;
   return true;
+}
+
+// RFC 7798, section 7.1: the Main profile in one stream, what clients that have it send.
+bool is_plain_h265(const sdp::Codec& codec) {
+  return equal_ignoring_case(codec.name, "H265") &&
+         fmtp_value(codec.fmtp, "profile-id").value_or("1") == "1" &&
+         equal_ignoring_case(fmtp_value(codec.fmtp, "tx-mode").value_or("SRST"), "SRST");
 }
 
 bool read_codec(const sdp::Codec& codec, rtp::MediaKind kind, server::CodecParams& params) {
@@ -51,6 +52,10 @@ bool read_codec(const sdp::Codec& codec, rtp::MediaKind kind, server::CodecParam
   if (equal_ignoring_case(codec.name, "AV1")) {
     params.codec = rtp::Codec::Av1;
     return fmtp_value(codec.fmtp, "profile").value_or("0") == "0";
+  }
+  if (is_plain_h265(codec)) {
+    params.codec = rtp::Codec::H265;
+    return true;
   }
   return equal_ignoring_case(codec.name, "H264") && read_h264(codec, params);
 }
@@ -107,6 +112,14 @@ bool hides_its_layers(rtp::Codec codec) {
   return codec == rtp::Codec::Av1 || codec == rtp::Codec::H264;
 }
 
+// Leaves out what the room does not take, and puts what it likes best first.
+void apply_policy(const CodecPolicy& policy, std::vector<ChosenCodec>& codecs) {
+  std::erase_if(codecs, [&](const ChosenCodec& c) { return !policy.rank(c.params); });
+  std::stable_sort(codecs.begin(), codecs.end(), [&](const ChosenCodec& a, const ChosenCodec& b) {
+    return *policy.rank(a.params) < *policy.rank(b.params);
+  });
+}
+
 // What is useful in the direction of the m-line. Timing experiments we do not read are left out,
 // they would cost bytes in every packet.
 bool is_useful(rtp::Extension extension, Purpose purpose, bool needs_descriptor) {
@@ -137,7 +150,7 @@ bool is_useful(rtp::Extension extension, Purpose purpose, bool needs_descriptor)
 
 }  // namespace
 
-std::vector<ChosenCodec> choose_codecs(const sdp::Section& section) {
+std::vector<ChosenCodec> choose_codecs(const sdp::Section& section, const CodecPolicy& policy) {
   constexpr std::array<std::string_view, 4> kFeedback = {"transport-cc", "ccm fir", "nack",
                                                          "nack pli"};
   constexpr std::string_view kRemb = "goog-remb";
@@ -168,6 +181,7 @@ std::vector<ChosenCodec> choose_codecs(const sdp::Section& section) {
     chosen.push_back(std::move(entry));
   }
   order_h264(chosen);
+  if (section.kind == rtp::MediaKind::Video) apply_policy(policy, chosen);
   return chosen;
 }
 

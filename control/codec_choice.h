@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "control/codec_agreement.h"
 #include "control/sdp.h"
 #include "server/api.h"
 
@@ -25,10 +26,12 @@ struct ChosenCodec {
   std::vector<std::string_view> feedback;
   server::CodecParams params;
 };
-// In the client's order of preference, H.264 with the profiles that everybody decodes first.
-// Left out: red, ulpfec and flexfec (a browser that may use RED wraps all its media in it), other
-// profiles, everything that is not Opus, VP8, H.264, VP9 or AV1.
-[[nodiscard]] std::vector<ChosenCodec> choose_codecs(const sdp::Section& section);
+// Of video what the room takes, in its order; else in the client's order of preference, H.264 with
+// the profiles that everybody decodes first. Left out: red (but see add_red), ulpfec and flexfec (a
+// browser that may use RED wraps all its media in it), other profiles, everything that is not Opus,
+// VP8, VP9, H.264, AV1 or H.265.
+[[nodiscard]] std::vector<ChosenCodec> choose_codecs(const sdp::Section& section,
+                                                     const CodecPolicy& policy = {});
 
 // Adds to Opus the RED that may carry it (RFC 2198), where the client offers to receive it. Only
 // for slots: what is published comes plain, and the server adds redundancy where it is of use.

@@ -14,6 +14,7 @@
 #include "control/idempotency.h"
 #include "control/pages.h"
 #include "control/recordings.h"
+#include "control/room_options.h"
 #include "control/rooms.h"
 #include "control/rtc_sockets.h"
 #include "control/sessions.h"
@@ -374,6 +375,7 @@ tl::expected<std::vector<std::string>, std::string> Daemon::Impl::reload() {
   if (!wanted) return tl::unexpected(wanted.error());
   auto ring = Keyring::from_config(wanted->auth);
   if (!ring) return tl::unexpected(ring.error());
+  if (auto ok = check_codecs(wanted->rooms); !ok) return tl::unexpected(ok.error());
   auto waiting = waiting_for_restart(config, *wanted);
   keyring = std::move(*ring);
   config.auth = std::move(wanted->auth);
@@ -440,6 +442,7 @@ Daemon::~Daemon() = default;
 tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   auto keyring = Keyring::from_config(parts.config.auth);
   if (!keyring) return tl::unexpected(keyring.error());
+  if (auto ok = check_codecs(parts.config.rooms); !ok) return tl::unexpected(ok.error());
   auto store = open_sqlite_store(parts.loop, parts.config.store);
   if (!store) return tl::unexpected(store.error());
   const std::string file = parts.config.store.file;

@@ -105,13 +105,44 @@ std::vector<server::PublishSection::SsrcPair> ssrc_pairs(const sdp::Section& sec
   return pairs;
 }
 
+// What the m-line has of what we know, and the room would have.
+RpcError nothing_taken(const sdp::Section& section, const CodecPolicy& policy) {
+  const std::vector<std::string> have = names_of(params_of(choose_codecs(section)));
+  return no_shared_codec("mid " + mid_text(section) + " offers no codec that this room takes", have,
+                         policy.names());
+}
+
+}  // namespace
+
+RpcError no_shared_codec(std::string message, std::span<const std::string> have,
+                         std::span<const std::string> need) {
+  const auto list = [](std::span<const std::string> names) {
+    Json json = Json::array();
+    for (const std::string& name : names) json.push(name);
+    return json;
+  };
+  RpcError error =
+      rpc_error(Status::FailedPrecondition, "no_shared_codec", std::move(message), "sdp");
+  error.details.emplace_back("have", list(have));
+  error.details.emplace_back("need", list(need));
+  return error;
+}
+
 std::vector<server::CodecParams> params_of(const std::vector<ChosenCodec>& codecs) {
   std::vector<server::CodecParams> params;
   for (const ChosenCodec& codec : codecs) params.push_back(codec.params);
   return params;
 }
 
-}  // namespace
+std::vector<std::vector<server::CodecParams>> video_codecs(const sdp::Offer& offer,
+                                                           const Plan& plan) {
+  std::vector<std::vector<server::CodecParams>> slots;
+  for (std::size_t i = 0; i < plan.lines.size(); ++i) {
+    const bool video = offer.sections[i].kind == rtp::MediaKind::Video;
+    if (video && plan.lines[i].use == Use::Slot) slots.push_back(params_of(plan.lines[i].codecs));
+  }
+  return slots;
+}
 
 bool Plan::has_media() const noexcept {
   return std::any_of(lines.begin(), lines.end(),
@@ -180,7 +211,7 @@ RpcResult<void> Negotiation::plan_line(const sdp::Offer& offer, const sdp::Secti
   }
   if (intent != nullptr) return plan_publish(offer, section, *intent, rules, line);
   line.use = Use::Inactive;
-  line.codecs = choose_codecs(section);
+  line.codecs = choose_codecs(section, rules.codecs);
   if (line.codecs.empty()) line.use = Use::Rejected;
   const bool wants_media = sdp::receives(section.direction);
   if (!wants_media || !rules.permissions.has(Permission::Subscribe)) return {};
@@ -192,21 +223,16 @@ RpcResult<void> Negotiation::plan_publish(const sdp::Offer& offer, const sdp::Se
                                           LinePlan& line) {
   line.use = Use::Publish;
   line.source = intent.source;
-  line.codecs = choose_codecs(section);
-  if (line.codecs.empty()) {
-    return tl::unexpected(
-        rpc_error(Status::FailedPrecondition, "no_shared_codec",
-                  "mid " + mid_text(section) + " offers none of opus, VP8, H264, VP9, AV1", "sdp"));
-  }
-  line.extensions =
-      choose_extensions(section, Purpose::Receive, line.codecs, offer.extmap_allow_mixed);
+  line.codecs = choose_codecs(section, rules.codecs);
+  if (line.codecs.empty()) return tl::unexpected(nothing_taken(section, rules.codecs));
   const auto known = std::find_if(tracks_.begin(), tracks_.end(), [&](const KnownTrack& k) {
     return k.mid == section.mid && k.source == intent.source;
   });
-  if (known != tracks_.end()) {
-    line.track = known->track;
-    return {};
-  }
+  if (known != tracks_.end()) line.track = known->track;
+  if (auto ok = put_agreed_first(section, rules, line); !ok) return ok;
+  line.extensions =
+      choose_extensions(section, Purpose::Receive, line.codecs, offer.extmap_allow_mixed);
+  if (known != tracks_.end()) return {};
   std::erase_if(tracks_, [&](const KnownTrack& k) { return k.mid == section.mid; });
   if (tracks_.size() >= rules.max_tracks) {
     return tl::unexpected(rpc_error(Status::ResourceExhausted, "too_many_tracks",
@@ -217,9 +243,34 @@ RpcResult<void> Negotiation::plan_publish(const sdp::Offer& offer, const sdp::Se
   return {};
 }
 
+// The browser begins with the first codec of the answer. One that was agreed on before stays as
+// long as everybody decodes it: who likes another better is asked after the offer, not by it.
+RpcResult<void> Negotiation::put_agreed_first(const sdp::Section& section,
+                                              const NegotiationRules& rules, LinePlan& line) const {
+  if (section.kind != rtp::MediaKind::Video) return {};
+  const std::vector<server::CodecParams> codecs = params_of(line.codecs);
+  const auto asked = std::find_if(rules.asked.begin(), rules.asked.end(),
+                                  [&](const AskedCodec& a) { return a.track == line.track; });
+  const server::CodecParams* current = asked == rules.asked.end() ? nullptr : &asked->codec;
+  const bool stays = current != nullptr && all_decode(*current, Viewer::kNobody, rules.viewers);
+  const server::CodecParams* agreed = agree({Viewer::kNobody, codecs}, rules.viewers,
+                                            stays ? CodecPolicy() : rules.codecs, current);
+  if (agreed == nullptr) {
+    return tl::unexpected(no_shared_codec(
+        "mid " + mid_text(section) + " offers no codec that everybody in the room decodes",
+        names_of(codecs), names_of(decoded_by_all(rules.viewers))));
+  }
+  const auto first = line.codecs.begin() + (agreed - codecs.data());
+  std::rotate(line.codecs.begin(), first, first + 1);
+  return {};
+}
+
 RpcResult<void> Negotiation::plan_slot(const sdp::Offer& offer, const sdp::Section& section,
                                        const NegotiationRules& rules, LinePlan& line) {
-  line.codecs = choose_codecs(section);
+  line.codecs = choose_codecs(section, rules.codecs);
+  if (line.codecs.empty() && !choose_codecs(section).empty()) {
+    return tl::unexpected(nothing_taken(section, rules.codecs));
+  }
   if (line.codecs.empty()) {  // we could never send anything
     line.use = Use::Rejected;
     return {};

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "control/codec_agreement.h"
 #include "control/codec_choice.h"
 #include "control/permissions.h"
 #include "control/random_id.h"
@@ -47,11 +48,28 @@ struct Plan {
   [[nodiscard]] bool has_media() const noexcept;
 };
 
+// What a known track's publisher was asked to send.
+struct AskedCodec {
+  server::TrackNo track;
+  server::CodecParams codec;
+};
+
 struct NegotiationRules {
   Permissions permissions;
   std::size_t max_tracks = 16;
   std::size_t max_slots = 64;
+  CodecPolicy codecs{};               // of video
+  std::span<const Viewer> viewers{};  // the other members
+  std::span<const AskedCodec> asked{};
 };
+
+// `have` is what somebody can do, `need` that of which one would be enough; no entry: none would.
+[[nodiscard]] RpcError no_shared_codec(std::string message, std::span<const std::string> have,
+                                       std::span<const std::string> need);
+[[nodiscard]] std::vector<server::CodecParams> params_of(const std::vector<ChosenCodec>& codecs);
+// What each video slot of the plan decodes.
+[[nodiscard]] std::vector<std::vector<server::CodecParams>> video_codecs(const sdp::Offer& offer,
+                                                                         const Plan& plan);
 
 // The memory of one PeerConnection over its offers: an m-line keeps its track number while it goes
 // on sending the same source, and a slot keeps its index and SSRCs for good. It knows neither
@@ -89,6 +107,8 @@ class Negotiation {
   RpcResult<void> plan_publish(const sdp::Offer& offer, const sdp::Section& section,
                                const SendIntent& intent, const NegotiationRules& rules,
                                LinePlan& line);
+  RpcResult<void> put_agreed_first(const sdp::Section& section, const NegotiationRules& rules,
+                                   LinePlan& line) const;
   RpcResult<void> plan_slot(const sdp::Offer& offer, const sdp::Section& section,
                             const NegotiationRules& rules, LinePlan& line);
   RpcResult<void> adopt_transport(const sdp::Section& section);

@@ -34,6 +34,10 @@ struct Track {
   std::uint32_t wanted_height = kAnyHeight;
   std::uint32_t told_wanted = kAnyHeight;
   static constexpr std::uint32_t kAnyHeight = 8'640;  // the highest that slot.want takes
+  // Of video, as the publisher names them: what he was asked for, and what comes.
+  std::optional<server::CodecParams> asked;
+  std::optional<rtp::Time> asked_at;  // by track.codec_wanted
+  std::optional<server::CodecParams> arriving;
 
   [[nodiscard]] bool muted() const noexcept { return self_muted || stopped(); }
   // The worker forwards nothing.
@@ -54,8 +58,12 @@ struct Slot {
   std::uint32_t told_height = 0;
   std::int32_t told_priority = 0;
   SlotReason reason = SlotReason::Empty;
+  std::vector<server::CodecParams> codecs;   // what it decodes, best first
+  bool undecodable = false;                  // nothing of its track, as it comes now
   std::optional<server::TrackNo> announced;  // what the client was told
   std::vector<LayerDecision> decisions;      // of video, the latest at the end
+
+  bool announced_undecodable = false;
 
   // Of what is in it now; nullptr while there is none.
   [[nodiscard]] const server::SlotLayer* decision() const noexcept;
@@ -81,6 +89,8 @@ struct Participant {
   bool sends = false;  // media of his has come since it was connected
   std::vector<Track> tracks;
   std::vector<Slot> slots;
+  std::vector<server::CodecParams> decodes;  // in every video slot; empty without any
+  bool codec_refused = false;                // the last offer, with no_shared_codec
   Timers::Id reconnect_timer = 0;
   Timers::Id end_timer = 0;  // token expiry or maximum duration
   Timers::Id quality_timer = 0;

@@ -1,6 +1,7 @@
 #include "control/recordings.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "control/signed_link.h"
 #include "server/log.h"
@@ -212,8 +213,7 @@ bool Recordings::stop(const std::string& recording_id, std::string_view reason) 
   store(*record);
   tell(*record, "recording.stopped", Json::object({{"reason", reason}}));
   const auto it = active_.find(record->session_id);
-  if (it->second.session != nullptr) it->second.session->set_recorded(false);
-  it->second.session = nullptr;
+  if (Session* session = std::exchange(it->second.session, nullptr)) session->set_recorded(false);
   close_taps(it->second);
   // After begin(), which may still wait for the store.
   context_.outbox.after(
@@ -268,8 +268,8 @@ void Recordings::fail(const recorder::Failed& failed) {
   if (record->is_over()) return recorder_.settle(record->id);
   if (const auto it = active_.find(record->session_id);
       it != active_.end() && it->second.recording_id == record->id) {
-    if (it->second.session != nullptr) it->second.session->set_recorded(false);
     close_taps(it->second);
+    if (it->second.session != nullptr) it->second.session->set_recorded(false);
     active_.erase(it);
   }
   record->state = State::Failed;

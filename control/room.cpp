@@ -68,6 +68,9 @@ Json config_json(const RoomConfig& config) {
   json.set("on_host_left", !end_after        ? std::string("continue")
                            : *end_after == 0 ? std::string("end")
                                              : "end_after_ms:" + std::to_string(*end_after));
+  Json codecs = Json::array();
+  for (const std::string& codec : config.codecs) codecs.push(codec);
+  json.set("codecs", std::move(codecs));
   json.set("attributes", config.attributes);
   return json;
 }
@@ -122,6 +125,11 @@ std::optional<Room> Room::from_row(const Row& row) {
   config.loudest = limit_member(*body, "loudest");
   if (const auto end_after = read_on_host_left(text_member(*body, "on_host_left"))) {
     config.end_after_host_left_ms = *end_after;
+  }
+  if (const Json* codecs = body->find("codecs"); codecs != nullptr && codecs->is_array()) {
+    for (const Json& codec : *codecs->as_array()) {
+      if (const std::string* text = codec.as_string()) config.codecs.push_back(*text);
+    }
   }
   if (const Json* attributes = body->find("attributes")) config.attributes = *attributes;
   const Json* bans = body->find("bans");

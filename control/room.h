@@ -31,6 +31,7 @@ struct RoomConfig {
   std::optional<std::uint32_t> loudest;
   // What becomes of a session that its last host has left: after so long it ends.
   std::optional<std::int64_t> end_after_host_left_ms;
+  std::vector<std::string> codecs;  // of video, the best first (codec_agreement.h); empty: all
   Json attributes = Json(Json::Object{});
   friend bool operator==(const RoomConfig&, const RoomConfig&) = default;
 };

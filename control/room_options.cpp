@@ -2,15 +2,31 @@
 
 #include <array>
 
+#include "control/codec_agreement.h"
+
 namespace parley::control {
 namespace {
 
 constexpr std::int64_t kMostForwarded = 1'000;  // more than anybody has slots
 constexpr std::int64_t kWeekS = 604'800;
-constexpr std::array<std::string_view, 9> kOptions = {
-    "max_participants", "empty_timeout_s", "departure_timeout_s",
-    "recording",        "lobby",           "max_duration_ms",
-    "on_host_left",     "last_n",          "loudest"};
+constexpr std::array<std::string_view, 10> kOptions = {
+    "max_participants", "empty_timeout_s", "departure_timeout_s", "recording", "lobby",
+    "max_duration_ms",  "on_host_left",    "last_n",              "loudest",   "codecs"};
+
+void read_codecs(Params& p, std::vector<std::string>& codecs) {
+  const Json::Array* list = p.array("codecs", CodecPolicy::kMaxNames);
+  if (list == nullptr) return;
+  std::vector<std::string> names;
+  for (const Json& item : *list) {
+    const std::string* text = item.as_string();
+    names.push_back(text == nullptr ? std::string() : *text);
+  }
+  if (CodecPolicy::from(names)) {
+    codecs = std::move(names);
+  } else {
+    p.refuse("codecs", "codecs are VP8, VP9, AV1, H265, H264 or H264/42e01f, the best first");
+  }
+}
 
 }  // namespace
 
@@ -41,6 +57,7 @@ void read_room_options(Params& p, const config::Rooms& limits, RoomConfig& confi
                "on_host_left must be \"continue\", \"end\" or \"end_after_s:N\", at most a day");
     }
   }
+  read_codecs(p, config.codecs);
   if (const Json::Object* recording = p.object("recording")) {
     const Json nested{Json::Object(*recording)};
     Params inner(nested);
@@ -68,11 +85,18 @@ Json read_room_defaults(Params& p, const config::Rooms& limits) {
   return kept;
 }
 
+tl::expected<void, std::string> check_codecs(const config::Rooms& server) {
+  const auto policy = CodecPolicy::from(server.codecs);
+  if (policy) return {};
+  return tl::unexpected("rooms.codecs: \"" + policy.error() + "\" is no video codec");
+}
+
 RoomConfig default_room(const config::Rooms& server, const Tenant* tenant) {
   RoomConfig config;
   config.max_participants = server.max_participants;
   config.empty_timeout_s = server.empty_timeout_s;
   config.departure_timeout_s = server.departure_timeout_s;
+  config.codecs = server.codecs;
   if (tenant == nullptr) return config;
   // They were checked when they were put. What the configuration does not allow any more is left
   // out, and the room gets what the server has.

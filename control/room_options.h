@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string>
+
+#include <tl/expected.hpp>
+
 #include "config/config.h"
 #include "control/json.h"
 #include "control/params.h"
@@ -16,6 +20,8 @@ namespace parley::control {
 void read_room_options(Params& params, const config::Rooms& limits, RoomConfig& config);
 // The params' `defaults`, as a tenant keeps them; a mistake in them is told as `defaults.x`.
 [[nodiscard]] Json read_room_defaults(Params& params, const config::Rooms& limits);
+// What the configuration says of codecs, or which name is none.
+[[nodiscard]] tl::expected<void, std::string> check_codecs(const config::Rooms& server);
 // A room of this tenant (null: nobody told us of him) before room.create has said anything.
 [[nodiscard]] RoomConfig default_room(const config::Rooms& server, const Tenant* tenant);
 

@@ -29,7 +29,8 @@ Session::Session(Context& context, const Room& room, std::size_t worker)
       started_ms_(context.wall_ms()),
       last_n_(room.config.last_n),
       loudest_(room.config.loudest),
-      end_after_host_left_ms_(room.config.end_after_host_left_ms) {
+      end_after_host_left_ms_(room.config.end_after_host_left_ms),
+      codecs_(CodecPolicy::from(room.config.codecs).value_or(CodecPolicy())) {
   context_.post(worker, server::OpenRoom{worker_room_});
 }
 
@@ -37,6 +38,7 @@ Session::~Session() {
   for (const auto& participant : participants_) cancel_timers(*participant);
   context_.timers.cancel(host_timer_);
   context_.timers.cancel(wanted_timer_);
+  context_.timers.cancel(codec_timer_);
   for (auto& [id, countdown] : timers_) context_.timers.cancel(countdown.timer);
   for (const std::size_t worker : workers_) {
     context_.post(worker, server::CloseRoom{worker_room_});
@@ -138,6 +140,7 @@ void Session::resume(Participant& participant, JoinClaims claims, ConnectionId c
             participant.media_away ? ParticipantState::Reconnecting : ParticipantState::Active);
   withhold_again(participant);
   tell_wanted_again(participant);
+  ask_codecs_again(participant);
   watch_host();
 }
 
@@ -242,6 +245,7 @@ void Session::remove(const std::string& participant_id, std::string_view reason,
               Json::object({{"participant_id", leaving.id}, {"reason", reason}}), &leaving);
   }
   participants_.erase(it);
+  update_codecs();
   update_slots();
   watch_host();
 }

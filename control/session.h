@@ -151,6 +151,12 @@ class Session {
   // How many cameras and microphones go to each at most; nothing: as configured.
   void set_slot_limits(std::optional<std::uint32_t> last_n, std::optional<std::uint32_t> loudest);
 
+  // ---- codecs (session_codecs.cpp)
+  // What the room takes from now on: of new offers at once, of what is sent by asking for it.
+  void set_codecs(CodecPolicy policy);
+  // What is sent has come, or has changed its codec.
+  void track_started(Participant& participant, const server::TrackStarted& event);
+
   // ---- what the worker says (session_media.cpp)
   void peer_connected(Participant& participant);
   void peer_away(Participant& participant, bool away);
@@ -164,7 +170,8 @@ class Session {
   // ---- what reaches whom and why (session_downlink.cpp)
   // One entry a slot, in the order of the m-lines, as subscription.get gives them.
   [[nodiscard]] Json subscriptions(const Participant& participant) const;
-  // Everything is wanted while it is.
+  // While the recorder watches the largest of everything is wanted, and it counts as a member who
+  // does not decode every codec.
   void set_recorded(bool recorded);
 
   // ---- to everybody
@@ -182,6 +189,11 @@ class Session {
   std::function<std::optional<std::size_t>(const std::vector<std::size_t>& but_for)> other_worker;
 
  private:
+  // A codec that is merely liked better is not asked for more often.
+  static constexpr std::chrono::seconds kPreferAfter{10};
+  // Nor is one that was asked for and did not come.
+  static constexpr std::chrono::seconds kAskAgainAfter{1};
+
   void withhold_again(Participant& owner);
   void watch_host();
   void tell_admitters(std::string_view method, const Json& params);
@@ -207,6 +219,20 @@ class Session {
   void choose_dominant(const std::vector<server::TrackNo>& talkers);
   [[nodiscard]] Json speakers_now() const;  // as they are told to everybody
   void tell_slot(Participant& participant, Slot& slot, std::optional<server::TrackNo> track);
+  [[nodiscard]] RpcResult<Plan> plan_offer(Participant& participant, Negotiation& negotiation,
+                                           const sdp::Offer& offer,
+                                           const std::vector<SendIntent>& intents);
+  [[nodiscard]] std::vector<Viewer> viewers(const Participant* but_for) const;
+  // Whether all that is published can go on to be seen by all when these slots are added.
+  [[nodiscard]] RpcResult<void> check_slots(const Participant& newcomer, const sdp::Offer& offer,
+                                            const Plan& plan,
+                                            const std::vector<Viewer>& others) const;
+  void codec_refused(Participant& participant, const RpcError& error);
+  void update_codecs();
+  void ask_codec(Participant& owner, Track& track, const server::CodecParams& codec);
+  // What he may not have heard while his socket was lost.
+  void ask_codecs_again(Participant& owner);
+  void tell_if_undecodable(Participant& participant, Slot& slot);
   void set_state(Participant& participant, ParticipantState state);
   void arm_reconnect(Participant& participant);
   void say_bye(const Participant& participant, std::string_view reason);
@@ -249,6 +275,8 @@ class Session {
   std::optional<std::int64_t> host_absent_since_;
   std::optional<std::int64_t> end_after_host_left_ms_;
   Timers::Id host_timer_ = 0;
+  CodecPolicy codecs_;
+  Timers::Id codec_timer_ = 0;
   struct Countdown {
     Timers::Id timer = 0;
     std::int64_t ends_at_ms = 0;

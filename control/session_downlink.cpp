@@ -132,6 +132,7 @@ Json Session::subscriptions(const Participant& participant) const {
 void Session::set_recorded(bool recorded) {
   recorded_ = recorded;
   update_wanted();
+  update_codecs();
 }
 
 // As high as somebody looks at it. More is asked for at once, less when it has been enough for a

@@ -3,7 +3,7 @@
 #include "control/session.h"
 #include "server/log.h"
 
-// The half of Session that deals with offers, tracks and slots.
+// The part of Session that deals with offers, tracks and slots.
 namespace parley::control {
 namespace {
 
@@ -58,10 +58,7 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
   if (other_peer) {
     negotiation = Negotiation([this] { return context_.next_track(); }, context_.random);
   }
-  const NegotiationRules rules{participant.claims.permissions,
-                               context_.config.media.max_tracks_per_peer,
-                               context_.config.media.max_slots_per_peer};
-  const auto plan = negotiation.offer(*offer, intents, rules);
+  const auto plan = plan_offer(participant, negotiation, *offer, intents);
   if (!plan) return tl::unexpected(plan.error());
 
   const bool was_on_air = participant.on_air();
@@ -80,6 +77,7 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
   if (was_on_air && !participant.on_air() && on_offline) on_offline();
   const bool changed = apply_tracks(participant, *offer, *plan, params.publishes);
   apply_slots(participant, *offer, *plan);
+  update_codecs();
   if (changed || other_peer) {
     update_slots();
   } else {
@@ -157,6 +155,10 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
   };
   for (Track& track : participant.tracks) {
     track.section = section_of(track.no);
+    const std::vector<server::CodecParams>& codecs = track.section.codecs;
+    if (track.asked && !codecs.empty() && format_of(*track.asked) != format_of(codecs.front())) {
+      ask_codec(participant, track, codecs.front());
+    }
     for (const std::size_t worker : workers_) {
       if (worker == participant.worker) continue;
       context_.post(worker, server::OpenMirror{worker_room_, track.section, nullptr});
@@ -176,6 +178,7 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
     track.kind = *offer.sections[i].kind;
     track.source = line.source;
     track.section = section_of(track.no);
+    if (track.kind == rtp::MediaKind::Video) track.asked = track.section.codecs.front();
     // What is muted from the start never was heard.
     track.host_muted = is_audio(track.source) && is_muted_by_host(participant);
     track.withheld = withholds(participant, track);
@@ -208,6 +211,7 @@ void Session::unpublish(Participant& participant, std::size_t index) {
 void Session::drop_peer(Participant& participant) {
   while (!participant.tracks.empty()) unpublish(participant, participant.tracks.size() - 1);
   participant.slots.clear();
+  participant.decodes.clear();
   participant.media_away = false;
   if (participant.peer) context_.post(participant.worker, server::RemovePeer{*participant.peer});
   participant.peer.reset();
@@ -222,17 +226,16 @@ void Session::apply_slots(Participant& participant, const sdp::Offer& offer, con
     const rtp::Mid mid = offer.sections[i].mid;
     const auto known = std::find_if(participant.slots.begin(), participant.slots.end(),
                                     [&](const Slot& slot) { return slot.mid == mid; });
-    if (known != participant.slots.end()) {
-      slots.push_back(*known);
-      continue;
-    }
     Slot slot;
+    if (known != participant.slots.end()) slot = *known;
     slot.mid = mid;
     slot.view.kind = *offer.sections[i].kind;
     slot.view.index = plan.lines[i].slot_index;
-    slots.push_back(slot);
+    slot.codecs = params_of(plan.lines[i].codecs);
+    slots.push_back(std::move(slot));
   }
   participant.slots = std::move(slots);
+  participant.decodes = common_formats(video_codecs(offer, plan));
 }
 
 RpcResult<void> Session::want(Participant& participant, rtp::Mid mid, SlotWant want) {
@@ -302,22 +305,28 @@ void Session::update_slots(Participant& participant, const RankedTracks& tracks)
     const auto track = want.empty ? std::nullopt : choices[i].track;
     const std::int32_t priority = layer_priority(want, track ? tracks.find(*track) : nullptr);
     const bool same = slot.told_height == want.height && slot.told_priority == priority;
-    if (slot.told_track == track && (!track || same)) continue;
+    if (slot.told_track == track && (!track || same)) {
+      tell_if_undecodable(participant, slot);
+      continue;
+    }
     slot.told_track = track;
     slot.told_height = want.height;
     slot.told_priority = priority;
     context_.post(participant.worker,
                   server::Assign{*participant.peer, slot.mid, track, want.height, priority});
     // Nothing will come any more: hide the tile at once, there is no key frame to wait for.
+    slot.undecodable = false;
     if (!track) tell_slot(participant, slot, std::nullopt);
+    tell_if_undecodable(participant, slot);
   }
   watch_quality(participant);  // what was too small may not be shown any more
 }
 
 void Session::tell_slot(Participant& participant, Slot& slot,
                         std::optional<server::TrackNo> track) {
-  if (slot.announced == track) return;
+  if (slot.announced == track && slot.announced_undecodable == slot.undecodable) return;
   slot.announced = track;
+  slot.announced_undecodable = slot.undecodable;
   Json params = Json::object({{"mid", slot.mid.view()}});
   const TrackRef ref = track ? find_track(*track) : TrackRef{};
   if (ref.track != nullptr) {
@@ -330,7 +339,7 @@ void Session::tell_slot(Participant& participant, Slot& slot,
       params.set(name, Json());
     }
   }
-  params.set("reason", control::name_of(slot.reason));
+  params.set("reason", slot.undecodable ? "no_shared_codec" : control::name_of(slot.reason));
   notify(participant, "slot.assigned", std::move(params));
 }
 
@@ -338,6 +347,7 @@ void Session::slot_switched(Participant& participant, const server::SlotSwitched
   for (Slot& slot : participant.slots) {
     // Only what we still want: a switch that was overtaken by another is not worth telling.
     if (slot.mid == event.slot && event.track && slot.told_track == event.track) {
+      slot.undecodable = false;
       tell_slot(participant, slot, event.track);
     }
   }
@@ -369,6 +379,7 @@ void Session::peer_closed(Participant& participant, server::CloseReason reason) 
   participant.ever_connected = was_connected;
   participant.media_away = true;
   set_state(participant, ParticipantState::Reconnecting);
+  update_codecs();
   update_slots();
 }
 

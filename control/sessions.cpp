@@ -275,6 +275,7 @@ void Sessions::change_participant(Session& session, Participant& participant,
 void Sessions::room_changed(Session& session, const Room& room) {
   session.set_end_after_host_left(room.config.end_after_host_left_ms);
   session.set_slot_limits(room.config.last_n, room.config.loudest);
+  session.set_codecs(CodecPolicy::from(room.config.codecs).value_or(CodecPolicy()));
   arm_end(sessions_.find(session.id())->second, room);
 }
 
@@ -523,7 +524,8 @@ void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Ev
     } else if (const auto* closed = std::get_if<server::PeerClosed>(&event)) {
       session->peer_closed(*participant, closed->reason);
       metering_.changed(*session, "media_failure", silent_since(closed->last_heard));
-    } else if (std::holds_alternative<server::TrackStarted>(event)) {
+    } else if (const auto* started = std::get_if<server::TrackStarted>(&event)) {
+      session->track_started(*participant, *started);
       if (!std::exchange(participant->sends, true)) metering_.changed(*session, "");
     } else if (const auto* switched = std::get_if<server::SlotSwitched>(&event)) {
       session->slot_switched(*participant, *switched);

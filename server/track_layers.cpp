@@ -49,6 +49,7 @@ void Track::observe(rtp::Time now, Encoding& e, const MediaPacket& media, bool r
   const bool first_of_frame = e.last_timestamp != info.timestamp;
   if (!rtx) e.last_timestamp = info.timestamp;
   if (codec_ != info.codec) {
+    codec_ = info.codec;
     for (Encoding& other : encodings_) other.activity.forget_layers();
   }
   e.activity.on_packet(info, first_of_frame && !rtx, now);
@@ -58,11 +59,6 @@ void Track::observe(rtp::Time now, Encoding& e, const MediaPacket& media, bool r
     e.holed = false;
   }
   if (info.audio_level && !muted_) level_.on_packet(*info.audio_level, now);
-  if (codec_ != info.codec) {
-    codec_ = info.codec;
-    // A mirror's publisher is told of at home.
-    if (origin_ == nullptr) context_.emit(TrackStarted{peer_, section_.track, info.codec});
-  }
 }
 
 void Track::observe_heights(Encoding& e, const MediaPacket& media) {

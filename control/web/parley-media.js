@@ -127,6 +127,20 @@ export class MediaConnection {
     await sender.setParameters(parameters).catch(() => {}); // too early or too late: then all layers are sent
   }
 
+  /**
+   * Sends a line in another codec, which the server asks for when somebody cannot decode what comes.
+   * By the sender's parameters where the browser has that (Chromium), else by an offer that prefers
+   * the codec and whose answer begins with it (Firefox).
+   * @param {{mid: string, codec: string, payload_type: number}} wanted
+   */
+  async useCodec({mid, codec, payload_type: payloadType}) {
+    await this.#offering?.catch(() => {}); // it may bring the codec
+    const transceiver = [...this.#senders.values()].find((one) => one.mid === mid);
+    if (!transceiver || this.#closed || await setSenderCodec(transceiver.sender, payloadType)) return;
+    preferCodec(transceiver, codec.split('/')[0]);
+    await this.offer();
+  }
+
   /** Makes the server know the lines as they are now; a change meanwhile goes into the next offer. */
   offer() {
     this.#offerNeeded = true;
@@ -237,7 +251,33 @@ function preferPlainCodecs(transceiver, kind) {
     if (name === 'h264') return sdpFmtpLine.includes('packetization-mode=1');
     if (name === 'vp9') return !/profile-id=[1-9]/.test(sdpFmtpLine);
     if (name === 'red') return kind === 'audio'; // the server protects audio on a line that loses packets
+    if (name === 'h265') return !/profile-id=[2-9]/.test(sdpFmtpLine);
     return ['opus', 'vp8', 'av1', 'rtx'].includes(name);
   });
   if (plain.length > 0) transceiver.setCodecPreferences?.(plain);
+}
+
+/**
+ * Chromium changes codecs without an offer; a browser that does not know how leaves `codec` out.
+ * @param {RTCRtpSender} sender @param {number} payloadType @returns {Promise<boolean>} whether it does
+ */
+async function setSenderCodec(sender, payloadType) {
+  /** @type {any} */ const parameters = sender.getParameters();
+  const codec = parameters.codecs?.find((/** @type {any} */ one) => one.payloadType === payloadType);
+  if (!codec || !parameters.encodings?.length) return false;
+  for (const encoding of parameters.encodings) encoding.codec = codec;
+  try {
+    await sender.setParameters(parameters);
+  } catch {
+    return false;
+  }
+  /** @type {any[]} */ const now = sender.getParameters().encodings;
+  return now.every((encoding) => encoding.codec?.mimeType === codec.mimeType);
+}
+
+/** @param {RTCRtpTransceiver} transceiver @param {string} name */
+function preferCodec(transceiver, name) {
+  const codecs = RTCRtpSender.getCapabilities?.('video')?.codecs ?? [];
+  const rank = (/** @type {{mimeType: string}} */ {mimeType}) => Number(mimeType.toLowerCase() !== `video/${name.toLowerCase()}`);
+  if (codecs.some((codec) => rank(codec) === 0)) transceiver.setCodecPreferences?.(codecs.sort((a, b) => rank(a) - rank(b)));
 }

@@ -136,9 +136,14 @@ export class Call extends EventTarget {
     const publication = {source, track, simulcast: simulcast && !svc, svc, codec, muted, trackId: null};
     if (source === 'screen_share') track.contentHint ||= 'detail';
     this.#publications.set(source, publication);
-    if (this.#media) {
-      await this.#media.send(publication);
+    if (!this.#media) return publication;
+    await this.#media.send(publication);
+    try {
       await this.#offer();
+    } catch (error) { // refused: what is published already must not be refused with it next time
+      this.#publications.delete(source);
+      await this.#media?.stop(source);
+      throw error;
     }
     return publication;
   }
@@ -446,6 +451,8 @@ export class Call extends EventTarget {
     } else if (method === 'track.wanted') {
       const own = this.publications.find(({trackId}) => trackId === params.track_id);
       if (own) void this.#media?.limit(own.source, params.height);
+    } else if (method === 'track.codec_wanted') {
+      this.#media?.useCodec(params).catch(() => {}); // the server asks again if it matters
     } else if (method === 'speakers') {
       const all = new Map([...this.#participants, [this.#self?.id, this.#self]]);
       const participants = params.participant_ids.map((/** @type {string} */ id) => all.get(id)).filter(Boolean);

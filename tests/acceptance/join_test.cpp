@@ -214,5 +214,49 @@ TEST_F(Join, A4SecretsAndTokensStayOutOfTheLog) {
   EXPECT_THAT(daemon_->log(), Not(HasSubstr("gz+fYvElI0z5vQ22ihwvKWSk")));  // ice-pwd
 }
 
+// A room that takes H.264 first and VP8: a browser that has both changes for an H.264-only one, a
+// VP8-only publisher and an H.264-only viewer are never brought together silently.
+TEST_F(Join, A31CodecsThatDoNotMatchAreAgreedOnOrRefused) {
+  const auto without = [](std::string sdp, const std::vector<std::string>& codecs) {
+    for (const std::string& codec : codecs) {
+      const std::string from = " " + codec + "/90000";
+      for (std::size_t at = 0; (at = sdp.find(from, at)) != std::string::npos; at += 4) {
+        sdp.replace(at, from.size(), " x" + codec + "/90000");
+      }
+    }
+    return sdp;
+  };
+  const std::string watching =
+      without(offer("chromium-recvonly-10-offer.sdp"), {"VP8", "VP9", "AV1"});
+  const Json watch = Json::object({{"sdp", watching}, {"tracks", Json::array()}});
+  Json list = Json::array();
+  for (const char* name : {"VP8", "H264/42e01f"}) list.push(name);
+  daemon_->result("room.update", Json::object({{"room_id", room_id_}, {"codecs", list}}));
+
+  RpcSocket publisher = RpcSocket::rtc(*daemon_);
+  join(publisher, sign(claims("anna", "host")));
+  Json tracks = Json::array();
+  tracks.push(Json::object({{"mid", "1"}, {"source", "camera"}}));
+  const std::string sending = offer("chromium-sendrecv-default-offer.sdp");
+  publisher.ask("offer", Json::object({{"sdp", sending}, {"tracks", tracks}}));
+  RpcSocket safari = RpcSocket::rtc(*daemon_);
+  join(safari, sign(claims("safari")));
+  EXPECT_EQ(reason_of(safari.ask("offer", watch)), "");
+  for (Json told = publisher.next();; told = publisher.next()) {
+    ASSERT_FALSE(told.is_null());
+    if (*told.find("method") != Json("track.codec_wanted")) continue;
+    EXPECT_THAT(*told.find("params")->find("codec")->as_string(), HasSubstr("H264/42"));
+    break;
+  }
+
+  const Json refused = publisher.ask(
+      "offer", Json::object({{"sdp", without(sending, {"H264"})}, {"tracks", tracks}}));
+  EXPECT_EQ(reason_of(refused), "no_shared_codec");
+  const Json& data = *refused.find("error")->find("data");
+  EXPECT_EQ(data.find("have")->dump(), R"(["VP8"])");
+  EXPECT_THAT(data.find("need")->dump(), HasSubstr("H264/42"));
+  EXPECT_THAT(event_types(), Contains("participant.failed"));
+}
+
 }  // namespace
 }  // namespace parley::acceptance

@@ -155,9 +155,9 @@ export class Daemon {
     return sums;
   }
 
-  /** A room and a function that makes join tokens for it. @param {string} name */
-  async room(name) {
-    const {room_id: roomId} = await this.api('room.create', {tenant: 'tests', name});
+  /** A room and a function that makes join tokens for it. @param {string} name @param {object} [config] */
+  async room(name, config = {}) {
+    const {room_id: roomId} = await this.api('room.create', {tenant: 'tests', name, ...config});
     const token = async (identity, {role = 'participant', ...more} = {}) =>
       (await this.api('token.create', {room_id: roomId, identity, name: identity, role, ttl_s: 600, ...more})).token;
     return {roomId, token};

@@ -190,8 +190,10 @@ class CallTest : public testing::Test {
     std::ifstream in(std::string(PARLEY_TEST_DATA) + "/sdp/" + file);
     std::stringstream sdp;
     sdp << in.rdbuf();
-    return ask(connection, "offer",
-               Json::object({{"sdp", sdp.str()}, {"tracks", std::move(tracks)}}));
+    return offer_text(connection, sdp.str(), std::move(tracks));
+  }
+  Json offer_text(std::uint64_t connection, const std::string& sdp, Json tracks = Json::array()) {
+    return ask(connection, "offer", Json::object({{"sdp", sdp}, {"tracks", std::move(tracks)}}));
   }
   // Chromium's microphone (mid 0) and camera (mid 1).
   Json publish(std::uint64_t connection) {

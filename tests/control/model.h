@@ -478,8 +478,9 @@ class Model : public Calls {
   }
 
   inline static const std::map<std::string, Json> kDefaults = {
-      {"max_participants", 4},      {"empty_timeout_s", 300}, {"departure_timeout_s", 20},
-      {"on_host_left", "continue"}, {"lobby", false},         {"attributes", Json::object({})}};
+      {"max_participants", 4},         {"empty_timeout_s", 300}, {"departure_timeout_s", 20},
+      {"on_host_left", "continue"},    {"lobby", false},         {"codecs", Json::array()},
+      {"attributes", Json::object({})}};
 
   std::map<std::string, Kept> kept_;
 };

@@ -91,6 +91,7 @@ class Chance {
     some("starts_at_ms", 12, one_in(3) ? Json() : Json(now_ms - 20'000 + soon(40)));
     some("expires_at_ms", params.find("starts_at_ms") != nullptr ? 3 : 9,
          one_in(4) ? Json() : Json(now_ms - 20'000 + soon(one_in(3) ? 40 : 400)));
+    some("codecs", 9, Json(Json::Array{"H264/42e01f", "VP8"}));
     some("max_duration_ms", 9, one_in(4) ? Json() : Json(20'000 + soon(100)));
     some("attributes", 9, Json::object({{"n", static_cast<std::uint64_t>(pick(2))}}));
   }

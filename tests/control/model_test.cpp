@@ -302,6 +302,7 @@ class ModelTest : public CallTest, protected model::Chance {
         {"room.update", R"({"max_participants":5})", "invalid_argument"},
         {"room.update", R"({"on_host_left":"soon"})", "invalid_argument"},
         {"room.update", R"({"attributes":[]})", "invalid_argument"},
+        {"room.update", R"({"codecs":["VP7"]})", "invalid_argument"},
         {"room.update", R"({"lobbby":true})", "unknown_field"},
         {"room.lock", R"({"x":1})", "unknown_field"},
         {"room.delete", R"({"if_version":1})", "unknown_field"},

@@ -194,7 +194,7 @@ TEST_F(NegotiationTest, RefusesWhatCannotWorkByName) {
   offer.sections[1].ssrcs = offer.sections[0].ssrcs;
   EXPECT_EQ(refusal(offer, both_), "sdp_ssrc");
   offer = offer_;
-  for (sdp::Codec& codec : offer.sections[1].codecs) codec.name = "H265";
+  for (sdp::Codec& codec : offer.sections[1].codecs) codec.name = "H266";
   EXPECT_EQ(refusal(offer, both_), "no_shared_codec");
   offer = offer_;
   offer.sections[1].codecs.erase(offer.sections[1].codecs.begin());
@@ -202,6 +202,40 @@ TEST_F(NegotiationTest, RefusesWhatCannotWorkByName) {
   offer = offer_;
   offer.bundle.pop_back();
   EXPECT_EQ(refusal(offer, both_), "sdp_not_bundled");
+}
+
+TEST_F(NegotiationTest, TakesH265OfTheMainProfileWhereTheClientHasIt) {
+  sdp::Offer offer = offer_;
+  sdp::Codec& codec = offer.sections[1].codecs.front();
+  codec.name = "H265";
+  codec.fmtp = "level-id=93;profile-id=1;tier-flag=0;tx-mode=SRST";
+  const auto plan = negotiation_.offer(offer, both_, rules_);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->lines[1].codecs.front().params.codec, rtp::Codec::H265);
+  for (const char* other : {"profile-id=2;tx-mode=SRST", "tx-mode=MRST"}) {
+    codec.fmtp = other;
+    EXPECT_EQ(refusal(offer, both_), "no_shared_codec") << other;
+  }
+}
+
+TEST_F(NegotiationTest, TheRoomsCodecsLimitAndOrderBothDirections) {
+  rules_.codecs = *CodecPolicy::from(std::vector<std::string>{"VP9", "H264/42e01f"});
+  const sdp::Offer many = offer_of("chromium-recvonly-10-offer.sdp");
+  const auto slots = negotiation_.offer(many, {}, rules_);
+  ASSERT_TRUE(slots) << slots.error().message;
+  const auto& codecs = slots->lines[1].codecs;
+  EXPECT_EQ(codecs.front().params.codec, rtp::Codec::Vp9);
+  EXPECT_EQ(codecs.back().params.codec, rtp::Codec::H264);
+  for (const ChosenCodec& codec : codecs) {
+    const bool baseline = codec.params.h264_profile >> 16 == 0x42;
+    EXPECT_TRUE(codec.params.codec == rtp::Codec::Vp9 || baseline);
+  }
+  EXPECT_EQ(slots->lines[0].codecs.front().params.codec, rtp::Codec::Opus) << "sound has no list";
+  const auto refused = negotiation_.offer(offer_, both_, rules_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "no_shared_codec");
+  EXPECT_EQ(Json(refused.error().details).dump(),
+            R"({"have":["VP8"],"need":["VP9","H264/42e01f"]})");
 }
 
 TEST_F(NegotiationTest, IdsAboveFourteenNeedMixedExtensions) {

@@ -1,4 +1,5 @@
 #include "control/api.h"
+#include "control/room_options.h"
 #include "control/schema.h"
 #include "tests/control/call_fixture.h"
 
@@ -165,6 +166,25 @@ TEST_F(TenantsTest, DefaultsAreKeptShownAndTakenAwayAgain) {
   EXPECT_FALSE(created("at last").lobby);
 }
 
+TEST_F(TenantsTest, CodecsComeFromTheServerThenTheTenantThenTheRequest) {
+  using Names = std::vector<std::string>;
+  config.rooms.codecs = {"VP9"};
+  EXPECT_EQ(created("servers").codecs, Names{"VP9"});
+  put(R"("defaults":{"codecs":["H264/42e01f","VP8"]})");
+  EXPECT_EQ(created("tenants").codecs, (Names{"H264/42e01f", "VP8"}));
+  EXPECT_EQ(created("own", R"("codecs":["AV1"])").codecs, Names{"AV1"});
+  EXPECT_EQ(created("all", R"("codecs":[])").codecs, Names{});
+  const Room& kept = *rooms->find("seller-1", "tenants");
+  EXPECT_EQ(Room::from_row(kept.to_row())->config, kept.config);
+  EXPECT_EQ(kept.to_json(wall_ms).find("codecs")->dump(), R"(["H264/42e01f","VP8"])");
+}
+
+TEST_F(TenantsTest, TheConfigurationNamesTheCodecThatIsNone) {
+  EXPECT_TRUE(check_codecs(config.rooms));
+  config.rooms.codecs = {"VP8", "H266"};
+  EXPECT_THAT(check_codecs(config.rooms).error(), HasSubstr("rooms.codecs: \"H266\""));
+}
+
 TEST_F(TenantsTest, AMistakeInTheDefaultsIsNamedAndChangesNothing) {
   struct Mistake {
     const char* defaults;
@@ -179,6 +199,8 @@ TEST_F(TenantsTest, AMistakeInTheDefaultsIsNamedAndChangesNothing) {
            Mistake{R"({"recording":{"auto":"always"}})", "defaults.recording.auto", "off session"},
            Mistake{R"({"last_n":0})", "defaults.last_n", "1..1000"},
            Mistake{R"({"loudest":1001})", "defaults.loudest", "1..1000"},
+           Mistake{R"({"codecs":["VP8","opus"]})", "defaults.codecs", "the best first"},
+           Mistake{R"({"codecs":"VP8"})", "defaults.codecs", "an array"},
            Mistake{R"({"lobby":1})", "defaults.lobby", "true or false"},
            Mistake{R"({"starts_at_ms":1})", "defaults.starts_at_ms", "no parameter"},
            Mistake{"true", "defaults", "an object"},

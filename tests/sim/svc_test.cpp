@@ -19,6 +19,7 @@ struct Scene {
     publisher = &sim.add_peer({.svc = mode});
     watching.audio = watching.video = false;
     watching.audio_slots = watching.video_slots = 1;
+    watching.h264 = true;
     viewer = &sim.add_peer(watching);
     EXPECT_TRUE(sim.connect_all());
     sim.assign(*viewer, viewer->audio_mid(0), publisher->audio_track());

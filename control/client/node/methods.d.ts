@@ -82,6 +82,8 @@ export interface Room {
   loudest?: number;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
+  /** that may be sent, the best first; empty: all, as each publisher likes */
+  codecs?: string[];
 }
 
 export interface ErrorObject {
@@ -240,6 +242,8 @@ export interface RoomDefaults {
   loudest?: number;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
+  /** that may be sent, the best first; empty: all, as each publisher likes */
+  codecs?: string[];
 }
 
 /** what these roles may, in place of what they may by themselves */
@@ -563,6 +567,8 @@ export interface RoomCreateParams {
   loudest?: number;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
+  /** that may be sent, the best first; empty: all, as each publisher likes */
+  codecs?: string[];
 }
 
 export interface RoomCreateResult {
@@ -689,6 +695,8 @@ export interface RoomUpdateParams {
   loudest?: number | null;
   /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
   on_host_left?: string;
+  /** that may be sent, the best first; empty: all, as each publisher likes */
+  codecs?: string[];
   room_id?: string;
   /** the seller */
   tenant?: string;
@@ -1312,6 +1320,8 @@ export interface TenantPutParams {
     loudest?: number;
     /** continue, end, end_after_s:N or end_after_ms:N, at most a day */
     on_host_left?: string;
+    /** that may be sent, the best first; empty: all, as each publisher likes */
+    codecs?: string[];
   };
   /** what these roles may, in place of what they may by themselves, of who joins from then on */
   roles?: {
@@ -1694,11 +1704,16 @@ export interface ParticipantReconnectingData {
   state: 'reconnecting';
 }
 
-/** his media connection broke; he stays for the reconnect window */
+/**
+ * his media connection broke; he stays for the reconnect window. Or, with no_shared_codec, his
+ * offer was refused: he has these codecs and one of those is needed
+ */
 export interface ParticipantFailedData {
   participant_id: string;
   identity: string;
   reason: string;
+  have?: string[];
+  need?: string[];
 }
 
 export interface ParticipantLeftData {
