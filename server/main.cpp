@@ -1,5 +1,6 @@
 // parleyd: wires configuration, media server and control half together, and ends them in order.
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -300,6 +301,16 @@ int run(const config::Config& config, const Options& options, const char* progra
   return 0;
 }
 
+// Each connection is a descriptor, and a crowd at one door must not leave none for the others. The
+// soft limit is often 1,024, for the sake of programs that use select().
+void raise_descriptor_limit() {
+  constexpr rlim_t kEnough = 1'048'576;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kEnough));
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -326,6 +337,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   umask(0077);  // store, recordings and secrets are for this user alone
+  raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);  // until there is somebody to reload
   server::log::start(config->log);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import dgram from 'node:dgram';
+import net from 'node:net';
 import {after, before, test} from 'node:test';
 
 import WebSocket from 'ws';
@@ -13,6 +14,7 @@ import {until} from './wait.mjs';
 
 const FLOOD_MS = 5_000;
 const FLOOD_PER_S = 10_000;
+const CROWD_MS = 6_000; // longer than ice.tcp.check_timeout_ms
 const MAX_LOSS = 0.001;
 
 let daemon, chromium, room;
@@ -63,19 +65,61 @@ async function flood() {
   return sent;
 }
 
-test('ten thousand random datagrams a second cost a call less than 0.1 % of its packets', async (t) => {
+/** An attack during which all who are in the call lose next to nothing. @param {import('node:test').TestContext} t */
+async function feltByNobody(t, attack) {
   const received = () => Promise.all(Object.values(pages).map((page) => page.evaluate(() => window.me.received())));
   const before = await received();
-  const sent = await flood();
-  assert.ok(sent >= FLOOD_PER_S * FLOOD_MS / 1_000 * 0.95, `only ${sent} were sent`);
+  const result = await attack();
   const later = await received();
   later.forEach((now, i) => {
     const packets = now.packets - before[i].packets;
     const lost = now.lost - before[i].lost;
     t.diagnostic(`${packets} packets received, ${lost} lost, ${now.freezes - before[i].freezes} freezes`);
-    assert.ok(packets > 250, `only ${packets} packets in ${FLOOD_MS} ms`);
+    assert.ok(packets > 250, `only ${packets} packets`);
     assert.ok(lost <= packets * MAX_LOSS, `${lost} of ${packets} lost`);
   });
+  return result;
+}
+
+test('ten thousand random datagrams a second cost a call less than 0.1 % of its packets', async (t) => {
+  const sent = await feltByNobody(t, flood);
+  assert.ok(sent >= FLOOD_PER_S * FLOOD_MS / 1_000 * 0.95, `only ${sent} were sent`);
+});
+
+/** Connections to the media port, new ones all the time, that are silent, trickle, or bring rubbish. */
+async function crowd() {
+  const noise = crypto.randomBytes(65_536);
+  const check = Buffer.from('000100002112a442b7e7a701bc34d686fa87dfae', 'hex'); // of nobody
+  const habits = [
+    () => {},
+    (socket) => socket.write(Buffer.from([0])),
+    (socket) => socket.write(Buffer.concat([Buffer.from([0, check.length]), check])),
+    (socket) => socket.write(noise),
+    (socket) => socket.write(Buffer.alloc(4_096)), // null packets
+  ];
+  const sockets = [];
+  const started = performance.now();
+  while (performance.now() - started < CROWD_MS) {
+    for (let i = 0; i < 20; ++i) { // twice as fast as they are accepted
+      const socket = net.connect(daemon.mediaPort, '127.0.0.1');
+      socket.on('error', () => {});
+      sockets.push({socket, habit: habits[sockets.length % habits.length]});
+    }
+    for (const {socket, habit} of sockets) if (socket.writable) habit(socket);
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
+  return sockets.map(({socket}) => socket);
+}
+
+test('a crowd on the TCP port is felt by nobody, limited and sent away', async (t) => {
+  const sockets = await feltByNobody(t, crowd);
+  await until('all were sent away', () => sockets.every((socket) => socket.destroyed));
+  const metrics = await daemon.metrics();
+  for (const name of ['accepted', 'refused', 'unproven', 'broken']) {
+    t.diagnostic(`${name}: ${metrics[`parley_worker_tcp_${name}_total`]} of ${sockets.length}`);
+    assert.ok(metrics[`parley_worker_tcp_${name}_total`] > 0, name);
+  }
+  t.diagnostic(`open: ${metrics.parley_worker_tcp_connections}`); // of the browsers, as a spare way
 });
 
 /** A signalling socket that sends what it is told. */
