@@ -124,11 +124,7 @@ std::uint8_t Forwarder::led_up_to(const PacketLayers& layers, LayerLimit limit) 
   return largest && layers.temporal <= limit.temporal ? layers.opens : std::uint8_t{0};
 }
 
-// At a packet of the current source, in order.
-void Forwarder::move_limit(const PacketInfo& packet) noexcept {
-  const bool new_picture = packet.timestamp != picture_;
-  picture_ = packet.timestamp;
-  if (limit_ == target_limit_) return;
+void Forwarder::move_limit(const PacketInfo& packet, bool new_picture) noexcept {
   LayerLimit next = limit_;
   const PacketLayers& layers = packet.layers;
   if (packet.key_frame) {
@@ -159,9 +155,13 @@ void Forwarder::leave_out(const PacketInfo& packet) noexcept {
 tl::expected<Rewrite, Drop> Forwarder::on_packet(const PacketInfo& packet, Source source) noexcept {
   bool first = false;
   if (const auto drop = admit(packet, source, first)) return tl::unexpected(*drop);
-  if (packet.layers.known && packet.seq > renumberer_.highest_in()) move_limit(packet);
-  const LayerLimit limit = packet.seq < limit_since_ ? limit_before_ : limit_;
-  const bool above = !packet.layers.within(limit);
+  LayerLimit limit = limit_;
+  bool above = false;
+  if (packet.layers.known) {
+    if (packet.seq > renumberer_.highest_in()) follow(packet);
+    limit = packet.seq < limit_since_ ? limit_before_ : limit_;
+    above = !packet.layers.within(limit);
+  }
   // A hole that was left open is filled with an empty packet, for else the receiver would wait for
   // it.
   if ((packet.padding_only || above) && renumberer_.drop(packet.seq)) {
@@ -174,7 +174,12 @@ tl::expected<Rewrite, Drop> Forwarder::on_packet(const PacketInfo& packet, Sourc
 
   Rewrite rewrite;
   rewrite.seq = *seq;
-  rewrite.limit_to(limit, packet);
+  if (packet.layers.known || packet.padding_only) {
+    rewrite.limit_to(limit, packet);
+  } else {
+    rewrite.limit = limit;
+    rewrite.marker = packet.marker;
+  }
   if (first && kind_ == MediaKind::Audio) rewrite.marker = true;  // RFC 3551, section 4.1
   if (packet.frame_number) {
     rewrite.frame_number = static_cast<std::uint16_t>(*packet.frame_number + frame_number_offset_);

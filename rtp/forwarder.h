@@ -138,7 +138,13 @@ class Forwarder {
   void start(const PacketInfo& packet, Source source) noexcept;
   [[nodiscard]] static std::uint8_t led_up_to(const PacketLayers& layers,
                                               LayerLimit limit) noexcept;
-  void move_limit(const PacketInfo& packet) noexcept;
+  // At a packet of the current source, in order.
+  void follow(const PacketInfo& packet) noexcept {
+    const bool new_picture = packet.timestamp != picture_;
+    picture_ = packet.timestamp;
+    if (limit_ != target_limit_) move_limit(packet, new_picture);
+  }
+  void move_limit(const PacketInfo& packet, bool new_picture) noexcept;
   void leave_out(const PacketInfo& packet) noexcept;
 
   // For a point from which more pictures a second decode; then a key frame is asked for.
