@@ -265,7 +265,12 @@ async function setSenderCodec(sender, payloadType) {
   /** @type {any} */ const parameters = sender.getParameters();
   const codec = parameters.codecs?.find((/** @type {any} */ one) => one.payloadType === payloadType);
   if (!codec || !parameters.encodings?.length) return false;
-  for (const encoding of parameters.encodings) encoding.codec = codec;
+  // Without a mode Chromium sends of several encodings in VP9 or AV1 the lowest alone.
+  const needsMode = parameters.encodings.length > 1 && /VP9|AV1/i.test(codec.mimeType);
+  for (const encoding of parameters.encodings) {
+    encoding.codec = codec;
+    if (needsMode) encoding.scalabilityMode ??= 'L1T1';
+  }
   try {
     await sender.setParameters(parameters);
   } catch {

@@ -137,9 +137,9 @@ export class Firefox {
     });
   }
 
-  /** @param {string} url */
-  async open(url) {
-    const {context} = await this.#command('browsingContext.create', {type: 'tab'});
+  /** @param {string} url @param {'tab'|'window'} [type]  of two tabs one is hidden, and shows no frames */
+  async open(url, type = 'tab') {
+    const {context} = await this.#command('browsingContext.create', {type});
     await this.#command('browsingContext.navigate', {context, url, wait: 'complete'});
     return {
       evaluate: (action, argument) => this.#evaluate(context, action, argument),

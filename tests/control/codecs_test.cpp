@@ -141,7 +141,7 @@ TEST_F(Codecs, ANewcomerWhoCouldNotSeeThePublisherIsRefused) {
   EXPECT_EQ(refused.find("have")->as_array()->front(), Json("H264/42001f"));
   EXPECT_EQ(*refused.find("need"), Json(Json::Array{"VP8", "AV1", "VP9"}));
   EXPECT_THAT(commands_of<server::SetPeer>(), IsEmpty());
-  const Json event = last_event("participant.failed");
+  const Json event = *last_event("participant.failed").find("data");
   EXPECT_EQ(text(event, "reason"), "no_shared_codec");
   EXPECT_EQ(*event.find("need"), *refused.find("need"));
   watch(2, kH264Only);
