@@ -9,9 +9,16 @@ namespace {
 
 constexpr std::int64_t kMostForwarded = 1'000;  // more than anybody has slots
 constexpr std::int64_t kWeekS = 604'800;
-constexpr std::array<std::string_view, 10> kOptions = {
-    "max_participants", "empty_timeout_s", "departure_timeout_s", "recording", "lobby",
-    "max_duration_ms",  "on_host_left",    "last_n",              "loudest",   "codecs"};
+constexpr std::array<std::string_view, 10> kOptions = {"max_participants",
+                                                       "empty_timeout_s",
+                                                       "departure_timeout_s",
+                                                       "recording",
+                                                       "lobby",
+                                                       "max_duration_ms",
+                                                       "on_host_left",
+                                                       "last_n",
+                                                       "loudest",
+                                                       "codecs"};
 
 void read_codecs(Params& p, std::vector<std::string>& codecs) {
   const Json::Array* list = p.array("codecs", CodecPolicy::kMaxNames);

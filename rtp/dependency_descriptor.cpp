@@ -197,12 +197,13 @@ std::size_t rewrite_descriptor(ConstBytes element, const DescriptorEdit& edit, B
     return element.size();
   }
   if (element.size() + kDescriptorGrowth > out.size()) return 0;
+  const bool longer = size_bits > kMandatoryBits;
+  if (longer && edit.mask_at > size_bits) return 0;
   BitReader in(element);
   BitSink to(out);
   to.bits(in.bits(8), 8);
   in.skip(16);
   to.bits(edit.frame_number, 16);
-  const bool longer = size_bits > kMandatoryBits;
   bool had_mask = false;
   if (longer) {
     for (std::size_t at = kMandatoryBits; at < edit.mask_at; ++at) {

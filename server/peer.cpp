@@ -33,8 +33,8 @@ rtp::ExtensionMap merged(const std::vector<PublishSection>& sections) {
   return map;
 }
 
-// What he has said he will tell of the way down. Who only listens has nothing that could be chosen by
-// what it carries.
+// What he has said he will tell of the way down. Who only listens has nothing that could be chosen
+// by what it carries.
 std::optional<Downlink::Word> word_of(const std::vector<SlotSection>& sections) {
   const auto any = [&](const auto& is_so) {
     return std::any_of(sections.begin(), sections.end(), [&](const SlotSection& section) {

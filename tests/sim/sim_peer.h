@@ -30,7 +30,7 @@ struct PeerOptions {
   // Instead of that: layers inside one encoding, of 75, 300 and 1,200 kbit/s with those below.
   std::optional<rtp::SvcMode> svc{};
   bool descriptors = true;  // its slots take the dependency descriptor
-  bool vp8 = true;         // what it encodes and decodes; it begins with the first
+  bool vp8 = true;          // what it encodes and decodes; it begins with the first
   bool h264 = false;
   std::size_t audio_slots = 0;
   bool red = false;  // its audio slots take RED
