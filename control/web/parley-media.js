@@ -279,10 +279,3 @@ async function setSenderCodec(sender, payloadType) {
   /** @type {any[]} */ const now = sender.getParameters().encodings;
   return now.every((encoding) => encoding.codec?.mimeType === codec.mimeType);
 }
-
-/** @param {RTCRtpTransceiver} transceiver @param {string} name */
-function preferCodec(transceiver, name) {
-  const codecs = RTCRtpSender.getCapabilities?.('video')?.codecs ?? [];
-  const rank = (/** @type {{mimeType: string}} */ {mimeType}) => Number(mimeType.toLowerCase() !== `video/${name.toLowerCase()}`);
-  if (codecs.some((codec) => rank(codec) === 0)) transceiver.setCodecPreferences?.(codecs.sort((a, b) => rank(a) - rank(b)));
-}

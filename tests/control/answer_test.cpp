@@ -300,12 +300,8 @@ TEST(AddRed, TakesOnlyWhatCarriesNothingButThisOpus) {
 
 TEST(Answer, KeepsWhatAnOfferSaysOfOpus) {
   const std::string answer = Peer().answer(file("chromium-munged-opus-dtx-offer.sdp"));
-  const auto offer = sdp::parse(file("chromium-munged-opus-dtx-offer.sdp"));
-  ASSERT_TRUE(offer);
-  const std::string& fmtp = offer->sections[0].codecs.front().fmtp;
-  EXPECT_THAT(fmtp, HasSubstr("usedtx=1"));
-  EXPECT_THAT(answer, HasSubstr("a=fmtp:111 " + fmtp + "\r\n"));
-  EXPECT_THAT(answer, HasSubstr("useinbandfec=1"));
+  EXPECT_THAT(answer, HasSubstr("a=fmtp:111 maxaveragebitrate=64000;minptime=10;usedtx=1;"
+                                "useinbandfec=1;stereo=1\r\n"));
 }
 
 TEST(Answer, SaysAPublishingLimitWhenThereIsOne) {

@@ -125,11 +125,11 @@ TEST(Schema, EveryMethodHasOneAndNoOther) {
 // what only those who run the server may, and everything else, which a seller's own key may too.
 TEST(Rights, EachRoleOfAKeyMayCallWhatItMayAndNothingElse) {
   const std::set<std::string> reads = {
-      "consumer.list",  "events.list",  "hello",         "participant.get", "participant.list",
-      "ping",           "quota.get",    "recording.get", "recording.list",  "room.get",
-      "room.list",      "rpc.discover", "server.info",   "session.get",     "session.list",
-      "state.snapshot", "tenant.get",   "tenant.list",   "track.list",      "usage.list",
-      "webhook.list"};
+      "consumer.list",  "events.list",      "hello",         "participant.get", "participant.list",
+      "ping",           "quota.get",        "recording.get", "recording.list",  "room.get",
+      "room.list",      "rpc.discover",     "server.info",   "session.get",     "session.list",
+      "state.snapshot", "subscription.get", "tenant.get",    "tenant.list",     "track.list",
+      "usage.list",     "webhook.list"};
   const std::set<std::string> sells = {"tenant.put", "tenant.delete", "quota.set", "quota.grant",
                                        "webhook.put"};
   const std::set<std::string> runs = {"server.drain", "server.reload", "server.stats", "log.set"};
