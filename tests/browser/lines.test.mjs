@@ -14,7 +14,7 @@ const NARROW_MS = LONG ? 120_000 : 15_000;
 const MAX_GAP_MS = 1_000;
 // A NAT that rebinds tells nobody: the server learns of it by the browser's next check, and Chromium sends
 // them 2.5 s apart.
-const MAX_REBOUND_GAP_MS = 3_500;
+const MAX_REBOUND_GAP_MS = 5_000;
 
 let daemon, chromium, room, publisher, viewer, way;
 
