@@ -12,6 +12,7 @@
 #include "rtp/h265.h"
 #include "rtp/opus.h"
 #include "rtp/red.h"
+#include "rtp/vp8.h"
 #include "rtp/vp9.h"
 
 using namespace parley::rtp;
