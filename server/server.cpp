@@ -59,7 +59,9 @@ tl::expected<std::vector<UdpSocket>, std::string> bind_udp(const config::Config&
   return sockets;
 }
 
-// All sockets of one worker: TCP wherever there is UDP.
+// All sockets of one worker: TCP wherever there is UDP. A port for TCP may be taken by chance, by a
+// connection that some program of this machine has made: that must not keep the server from
+// starting.
 tl::expected<WorkerThread::Sockets, std::string> bind_all(const config::Config& config,
                                                           std::size_t worker) {
   // Where the kernel chooses the port it asks for no other protocol.
@@ -74,7 +76,10 @@ tl::expected<WorkerThread::Sockets, std::string> bind_all(const config::Config& 
       if (listening) listening = sockets.tcp->listen(socket.local());
     }
     if (listening) return sockets;
-    if (tries <= 1) return tl::unexpected(listening.error());
+    if (tries > 1) continue;
+    log::warn("tcp_skipped", {{"worker", worker}, {"why", listening.error()}});
+    sockets.tcp.reset();
+    return sockets;
   }
 }
 

@@ -374,6 +374,26 @@ TEST(Server, CarriesOutWhatWasPostedBeforeItWasStopped) {
   EXPECT_NE(metrics.render().find("parley_worker_rooms{worker=\"0\"} 1000"), std::string::npos);
 }
 
+// A connection that some program has made may have the number by chance.
+TEST(Server, StartsWithoutTcpWhereThatPortIsTaken) {
+  const FileDescriptor taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage name{};
+  auto length = static_cast<socklen_t>(TransportAddress::parse_ip("127.0.0.1", 0)->to(name));
+  ASSERT_EQ(::bind(taken.get(), reinterpret_cast<const sockaddr*>(&name), length), 0);
+  ASSERT_EQ(::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&name), &length), 0);
+  Loop control;
+  Metrics metrics;
+  config::Config config = local_config(1);
+  config.ice.bind = {"127.0.0.1"};
+  config.ice.port_base = TransportAddress::from(reinterpret_cast<const sockaddr*>(&name))->port();
+  const auto server = Server::start(config, control, metrics, [](auto, auto) {});
+  ASSERT_TRUE(server.has_value()) << server.error();
+  const auto& candidates = (*server)->workers()[0].candidates;
+  EXPECT_FALSE(candidates.empty());
+  for (const Candidate& one : candidates) EXPECT_FALSE(one.tcp);
+  (*server)->stop();
+}
+
 TEST(Server, SaysWhyAPortCannotBeBound) {
   Loop control;
   Metrics metrics;
