@@ -213,7 +213,6 @@ struct SlotLayer {
   PeerId peer;
   rtp::Mid slot;
   TrackNo track;
-  std::uint32_t wanted_height = 0;
   std::optional<std::uint8_t> layer;  // lowest is 0; nothing: paused
   std::uint8_t layers = 0;            // that the publisher may send
   std::uint32_t height = 0;           // of the layer; 0: unknown

@@ -152,7 +152,6 @@ void Subscription::tell_choice(rtp::Time now, const rtp::LayerChoice& choice, Ru
   event.peer = peer_;
   event.slot = section_.mid;
   event.track = track_->number();
-  event.wanted_height = want_.max_height;
   event.layers = static_cast<std::uint8_t>(layers.size());
   event.reason = choice.reason;
   event.estimate = estimate;

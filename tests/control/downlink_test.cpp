@@ -32,7 +32,6 @@ class DownlinkTest : public CallTest {
     decision.peer = assigned.peer;
     decision.slot = assigned.slot;
     decision.track = *assigned.track;
-    decision.wanted_height = 720;
     decision.layer = layer;
     decision.layers = 3;
     decision.height = layer ? 180U << *layer : 0;
