@@ -225,14 +225,14 @@ void LayerHold::on_choice(Time now, std::optional<std::size_t> before, const Lay
     return;
   }
   if (after.reason != LayerReason::Bandwidth && after.reason != LayerReason::Paused) return;
+  const bool as_much =
+      static_cast<double>(estimate.value) >= static_cast<double>(raised_at_.value) * kAsMuch;
+  const bool mistake = raised_ && now - *raised_ < kMistake && as_much;
   if (!holds(now)) {  // else it is the same fall
-    const bool as_much =
-        static_cast<double>(estimate.value) >= static_cast<double>(raised_at_.value) * kAsMuch;
-    const bool mistake = raised_ && now - *raised_ < kMistake && as_much;
     wait_ = mistake ? std::min(wait_ * 2, kLongest) : kFirst;
   }
   until_ = now + wait_;
-  if (!after.layer) paused_until_ = now + kPaused;
+  if (!after.layer) paused_until_ = mistake ? until_ : now + kPaused;
 }
 
 }  // namespace parley::rtp

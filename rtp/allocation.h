@@ -67,8 +67,8 @@ inline constexpr std::size_t kMaxWishes = 64;
 
 // After a step down for want of bandwidth a slot waits before it goes up again, longer each time
 // that going up was a mistake: the way carries as much as then, and that was not enough. To show
-// the smallest layer again after a pause is worth a try much sooner: without it there is no
-// picture.
+// the smallest layer again after a pause is worth a try much sooner, unless that was such a
+// mistake: without it there is no picture, with it there may be no sound.
 class LayerHold {
  public:
   static constexpr Duration kFirst{1'500'000};

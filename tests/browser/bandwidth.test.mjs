@@ -2,33 +2,17 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 
-import {launchChromium, openChromium} from './browsers.mjs';
-import {Daemon} from './daemon.mjs';
-import {LOOKS, install} from './participant.mjs';
-import {relay, throughPort} from './relay.mjs';
+import {lineCall} from './line_call.mjs';
 import {until} from './wait.mjs';
 
-let daemon, chromium, publisher, viewer, way;
+let call, publisher, viewer, way;
 
 before(async () => {
-  daemon = await Daemon.start({workers: 1});
-  way = await relay(daemon.mediaPort);
-  chromium = await launchChromium();
-  const room = await daemon.room('lines');
-  publisher = await openChromium(chromium, daemon.url);
-  viewer = await openChromium(chromium, daemon.url);
-  for (const page of [publisher, viewer]) await page.evaluate(install);
-  await publisher.evaluate((look) => window.me.makeSource(look), {...LOOKS.ada, width: 1280, height: 720, fps: 20, busy: true});
-  await publisher.evaluate((options) => window.me.join(options), {token: await room.token('ada')});
-  await viewer.evaluate(throughPort, way.port);
-  await viewer.evaluate((options) => window.me.join(options), {token: await room.token('ben')});
+  call = await lineCall();
+  ({publisher, viewer, way} = call);
 });
 
-after(async () => {
-  await chromium?.close();
-  way?.close();
-  await daemon?.stop();
-});
+after(() => call?.close());
 
 const picture = () => viewer.evaluate(() => window.me.pictures()[0]);
 const received = () => viewer.evaluate(async () => {

@@ -442,6 +442,16 @@ TEST_F(LayerHoldTest, HoldsAPauseForAShortWhileOnly) {
   EXPECT_EQ(held_for(), milliseconds(1'500)) << "for more than the smallest";
 }
 
+TEST_F(LayerHoldTest, HoldsAPauseLongerWhenToShowItAgainWasAMistake) {
+  moves(0, kNone);
+  now_ += milliseconds(300);
+  moves(kNone, 0);
+  now_ += milliseconds(500);
+  moves(0, kNone);
+  EXPECT_TRUE(hold_.holds_pause(now_ + milliseconds(1'499)));
+  EXPECT_FALSE(hold_.holds_pause(now_ + milliseconds(1'500)));
+}
+
 TEST_F(LayerHoldTest, DoesNotHoldForAnotherReason) {
   hold_.on_choice(now_, 2, {1, LayerReason::Wanted}, Bitrate{1'000'000});
   hold_.on_choice(now_, 2, {1, LayerReason::Source}, Bitrate{1'000'000});
