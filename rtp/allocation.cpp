@@ -232,7 +232,7 @@ void LayerHold::on_choice(Time now, std::optional<std::size_t> before, const Lay
     wait_ = mistake ? std::min(wait_ * 2, kLongest) : kFirst;
   }
   until_ = now + wait_;
-  if (!after.layer) paused_until_ = mistake ? until_ : now + kPaused;
+  if (!after.layer) paused_until_ = now + (mistake ? std::min(wait_, kPausedLongest) : kPaused);
 }
 
 }  // namespace parley::rtp

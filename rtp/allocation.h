@@ -74,8 +74,9 @@ class LayerHold {
   static constexpr Duration kFirst{1'500'000};
   static constexpr Duration kLongest{60'000'000};
   static constexpr Duration kPaused{300'000};
-  static constexpr Duration kMistake{5'000'000};  // given up so soon
-  static constexpr double kAsMuch = 0.7;          // of what it was
+  static constexpr Duration kPausedLongest{5'000'000};  // the way may have grown meanwhile
+  static constexpr Duration kMistake{5'000'000};        // given up so soon
+  static constexpr double kAsMuch = 0.7;                // of what it was
 
   // `estimate`: of the way, now.
   void on_choice(Time now, std::optional<std::size_t> before, const LayerChoice& after,
