@@ -248,12 +248,9 @@ void BandwidthEstimator::rise() noexcept {
   }
 }
 
-void BandwidthEstimator::on_remb(Time, Bitrate bitrate) noexcept {
+void BandwidthEstimator::on_remb(Bitrate bitrate) noexcept {
   remb_ = Bitrate{std::clamp(bitrate.value, kMin.value, kMax.value)};
-  if (started_) return;
-  // It is all that is known, so nothing that does not fit may stay.
-  estimate_ = static_cast<double>(remb_->value);
-  congested_ = measured_ = true;
+  estimate_ = std::min(estimate_, static_cast<double>(remb_->value));
 }
 
 void BandwidthEstimator::on_silence(Time now, Time oldest_unanswered) noexcept {

@@ -43,8 +43,8 @@ class BandwidthEstimator {
 
   // One feedback: what it tells, in the order of the transport-wide numbers.
   void on_feedback(Time now, std::span<const PacketResult> results) noexcept;
-  // A receiver's own word, where there is no transport-wide feedback (REMB).
-  void on_remb(Time now, Bitrate bitrate) noexcept;
+  // A receiver's own word (REMB) beside his feedback: a bound.
+  void on_remb(Bitrate bitrate) noexcept;
   // Now and then: when feedback does not come though packets were sent, the way may be shut. Who
   // is heard again after long comes perhaps by another way, of which nothing is known.
   void on_silence(Time now, Time oldest_unanswered) noexcept;

@@ -12,7 +12,8 @@ constexpr rtp::Duration kDefaultRtt{100'000};
 
 void Downlink::on_sent(rtp::Time now, std::size_t size, bool padding) noexcept {
   if (!first_sent_) first_sent_ = now;
-  if (numbers()) log_.on_sent(now, size + kBelow);
+  if (!numbers()) return told_.on_sent(now, size);  // as browsers count it
+  log_.on_sent(now, size + kBelow);
   if (padding) {
     prober_.on_padding(size + kBelow);
   } else {
@@ -24,29 +25,33 @@ bool Downlink::on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback,
                            std::span<rtp::PacketResult> scratch) noexcept {
   const auto results = log_.read(feedback, scratch);
   if (results.empty()) return false;
-  heard_ = told_ = true;
+  heard_ = told_of_packets_ = true;
   estimator_.on_feedback(now, results);
   prober_.on_estimate(now, estimator_.estimate());
   return true;
 }
 
-void Downlink::on_remb(rtp::Time now, rtp::Bitrate bitrate) noexcept {
+void Downlink::on_remb(rtp::Time now, rtp::Bitrate word, rtp::Bitrate beside) noexcept {
   heard_ = true;
-  estimator_.on_remb(now, bitrate);
+  if (numbers()) return estimator_.on_remb(rtp::Bitrate{word.value + beside.value});
+  told_.on_word(now, word, beside);
 }
 
 void Downlink::tick(rtp::Time now) noexcept {
+  if (!numbers()) return told_.tick(now);
   if (heard_ && log_.unanswered_since()) estimator_.on_silence(now, *log_.unanswered_since());
 }
 
 std::optional<rtp::Way> Downlink::way(rtp::Time now) const noexcept {
-  if (!heard_ && first_sent_ && now - *first_sent_ > kPatience) return std::nullopt;
+  const auto patience = numbers() ? kPatience : kPatienceForEstimate;
+  if (!heard_ && first_sent_ && now - *first_sent_ > patience) return std::nullopt;
+  if (!numbers()) return told_.way();
   return rtp::Way{estimator_.target(), estimator_.congested(), estimator_.measured()};
 }
 
 void Downlink::consider_probe(rtp::Time now, rtp::Bitrate next, rtp::Bitrate spent,
                               std::optional<rtp::Duration> rtt) noexcept {
-  if (!heard_) return;
+  if (!heard_ || !numbers()) return;
   prober_.consider(now, estimator_.estimate(), next, spent, estimator_.overused(),
                    rtt.value_or(kDefaultRtt) + kFeedbackInterval);
 }

@@ -8,6 +8,7 @@
 #include "rtp/allocation.h"
 #include "rtp/bandwidth.h"
 #include "rtp/prober.h"
+#include "rtp/receiver_estimate.h"
 #include "rtp/transport_log.h"
 #include "rtp/twcc.h"
 #include "rtp/types.h"
@@ -30,6 +31,8 @@ class Downlink {
   // Without a word of feedback for so long after the first packets the peer is not believed to
   // send any, and nothing is held back.
   static constexpr rtp::Duration kPatience{1'500'000};
+  // A browser's own estimate takes longer to come about.
+  static constexpr rtp::Duration kPatienceForEstimate{5'000'000};
 
   [[nodiscard]] rtp::Seq next() const noexcept { return log_.next(); }
   void on_sent(rtp::Time now, std::size_t size, bool padding) noexcept;
@@ -40,17 +43,22 @@ class Downlink {
   // False when it says nothing new. `scratch` has room for kMaxResults.
   bool on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback,
                    std::span<rtp::PacketResult> scratch) noexcept;
-  void on_remb(rtp::Time now, rtp::Bitrate bitrate) noexcept;
+  // `beside`: what is sent of which it says nothing.
+  void on_remb(rtp::Time now, rtp::Bitrate word, rtp::Bitrate beside) noexcept;
   void tick(rtp::Time now) noexcept;
 
   // What may be sent; nothing when there is no reason to hold anything back.
   [[nodiscard]] std::optional<rtp::Way> way(rtp::Time now) const noexcept;
-  [[nodiscard]] rtp::Bitrate estimate() const noexcept { return estimator_.estimate(); }
+  [[nodiscard]] rtp::Bitrate estimate() const noexcept {
+    return numbers() ? estimator_.estimate() : told_.target();
+  }
   // There is a queue that does not drain.
-  [[nodiscard]] bool overused() const noexcept { return estimator_.overused(); }
+  [[nodiscard]] bool overused() const noexcept {
+    return numbers() ? estimator_.overused() : told_.way().congested;
+  }
   // What share of the packets was lost of late; nothing if nobody tells.
   [[nodiscard]] std::optional<double> loss() const noexcept {
-    return told_ ? std::optional(estimator_.loss()) : std::nullopt;
+    return told_of_packets_ ? std::optional(estimator_.loss()) : std::nullopt;
   }
 
   // `next` is to be proven, `spent` is sent anyhow.
@@ -62,10 +70,11 @@ class Downlink {
   Word word_;
   rtp::TransportLog log_;
   rtp::BandwidthEstimator estimator_;
+  rtp::ReceiverEstimate told_;
   rtp::Prober prober_;
   std::optional<rtp::Time> first_sent_;
   bool heard_ = false;  // anything
-  bool told_ = false;   // of single packets
+  bool told_of_packets_ = false;
 };
 
 }  // namespace parley::server

@@ -17,6 +17,13 @@ constexpr rtp::Way kUnlimited{rtp::Bitrate{1'000'000'000'000}};  // of which not
 constexpr rtp::Duration kRedundancyPause{10'000'000};
 constexpr std::int64_t kAudioOverhead = 50 * 8 * 60;  // headers of fifty packets in a second
 
+bool names(const rtp::Remb& remb, rtp::Ssrc ssrc) noexcept {
+  for (const rtp::Ssrc source : remb.sources) {
+    if (source == ssrc) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void Peer::on_message(rtp::Time now, const rtp::TransportCc& told) {
@@ -29,8 +36,24 @@ void Peer::on_message(rtp::Time now, const rtp::TransportCc& told) {
   if (way && way->congested && now >= next_share_) share_out(now);
 }
 
+// Chromium's word is of its video alone, so what it does not name goes on top.
 void Peer::on_message(rtp::Time now, const rtp::Remb& remb) {
-  if (connection_.downlink() != nullptr) downlink_->on_remb(now, remb.bitrate);
+  if (connection_.downlink() == nullptr) return;
+  const auto word = std::min(remb.bitrate.value, rtp::ReceiverEstimate::kMax.value);
+  std::int64_t beside = 0;
+  for (const auto& slot : slots_) {
+    const std::int64_t rate = audio_rate(now, *slot);
+    if (rate > 0 && !names(remb, slot->section().ssrc)) beside += rate;
+  }
+  downlink_->on_remb(now, rtp::Bitrate{word}, rtp::Bitrate{beside});
+}
+
+// What its track sends of it, if it is one of audio.
+std::int64_t Peer::audio_rate(rtp::Time now, const Subscription& slot) {
+  if (slot.track() == nullptr || slot.section().kind != rtp::MediaKind::Audio) return 0;
+  Track::Layers buffer;
+  const auto living = slot.track()->layers(now, buffer);
+  return living.empty() ? 0 : living.front().bitrate.value;
 }
 
 // Audio is always sent. To slots that lose packets earlier frames go along, unless that is more
@@ -38,12 +61,9 @@ void Peer::on_message(rtp::Time now, const rtp::Remb& remb) {
 rtp::Bitrate Peer::share_audio(rtp::Time now, const std::optional<rtp::Way>& way) {
   std::int64_t plain = 0;
   std::int64_t redundant = 0;
-  Track::Layers buffer;
   for (const auto& slot : slots_) {
-    if (slot->track() == nullptr || slot->section().kind != rtp::MediaKind::Audio) continue;
-    const auto living = slot->track()->layers(now, buffer);
-    if (living.empty()) continue;
-    const std::int64_t rate = living.front().bitrate.value;
+    const std::int64_t rate = audio_rate(now, *slot);
+    if (rate == 0) continue;
     plain += rate + kAudioOverhead;
     redundant += rate * static_cast<std::int64_t>(slot->redundancy_wanted());
   }
