@@ -165,14 +165,16 @@ std::optional<SentLog::Resend> SentLog::on_nack(Seq lost, Time now,
     ++counters_.unknown;
     return std::nullopt;
   }
-  if (const Resent& before = resent(seq);
-      before.times > 0 && before.seq == static_cast<std::uint32_t>(seq.value)) {
+  const Resent& before = resent(seq);
+  const bool again = before.times > 0 && before.seq == static_cast<std::uint32_t>(seq.value);
+  if (again) {
     const auto since = static_cast<std::uint16_t>(milliseconds_of(now) - before.at_ms);
     if (before.times >= kMaxResends) {
       ++counters_.too_often;
       return std::nullopt;
     }
-    if (std::chrono::milliseconds(since) < rtt.value_or(kDefaultRtt)) {
+    // The receiver's round trip is not ours to the millisecond.
+    if (std::chrono::milliseconds(since) < rtt.value_or(kDefaultRtt) * 3 / 4) {
       ++counters_.too_soon;  // the one on its way may still arrive
       return std::nullopt;
     }
@@ -181,7 +183,7 @@ std::optional<SentLog::Resend> SentLog::on_nack(Seq lost, Time now,
     ++counters_.over_budget;
     return std::nullopt;
   }
-  return Resend{seq, stretch->source, stretch->shift};
+  return Resend{seq, stretch->source, stretch->shift, again};
 }
 
 void SentLog::on_resent(ExtSeq seq, Time now, std::size_t bytes) noexcept {

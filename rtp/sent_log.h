@@ -14,7 +14,7 @@ namespace parley::rtp {
 
 // Which packet went out under which number, for one subscription; the bytes lie once per encoding
 // in History. Answers a NACK (RFC 4585, section 6.2.1) with what to send again in an RTX packet
-// (RFC 4588), within limits: once per round trip, three times, and never more than a fifth of what
+// (RFC 4588), within limits: once per round trip, six times, and never more than a fifth of what
 // the slot sends.
 //
 // Nothing is kept per packet but a bit. As long as a source goes on and none of its packets is left
@@ -24,7 +24,7 @@ class SentLog {
  public:
   static constexpr std::size_t kMaxStretches = 64;
   static constexpr std::size_t kMaxResent = 128;  // whose limits are remembered
-  static constexpr std::uint8_t kMaxResends = 3;
+  static constexpr std::uint8_t kMaxResends = 6;
   static constexpr Duration kDefaultRtt{100'000};
   static constexpr std::int64_t kBudgetDivisor = 5;           // 20 %
   static constexpr std::int64_t kBudgetMaxBytes = 64 * 1024;  // saved up at most
@@ -46,6 +46,9 @@ class SentLog {
     ExtSeq seq;  // given out
     Source source;
     Shift shift;
+    // It was sent again before, and that was lost too: two copies, so that a third round trip,
+    // which freezes the picture, becomes half as likely.
+    bool twice = false;
     // In the History of that encoding.
     [[nodiscard]] ExtSeq source_seq() const noexcept { return ExtSeq{seq.value - shift.seq}; }
     // For the packet that was found there.
@@ -55,7 +58,7 @@ class SentLog {
     std::uint64_t resent = 0;
     std::uint64_t unknown = 0;    // never sent, or too long ago
     std::uint64_t too_soon = 0;   // asked again within a round trip
-    std::uint64_t too_often = 0;  // sent three times already
+    std::uint64_t too_often = 0;  // sent kMaxResends times already
     std::uint64_t over_budget = 0;
   };
 

@@ -14,6 +14,8 @@ constexpr rtp::Duration kNoteInterval{100'000};
 // A peer that sends nothing (it only watches, and nobody publishes) would keep its handshake state
 // for ever. A client that missed our last flight asks for it within a second or two.
 constexpr rtp::Duration kReleaseAfter{5'000'000};
+// Who sends media is heard several times within it, who only receives tells of what arrives.
+constexpr rtp::Duration kSilent{150'000};
 
 Drop drop_of(IceDrop drop) noexcept {
   switch (drop) {
@@ -94,6 +96,18 @@ void Connection::on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagr
   context_.counters.drop(Drop::Dtls, dtls_.dropped() - dropped);
   send_flight(path);
   on_dtls_state(now, path);
+}
+
+bool Connection::may_have_moved(rtp::Time now, const Path& path) const noexcept {
+  return session_ && lane_ready_ && now - last_heard_ >= kSilent && !path.is_tcp() &&
+         lane_.path.socket == path.socket && lane_.path.local == path.local &&
+         lane_.path.remote.same_ip(path.remote);
+}
+
+Connection::PathChange Connection::on_moved(rtp::Time now, const Path& path, std::size_t bytes) {
+  const IceResult result = ice_.on_moved(now, path, bytes);
+  send_checks(now);
+  return {result.path_added, result.evicted};
 }
 
 void Connection::on_path_closed(const Path& path) noexcept {

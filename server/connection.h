@@ -42,6 +42,10 @@ class Connection {
   };
   [[nodiscard]] PathChange on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  // Whether media from a path of nobody may be his: he came from the same IP, and no longer does.
+  [[nodiscard]] bool may_have_moved(rtp::Time now, const Path& path) const noexcept;
+  // It was: it opened with session().
+  [[nodiscard]] PathChange on_moved(rtp::Time now, const Path& path, std::size_t bytes);
   // Its TCP connection was closed.
   void on_path_closed(const Path& path) noexcept;
   // What opens media of the peer; nullptr before the handshake is done.

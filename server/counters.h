@@ -113,6 +113,7 @@ struct WorkerCounters {
   Counter tracks;           // gauge
   Counter connected;        // peers that finished the handshake
   Counter closed;           // peers forgotten by the worker itself
+  Counter moved;            // peers found by their media at a new address
   Counter commands;         // commands carried out
   Counter bad_commands;     // commands that named an unknown or duplicate thing
   Counter events;           // events made

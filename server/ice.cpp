@@ -164,6 +164,16 @@ IceResult IceLite::on_request(rtp::Time now, const Path& path, const StunMessage
   return result;
 }
 
+IceResult IceLite::on_moved(rtp::Time now, const Path& path, std::size_t bytes) {
+  IceResult result;
+  Known* known = find(path);
+  if (known == nullptr) known = &admit(now, path, result);
+  known->received += bytes;
+  wanted_ = path;
+  if (!known->check) start_check(now, *known);
+  return result;
+}
+
 // A place for a new path; when all are taken the one that was heard from longest ago goes, those
 // that nobody proved to be reachable first.
 IceLite::Known& IceLite::admit(rtp::Time now, const Path& path, IceResult& result) {

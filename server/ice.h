@@ -69,6 +69,9 @@ class IceLite {
 
   // A STUN datagram from a path.
   [[nodiscard]] IceResult on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  // The peer's media comes from a path of which no check was heard: a NAT has rebound, of which the
+  // peer knows nothing. The path is checked, and selected when that is answered.
+  [[nodiscard]] IceResult on_moved(rtp::Time now, const Path& path, std::size_t bytes);
   // A datagram of another kind came from a path that has passed: it counts for may_send().
   void on_received(const Path& path, std::size_t bytes) noexcept;
   // It was authenticated (SRTP opened): the path is not silent. Does not renew consent.

@@ -82,6 +82,8 @@ constexpr WorkerNumber kWorkerNumbers[] = {
      &WorkerCounters::connected},
     {"parley_worker_closed_total", "Peers closed by the worker itself.", MetricType::Counter,
      &WorkerCounters::closed},
+    {"parley_worker_moved_total", "Peers found by their media at a new address.",
+     MetricType::Counter, &WorkerCounters::moved},
     {"parley_worker_commands_total", "Commands carried out.", MetricType::Counter,
      &WorkerCounters::commands},
     {"parley_worker_bad_commands_total", "Commands that named an unknown or duplicate thing.",

@@ -293,6 +293,7 @@ void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,
     if (!resend) continue;
     if (++resends > kMaxResends) break;  // it will ask again
     retransmit(now, *resend);
+    if (resend->twice) retransmit(now, *resend);
   }
   const rtp::SentLog::Counters& after = sent_log_->counters();
   context_.counters.drop(Drop::HistoryGone, after.unknown - before.unknown);

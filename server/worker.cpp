@@ -86,8 +86,41 @@ void Worker::open_media() {
 
 void Worker::on_media(rtp::Time now, Arrived& arrived, std::size_t opened) {
   Peer* const peer = opened_for_[opened];
-  if (peer == nullptr) return context_.counters.drop(Drop::UnknownAddress);
+  if (peer == nullptr) return on_strange_media(now, arrived, opened_[opened].kind);
   peer->on_media(now, arrived, opened_[opened]);
+}
+
+// Media from an address of nobody, or of somebody who was found there in this very batch.
+void Worker::on_strange_media(rtp::Time now, Arrived& arrived, SrtpKind kind) {
+  const auto attempt = [&](Peer& peer) {
+    OpenItem item;
+    item.session = peer.connection().session();
+    item.buffer = arrived.datagram.bytes();
+    item.kind = kind;
+    context_.opener.open({&item, 1});
+    return item;
+  };
+  if (const auto found = paths_.find(arrived.path); found != paths_.end()) {
+    return found->second->on_media(now, arrived, attempt(*found->second));
+  }
+  if (now < next_try_) return context_.counters.drop(Drop::UnknownAddress);
+  next_try_ = now + kTryInterval;
+  const rtp::ConstBytes wire = arrived.datagram.bytes();
+  tried_.assign(wire.begin(), wire.end());
+  std::size_t left = kMaxTries;
+  for (const auto& [id, peer] : peers_) {
+    Connection& connection = peer->connection();
+    if (!connection.may_have_moved(now, arrived.path)) continue;
+    if (const OpenItem opened = attempt(*peer); opened.result) {
+      context_.counters.moved.add();
+      change_path(*peer, arrived.path, connection.on_moved(now, arrived.path, tried_.size()));
+      return peer->on_media(now, arrived, opened);
+    }
+    if (--left == 0) break;
+    // What did not open may have been written over.
+    std::copy(tried_.begin(), tried_.end(), arrived.datagram.bytes().begin());
+  }
+  context_.counters.drop(Drop::UnknownAddress);
 }
 
 void Worker::on_other(rtp::Time now, Arrived& arrived) {
@@ -136,13 +169,16 @@ void Worker::on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram) 
     if (found == paths_.end()) return context_.counters.drop(Drop::BadStun);
     peer = found->second;
   }
-  const auto change = peer->on_stun(now, path, datagram);
+  change_path(*peer, path, peer->on_stun(now, path, datagram));
+}
+
+void Worker::change_path(Peer& peer, const Path& path, const Connection::PathChange& change) {
   if (change.evicted) {
     const auto old = paths_.find(*change.evicted);
-    if (old != paths_.end() && old->second == peer) paths_.erase(old);
+    if (old != paths_.end() && old->second == &peer) paths_.erase(old);
   }
   // The latest peer that proved to be there has the path: its port may have been another's before.
-  if (change.added) paths_[path] = peer;
+  if (change.added) paths_[path] = &peer;
 }
 
 void Worker::on_path_closed(const Path& path) {

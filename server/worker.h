@@ -42,6 +42,10 @@ class Worker {
   // it: so many are done in a turn, and so many may wait for the next one.
   static constexpr std::size_t kHandshakesPerTurn = 4;
   static constexpr std::size_t kMaxHandshakes = 1'024;
+  // Media from an address of nobody may be a peer's whose NAT has rebound: it is tried with the
+  // keys of so many, so often. More is somebody else's noise.
+  static constexpr std::size_t kMaxTries = 8;
+  static constexpr rtp::Duration kTryInterval{10'000};
 
   // `dtls` and `counters` must outlive it.
   Worker(const config::Config& config, const DtlsContext& dtls, RandomSource random,
@@ -87,6 +91,8 @@ class Worker {
   void open_media();
   [[nodiscard]] bool hand_out(rtp::Time now);
   void on_media(rtp::Time now, Arrived& arrived, std::size_t opened);
+  void on_strange_media(rtp::Time now, Arrived& arrived, SrtpKind kind);
+  void change_path(Peer& peer, const Path& path, const Connection::PathChange& change);
   void on_other(rtp::Time now, Arrived& arrived);
   void do_handshakes(rtp::Time now);
   void on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
@@ -117,8 +123,10 @@ class Worker {
   std::unordered_map<Path, Peer*> paths_;
   std::unordered_map<std::string, Peer*, TextHash, std::equal_to<>> ufrags_;
   std::unordered_map<TapId, TrackNo> taps_;
-  std::vector<PeerId> over_;  // scratch of tick()
+  std::vector<PeerId> over_;         // scratch of tick()
+  std::vector<std::uint8_t> tried_;  // a copy of what is tried with several keys
   rtp::Time next_measure_{};
+  rtp::Time next_try_{};
   // The batch that is worked on: done up to next_, media that was opened from open_begin_ to
   // open_end_.
   std::span<Arrived> batch_;

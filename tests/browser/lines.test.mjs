@@ -12,16 +12,18 @@ const LONG = Boolean(process.env.PARLEY_LONG);
 const WATCHED_MS = LONG ? 60_000 : 12_000;
 const NARROW_MS = LONG ? 120_000 : 30_000;
 const MAX_GAP_MS = 1_000;
-// A NAT that rebinds tells nobody: the server learns of it by the browser's next check, and Chromium sends
-// them 2.5 s apart.
-const MAX_REBOUND_GAP_MS = 5_000;
 
 let call, daemon, chromium, room, viewer, way;
 
 before(async () => {
   call = await lineCall({seed: 5});
   ({daemon, chromium, room, viewer, way} = call);
-  await until('a picture', async () => (await received()).framesDecoded > 10);
+  // He speaks, as people in a call do: by what comes back of it a browser knows its round trip, and asks
+  // for what was lost that often. Without it Chromium assumes 100 ms.
+  await viewer.evaluate(() => window.me.call.publish(window.me.device.getAudioTracks()[0], {source: 'microphone'}));
+  await until('the largest picture', async () => (await received()).frameWidth === 1_280, 20_000);
+  await until('his browser knows the round trip', () => viewer.evaluate(async () =>
+    [...(await window.me.call.peerConnection.getStats()).values()].some(({type, roundTripTime}) => type === 'remote-inbound-rtp' && roundTripTime > 0)), 20_000);
 });
 
 after(() => call?.close());
@@ -84,10 +86,11 @@ test('jitter, reordering and bursts of loss leave the picture moving', async (t)
   assert.ok(seen.frames > 10 * (LONG ? 30 : 8), `${seen.frames} frames`);
 });
 
-test('another port of the NAT is found with the next check', async (t) => {
+test('another port of the NAT is found by what comes from it: a gap of less than a second', async (t) => {
   const gap = await longestGap(() => way.rebind(), 60);
   t.diagnostic(`${Math.round(gap)} ms without a frame`);
-  assert.ok(gap < MAX_REBOUND_GAP_MS, `${Math.round(gap)} ms`);
+  assert.ok(gap < MAX_GAP_MS, `${Math.round(gap)} ms`);
+  assert.equal((await daemon.metrics()).parley_worker_moved_total, 1);
 });
 
 test('an ICE restart leaves a gap of less than a second', async (t) => {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "rtp/classify.h"
 #include "tests/sim/sim.h"
 
 namespace parley::sim {
@@ -32,6 +33,68 @@ TEST_F(Paths, ANatRebindResumesWithinASecond) {
   EXPECT_LE(b->video_slot(0).longest_pause(since), seconds(1));
   EXPECT_GT(a->video_slot(0).frames.back().at, sim.now - milliseconds(100));
   EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+}
+
+// Chromium checks its path every 2.5 s, and nothing tells it that it is another one now.
+TEST_F(Paths, ANatRebindThatNobodyNoticesIsFoundByTheMediaItself) {
+  start();
+  a->address = a->address.with_port(61'234);
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(1));
+  EXPECT_LE(a->video_slot(0).longest_pause(since), milliseconds(400));
+  EXPECT_LE(b->video_slot(0).longest_pause(since), milliseconds(400));
+  EXPECT_EQ(sim.counters.moved.value(), 1U);
+  EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+}
+
+TEST_F(Paths, MediaFromANewAddressMovesNothingBeforeThePeerAnswersThere) {
+  start();
+  const auto before = a->address;
+  const auto elsewhere = before.with_port(61'234);
+  std::size_t checks = 0;
+  std::size_t others = 0;
+  std::size_t to_him = 0;
+  sim.on_sent = [&](const server::Datagram& d) {
+    const bool check = rtp::classify(d.bytes) == rtp::DatagramKind::Stun;
+    if (d.path->remote == elsewhere) ++(check ? checks : others);
+    if (d.path->remote == before) ++to_him;
+  };
+  a->options.down.loss = 1.0;
+  a->address = elsewhere;
+  sim.run_for(seconds(2));
+  EXPECT_EQ(sim.counters.moved.value(), 1U);
+  EXPECT_GE(checks, 1U);
+  EXPECT_LE(checks, 20U) << "they grow rarer";
+  EXPECT_EQ(others, 0U);
+  EXPECT_GT(to_him, 100U);
+}
+
+TEST_F(Paths, MediaFromAnotherIpIsTriedWithNobodysKeys) {
+  start();
+  a->address = server::TransportAddress::v4({203, 0, 113, 9}, 999);
+  const std::uint64_t dropped = sim.counters.dropped(Drop::UnknownAddress);
+  sim.run_for(seconds(1));
+  EXPECT_EQ(sim.counters.moved.value(), 0U);
+  EXPECT_GT(sim.counters.dropped(Drop::UnknownAddress), dropped + 50);
+}
+
+// Noise from the address of somebody who is silent costs him nothing.
+TEST_F(Paths, NoiseThatMayBeASilentPeersIsTriedAndDropped) {
+  start();
+  a->silent = true;
+  sim.run_for(milliseconds(300));
+  std::vector<std::uint8_t> noise(200, 0x55);
+  noise[0] = 0x80;
+  noise[1] = 96;
+  for (int i = 0; i < 300; ++i) {
+    sim.inject(a->address.with_port(61'234), noise);
+    sim.run_for(milliseconds(1));
+  }
+  EXPECT_EQ(sim.counters.moved.value(), 0U);
+  a->silent = false;
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(1));
+  EXPECT_LE(b->video_slot(0).longest_pause(since), milliseconds(200));
 }
 
 // As when a TCP connection is lost and the client makes another.
