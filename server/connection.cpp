@@ -106,7 +106,6 @@ bool Connection::may_have_moved(rtp::Time now, const Path& path) const noexcept 
 
 Connection::PathChange Connection::on_moved(rtp::Time now, const Path& path, std::size_t bytes) {
   const IceResult result = ice_.on_moved(now, path, bytes);
-  send_checks(now);
   return {result.path_added, result.evicted};
 }
 
@@ -151,7 +150,10 @@ tl::expected<void, Drop> Connection::on_opened(rtp::Time now, Arrived& arrived,
   const bool usual = proven_ && arrived.path == lane_.path;
   if (!usual) ice_.on_received(arrived.path, wire_size);
   if (!usual || now - last_noted_ >= kNoteInterval) {
-    ice_.on_heard(now, arrived.path);
+    if (ice_.on_heard(now, arrived.path)) {
+      update_lane();
+      send_checks(now);
+    }
     last_noted_ = now;
   }
   heard(now);

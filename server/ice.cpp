@@ -169,8 +169,6 @@ IceResult IceLite::on_moved(rtp::Time now, const Path& path, std::size_t bytes) 
   Known* known = find(path);
   if (known == nullptr) known = &admit(now, path, result);
   known->received += bytes;
-  wanted_ = path;
-  if (!known->check) start_check(now, *known);
   return result;
 }
 
@@ -220,12 +218,15 @@ void IceLite::consider(rtp::Time now, Known& known, bool nominated, IceResult& r
     // a NAT knows nothing of it and does not nominate again.
     if (old != nullptr && now - old->last_heard < patience) return;
   }
-  if (known.verified) {
-    result.selected_changed = select(known.path);
-    return;
-  }
+  result.selected_changed = want(now, known);
+}
+
+// Selected at once, or after a check of our own.
+bool IceLite::want(rtp::Time now, Known& known) {
+  if (known.verified) return select(known.path);
   wanted_ = known.path;
   if (!known.check) start_check(now, known);
+  return false;
 }
 
 bool IceLite::select(const Path& path) noexcept {
@@ -263,8 +264,16 @@ void IceLite::on_received(const Path& path, std::size_t bytes) noexcept {
   if (Known* known = find(path); known != nullptr && !known->verified) known->received += bytes;
 }
 
-void IceLite::on_heard(rtp::Time now, const Path& path) noexcept {
-  if (Known* known = find(path)) known->last_heard = now;
+bool IceLite::on_heard(rtp::Time now, const Path& path) {
+  Known* known = find(path);
+  if (known == nullptr) return false;
+  known->last_heard = now;
+  if (!selected_ || path == *selected_ || path == wanted_) return false;
+  const Known* old = find(*selected_);
+  if (!path.remote.same_ip(selected_->remote)) return false;
+  if (old != nullptr && now - old->last_heard < kSilentMedia) return false;
+  want(now, *known);
+  return true;
 }
 
 bool IceLite::on_verified(const Path& path) noexcept {

@@ -59,6 +59,8 @@ class IceLite {
   // long: from the same IP address (a NAT gave it another port), or from another.
   static constexpr rtp::Duration kSilentSameIp{1'000'000};
   static constexpr rtp::Duration kSilentOtherIp{3'000'000};
+  // The same for media, which comes much more often, from another port.
+  static constexpr rtp::Duration kSilentMedia{250'000};
 
   IceLite(IceCredentials local, IceCredentials remote, RandomSource random,
           std::size_t max_paths = kMaxPaths);
@@ -69,13 +71,15 @@ class IceLite {
 
   // A STUN datagram from a path.
   [[nodiscard]] IceResult on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
-  // The peer's media comes from a path of which no check was heard: a NAT has rebound, of which the
-  // peer knows nothing. The path is checked, and selected when that is answered.
+  // So many bytes of the peer's media came from a path of which no check was heard: it has passed.
   [[nodiscard]] IceResult on_moved(rtp::Time now, const Path& path, std::size_t bytes);
   // A datagram of another kind came from a path that has passed: it counts for may_send().
   void on_received(const Path& path, std::size_t bytes) noexcept;
-  // It was authenticated (SRTP opened): the path is not silent. Does not renew consent.
-  void on_heard(rtp::Time now, const Path& path) noexcept;
+  // It was authenticated (SRTP opened): the path is not silent. Does not renew consent. Call it
+  // every 100 ms of the selected path, of each datagram of another one: when only that is heard any
+  // more, a NAT has rebound, of which the peer knows nothing, and where he sends from is selected
+  // once he has answered a check there. True when selected() or next_deadline() changed.
+  bool on_heard(rtp::Time now, const Path& path);
   // The handshake finished over this path, so the peer does receive there.
   // True if selected() changed by it.
   bool on_verified(const Path& path) noexcept;
@@ -137,6 +141,7 @@ class IceLite {
   [[nodiscard]] const Known* find(const Path& path) const noexcept;
   Known& admit(rtp::Time now, const Path& path, IceResult& result);
   void consider(rtp::Time now, Known& known, bool nominated, IceResult& result);
+  bool want(rtp::Time now, Known& known);
   bool select(const Path& path) noexcept;
   void start_check(rtp::Time now, Known& known);
 

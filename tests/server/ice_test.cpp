@@ -239,6 +239,31 @@ TEST_F(IceLiteTest, FollowsANatThatChangedThePortThoughNobodyNominatesAgain) {
   EXPECT_EQ(ice.selected(), kMoved);
 }
 
+// Its check came when the old path was not silent yet, and the next one takes seconds.
+TEST_F(IceLiteTest, FollowsMediaToAPortThatIsKnownAlready) {
+  settle();
+  ice.on_heard(now, kHome);
+  (void)stun(kMoved, check(false));
+  while (answer_own_check()) {
+  }
+  EXPECT_EQ(ice.selected(), kHome);
+  now += IceLite::kSilentMedia - 1ms;
+  EXPECT_FALSE(ice.on_heard(now, kMoved)) << "the old path may still be the peer's";
+  now += 1ms;
+  EXPECT_TRUE(ice.on_heard(now, kMoved));
+  EXPECT_EQ(ice.selected(), kHome) << "not before he has answered there";
+  EXPECT_TRUE(answer_own_check());
+  EXPECT_EQ(ice.selected(), kMoved);
+}
+
+TEST_F(IceLiteTest, FollowsNoMediaToAnotherIp) {
+  settle();
+  (void)stun(kStranger, check(false));
+  now += 1s;
+  EXPECT_FALSE(ice.on_heard(now, kStranger));
+  EXPECT_FALSE(ice.next_deadline());
+}
+
 TEST_F(IceLiteTest, DoesNotLeaveALivingPathForASpareOne) {
   settle();
   for (int i = 0; i < 20; ++i) {
