@@ -3,6 +3,7 @@
 #include <algorithm>
 
 namespace parley::rtp {
+
 Bitrate ReceiverEstimate::target() const noexcept {
   return Bitrate{static_cast<std::int64_t>(try_ ? std::max(word_, try_->level) : word_)};
 }
@@ -16,11 +17,11 @@ void ReceiverEstimate::on_word(Time now, Bitrate word, Bitrate beside) noexcept 
   // not.
   const bool again = told_at_ && word == said_;
   if (again && now - *told_at_ > kOld) return;
-  const double before = told_at_ ? word_ : 0;
+  const bool fallen =
+      told_at_ && static_cast<double>(word.value) < static_cast<double>(said_.value) * kFallen;
   said_ = word;
   if (!again) told_at_ = now;
   word_ = static_cast<double>(std::clamp(word.value, kMin.value, kMax.value) + beside.value);
-  const bool fallen = word_ < before * kFallen;
   if (try_ && fallen) give_up(now);
   // What was sent over the last second may be less than what is sent since a moment.
   congested_ = !try_ && (fallen || word_ < sent(now));
@@ -62,7 +63,7 @@ void ReceiverEstimate::look_at_try(Time now) noexcept {
 void ReceiverEstimate::give_up(Time now) noexcept {
   try_.reset();
   calm_since_.reset();
-  told_at_ = now;
+  told_at_ = now;  // that more does not pass is news as good as a word
   next_try_ = now + wait_;
   wait_ = std::min(wait_ * 2, kLongestWait);
 }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "rtp/allocation.h"
+#include "rtp/bandwidth.h"
 #include "rtp/rate_meter.h"
 #include "rtp/types.h"
 
@@ -19,9 +20,9 @@ namespace parley::rtp {
 // is nothing to estimate: then more is tried, too.
 class ReceiverEstimate {
  public:
-  static constexpr Bitrate kStart{500'000};
-  static constexpr Bitrate kMin{30'000};
-  static constexpr Bitrate kMax{100'000'000};
+  static constexpr Bitrate kStart = BandwidthEstimator::kStart;
+  static constexpr Bitrate kMin = BandwidthEstimator::kMin;
+  static constexpr Bitrate kMax = BandwidthEstimator::kMax;
   static constexpr Duration kOld{3'000'000};        // another one comes once a second
   static constexpr Duration kCalm{2'000'000};       // well above what is sent, before more is tried
   static constexpr Duration kAnswer{2'500'000};     // after which it must have grown

@@ -94,7 +94,6 @@ class Peer {
   void tick_slots(rtp::Time now, RtcpBatch& rtcp);
   void collect_wishes(rtp::Time now, Sharing& into) const;
   void share_out(rtp::Time now);
-  [[nodiscard]] static std::int64_t audio_rate(rtp::Time now, const Subscription& slot);
   [[nodiscard]] rtp::Bitrate share_audio(rtp::Time now, const std::optional<rtp::Way>& way);
   void probe(rtp::Time now);
 

@@ -17,6 +17,14 @@ constexpr rtp::Way kUnlimited{rtp::Bitrate{1'000'000'000'000}};  // of which not
 constexpr rtp::Duration kRedundancyPause{10'000'000};
 constexpr std::int64_t kAudioOverhead = 50 * 8 * 60;  // headers of fifty packets in a second
 
+// Bits per second that a slot of audio is sent; 0 for others.
+std::int64_t audio_rate(rtp::Time now, const Subscription& slot) {
+  if (slot.track() == nullptr || slot.section().kind != rtp::MediaKind::Audio) return 0;
+  Track::Layers buffer;
+  const auto living = slot.track()->layers(now, buffer);
+  return living.empty() ? 0 : living.front().bitrate.value;
+}
+
 bool names(const rtp::Remb& remb, rtp::Ssrc ssrc) noexcept {
   for (const rtp::Ssrc source : remb.sources) {
     if (source == ssrc) return true;
@@ -46,14 +54,6 @@ void Peer::on_message(rtp::Time now, const rtp::Remb& remb) {
     if (rate > 0 && !names(remb, slot->section().ssrc)) beside += rate;
   }
   downlink_->on_remb(now, rtp::Bitrate{word}, rtp::Bitrate{beside});
-}
-
-// What its track sends of it, if it is one of audio.
-std::int64_t Peer::audio_rate(rtp::Time now, const Subscription& slot) {
-  if (slot.track() == nullptr || slot.section().kind != rtp::MediaKind::Audio) return 0;
-  Track::Layers buffer;
-  const auto living = slot.track()->layers(now, buffer);
-  return living.empty() ? 0 : living.front().bitrate.value;
 }
 
 // Audio is always sent. To slots that lose packets earlier frames go along, unless that is more
