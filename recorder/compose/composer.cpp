@@ -1,0 +1,314 @@
+#include "recorder/compose/composer.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "recorder/compose/note.h"
+#include "recorder/compose/picture.h"
+#include "recorder/compose/sound.h"
+#include "recorder/disk_file.h"
+#include "recorder/names.h"
+#include "recorder/sha256.h"
+
+namespace parley::compose {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr rtp::Duration kPiece = std::chrono::seconds(30);
+constexpr rtp::Duration kTold = std::chrono::milliseconds(200);  // between two words of progress
+
+using Done = Result<void>;
+
+// Whole under its own name, or not at all.
+Done keep(const fs::path& part, const fs::path& as) {
+  const int fd = ::open(part.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fdatasync(fd) == 0;
+  if (fd >= 0) ::close(fd);
+  if (!synced || std::rename(part.c_str(), as.c_str()) != 0) return cannot_write(as);
+  if (!recorder::sync_directory(as.parent_path())) return cannot_write(as);
+  return {};
+}
+
+// Packets of the pieces of one stream, one after the other.
+class Pieces {
+ public:
+  Pieces(std::vector<fs::path> files, AVMediaType type) : files_(std::move(files)), type_(type) {
+    open_next();
+  }
+  [[nodiscard]] const AVCodecParameters* parameters() const noexcept {
+    return input_ ? input_->streams[0]->codecpar : nullptr;
+  }
+  // The next one, in `time_base()`; nullptr at the end of the last.
+  [[nodiscard]] AVPacket* peek() {
+    while (input_ && !has_) {
+      has_ = av_read_frame(input_.get(), packet_.get()) >= 0;
+      if (!has_) open_next();
+    }
+    return has_ ? packet_.get() : nullptr;
+  }
+  void pop() {
+    av_packet_unref(packet_.get());
+    has_ = false;
+  }
+  [[nodiscard]] AVRational time_base() const noexcept { return input_->streams[0]->time_base; }
+  [[nodiscard]] Offset time() {
+    return Offset(av_rescale_q(peek()->dts, time_base(), av::kMicroseconds));
+  }
+
+ private:
+  void open_next() {
+    input_.reset();
+    if (next_ == files_.size()) return;
+    AVFormatContext* context = nullptr;
+    const std::string url = "file:" + files_[next_++].string();
+    if (avformat_open_input(&context, url.c_str(), nullptr, nullptr) < 0) return;
+    av::Input input{context};
+    const bool ours =
+        context->nb_streams == 1 && context->streams[0]->codecpar->codec_type == type_;
+    if (ours) input_ = std::move(input);
+  }
+  std::vector<fs::path> files_;
+  AVMediaType type_;
+  std::size_t next_ = 0;
+  av::Input input_;
+  av::Packet packet_{av_packet_alloc()};
+  bool has_ = false;
+};
+
+// One process at a time works on a recording.
+class Lock {
+ public:
+  explicit Lock(const fs::path& folder)
+      : fd_(::open((folder / "composite.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640)) {
+    while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
+    }
+  }
+  ~Lock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  [[nodiscard]] bool held() const noexcept { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+class Composer {
+ public:
+  Composer(const Plan& plan, const Settings& settings, const Limits& limits, const fs::path& folder,
+           const OnProgress& on_progress)
+      : plan_(plan),
+        settings_(settings),
+        limits_(limits),
+        folder_(folder),
+        work_(folder / "composite.work"),
+        on_progress_(on_progress) {}
+
+  Result<Composed> run() {
+    const Lock lock(folder_);
+    if (!lock.held()) return cannot_write(folder_ / "composite.lock");
+    const std::string name = std::string(settings_.picture ? "composite." : "composite-sound.") +
+                             std::string(settings_.extension());
+    const Wanted wanted{name, settings_.describe() + ' ' + std::to_string(plan_.length.count())};
+    if (auto there = noted_composite(folder_, wanted)) return *there;
+    if (const Done ready = make_folder(wanted.settings); !ready) return pass(ready);
+    const auto speakers = sound();
+    if (!speakers) return tl::unexpected(speakers.error());
+    std::vector<fs::path> pieces;
+    if (settings_.picture) {
+      if (const Done made = make_pieces(*speakers, pieces); !made) return pass(made);
+    }
+    const fs::path result = folder_ / name;
+    if (const Done joined = join(work_ / kSound, pieces, result); !joined) return pass(joined);
+    std::error_code error;
+    const Composed composed{result, plan_.length, fs::file_size(result, error),
+                            recorder::sha256_of(result)};
+    if (error || composed.sha256.empty() || !note_composite(folder_, wanted, composed)) {
+      return cannot_write(result);
+    }
+    fs::remove_all(work_, error);
+    return composed;
+  }
+
+ private:
+  static constexpr const char* kSound = "sound.mka";
+
+  static tl::unexpected<Failure> pass(const Done& failed) { return tl::unexpected(failed.error()); }
+
+  static fs::path part_of(const fs::path& file) {
+    return file.string() + std::string(recorder::kPartSuffix);
+  }
+
+  // What was begun with other settings is of no use.
+  Done make_folder(const std::string& settings) {
+    std::error_code error;
+    const fs::path note = work_ / "settings";
+    if (text_of(note) == settings) return {};
+    fs::remove_all(work_, error);
+    fs::create_directories(work_, error);
+    if (error || !recorder::replace_file(note, settings, {})) return cannot_write(note);
+    return {};
+  }
+
+  Result<Speakers> sound() {
+    const fs::path file = work_ / kSound;
+    const fs::path said = work_ / "speakers";
+    if (fs::exists(file)) {
+      if (auto kept = Speakers::from_text(text_of(said), plan_.tiles.size())) return *kept;
+    }
+    if (const Done room = has_room(); !room) return pass(room);
+    auto speakers = make_sound(plan_, settings_, part_of(file),
+                               [this](Offset done) { return tell(Stage::Sound, done); });
+    if (!speakers) return speakers;
+    if (!recorder::replace_file(said, speakers->to_text(), {})) return cannot_write(said);
+    if (const Done kept = keep(part_of(file), file); !kept) return pass(kept);
+    return speakers;
+  }
+
+  // Asked before each piece: recordings of calls that go on need the same disk.
+  Done has_room() const {
+    if (recorder::free_bytes(folder_) >= limits_.min_free_bytes) return {};
+    return failed("disk_full", "less than " + std::to_string(limits_.min_free_bytes) +
+                                   " bytes are free; what is made is kept");
+  }
+
+  bool tell(Stage stage, Offset done) { return on_progress_({stage, done, plan_.length}); }
+
+  Done make_pieces(const Speakers& speakers, std::vector<fs::path>& pieces) {
+    std::optional<Picture> picture;  // opened at the first piece that is not there
+    const std::int64_t frames = frame_of(plan_.length + Offset(999'999 / settings_.fps));
+    const std::int64_t in_piece = frame_of(kPiece);
+    for (std::int64_t first = 0; first < std::max<std::int64_t>(frames, 1); first += in_piece) {
+      std::array<char, 32> name{};
+      std::snprintf(name.data(), name.size(), "picture-%05d.mkv",
+                    static_cast<int>(first / in_piece));
+      pieces.push_back(work_ / name.data());
+      if (fs::exists(pieces.back())) {
+        picture.reset();
+        continue;
+      }
+      if (const Done room = has_room(); !room) return room;
+      if (!picture) picture.emplace(plan_, settings_, speakers);
+      const std::int64_t end = std::max(first + 1, std::min(first + in_piece, frames));
+      const Done made = make_piece(*picture, first, end, part_of(pieces.back()));
+      if (!made) return made;
+      if (const Done kept = keep(part_of(pieces.back()), pieces.back()); !kept) return kept;
+    }
+    return {};
+  }
+
+  Done make_piece(Picture& picture, std::int64_t first, std::int64_t end, const fs::path& to) {
+    const auto encoder = Encoder::video(settings_);
+    if (!encoder) return failed("no_codec", "this FFmpeg encodes no " + settings_.codec);
+    AVCodecParameters* parameters = avcodec_parameters_alloc();
+    avcodec_parameters_from_context(parameters, &encoder->context());
+    const std::array<const AVCodecParameters*, 1> streams{parameters};
+    const auto file = OutputFile::create(to, "matroska", streams);
+    avcodec_parameters_free(&parameters);
+    if (!file) return cannot_write(to);
+    const auto drain = [&] {
+      while (AVPacket* packet = encoder->receive()) {
+        packet->duration = 1;
+        if (!file->write(*packet, 0, encoder->time_base())) return false;
+      }
+      return true;
+    };
+    const std::int64_t told_every = std::max<std::int64_t>(1, frame_of(kTold));
+    for (std::int64_t number = first; number < end; ++number) {
+      AVFrame* const frame = picture.at(time_of(number));
+      if (frame == nullptr) return failed("no_memory", "for a picture");
+      frame->pts = number;
+      if (!encoder->send(frame)) return failed("no_codec", "the encoder refused a picture");
+      if (!drain()) return cannot_write(to);
+      if (number % told_every == 0 && !tell(Stage::Picture, time_of(number))) {
+        return failed("stopped", "at the picture");
+      }
+    }
+    if (!encoder->send(nullptr) || !drain() || !file->finish()) return cannot_write(to);
+    return {};
+  }
+
+  // By time: a player reads on while it plays.
+  Done join(const fs::path& sound, const std::vector<fs::path>& pictures, const fs::path& to) {
+    std::vector<Pieces> inputs;
+    if (!pictures.empty()) inputs.emplace_back(pictures, AVMEDIA_TYPE_VIDEO);
+    inputs.emplace_back(std::vector{sound}, AVMEDIA_TYPE_AUDIO);
+    std::vector<const AVCodecParameters*> streams;
+    for (const Pieces& input : inputs) {
+      if (input.parameters() == nullptr) return failed("disk_error", "a piece does not open");
+      streams.push_back(input.parameters());
+    }
+    const fs::path part = part_of(to);
+    const auto file = OutputFile::create(part, settings_.mp4() ? "mp4" : "webm", streams);
+    if (!file) return cannot_write(part);
+    Offset told{};
+    for (;;) {
+      std::optional<std::size_t> next;
+      for (std::size_t i = 0; i < inputs.size(); ++i) {
+        if (inputs[i].peek() == nullptr) continue;
+        if (!next || inputs[i].time() < inputs[*next].time()) next = i;
+      }
+      if (!next) break;
+      const Offset time = inputs[*next].time();
+      AVPacket* const packet = inputs[*next].peek();
+      if (!file->write(*packet, static_cast<int>(*next), inputs[*next].time_base())) {
+        return cannot_write(part);
+      }
+      inputs[*next].pop();
+      if (time - told < std::chrono::seconds(10)) continue;
+      told = time;
+      if (!tell(Stage::Join, time)) return failed("stopped", "while joining");
+    }
+    if (!file->finish()) return cannot_write(part);
+    return keep(part, to);
+  }
+
+  [[nodiscard]] std::int64_t frame_of(Offset time) const noexcept {
+    return time.count() * settings_.fps / 1'000'000;
+  }
+  [[nodiscard]] Offset time_of(std::int64_t frame) const noexcept {
+    return Offset(frame * 1'000'000 / settings_.fps);
+  }
+
+  const Plan& plan_;
+  const Settings& settings_;
+  Limits limits_;
+  fs::path folder_;
+  fs::path work_;
+  const OnProgress& on_progress_;
+};
+
+}  // namespace
+
+std::string_view name_of(Stage stage) noexcept {
+  switch (stage) {
+    case Stage::Sound:
+      return "sound";
+    case Stage::Picture:
+      return "picture";
+    case Stage::Join:
+      return "join";
+  }
+  return "";
+}
+
+Result<Composed> compose(const Plan& plan, const Settings& settings, const Limits& limits,
+                         const std::filesystem::path& folder, const OnProgress& on_progress) {
+  if (const std::string problem = problem_of(settings); !problem.empty()) {
+    return failed("bad_settings", problem);
+  }
+  return Composer(plan, settings, limits, folder, on_progress).run();
+}
+
+}  // namespace parley::compose

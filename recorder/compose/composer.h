@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "recorder/compose/encoder.h"
+#include "recorder/compose/plan.h"
+
+namespace parley::compose {
+
+// One file with one picture and one sound, made of the files of a finished recording.
+//
+// It is made in three stages, in a folder beside the recording's files: all sound, then the picture
+// in pieces of half a minute, then both are joined. A piece that is whole has its own name, so
+// whoever is killed goes on with the next one when it is called again with the same settings. The
+// result appears under its name when all of it is on the disk.
+enum class Stage : std::uint8_t { Sound, Picture, Join };
+[[nodiscard]] std::string_view name_of(Stage stage) noexcept;
+
+struct Progress {
+  Stage stage = Stage::Sound;
+  rtp::Duration done{};  // of the recording, in this stage
+  rtp::Duration length{};
+};
+// False stops the work; what is whole stays.
+using OnProgress = std::function<bool(const Progress&)>;
+
+struct Composed {
+  std::filesystem::path file;
+  rtp::Duration length{};
+  std::uint64_t size_bytes = 0;
+  std::string sha256;
+};
+
+// Beside what is made: the disk may not get fuller than that, because calls are recorded on it.
+struct Limits {
+  std::uint64_t min_free_bytes = 0;
+};
+
+// `folder` is the recording's; the result is `composite.webm` or `.mp4` in it, or composite-sound
+// without a picture. It is noted under "composites" in the manifest.json, and if it was made with
+// the same settings before, that is all. Waits while another process makes something of the same
+// recording.
+[[nodiscard]] Result<Composed> compose(const Plan& plan, const Settings& settings,
+                                       const Limits& limits, const std::filesystem::path& folder,
+                                       const OnProgress& on_progress);
+
+}  // namespace parley::compose

@@ -1,0 +1,170 @@
+#include "recorder/compose/input.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+namespace parley::compose {
+namespace {
+
+constexpr std::int64_t kTolerance = AudioInput::kRate / 100;  // clocks are no better than that
+
+const AVCodec* decoder_of(AVCodecID id) {
+  // FFmpeg's own shows the smaller of several spatial layers in one stream.
+  if (id == AV_CODEC_ID_VP9) {
+    if (const AVCodec* vpx = avcodec_find_decoder_by_name("libvpx-vp9")) return vpx;
+  }
+  return avcodec_find_decoder(id);
+}
+
+std::int64_t frames_of(Offset time) noexcept {
+  return time.count() * AudioInput::kRate / 1'000'000;
+}
+
+float sample(const AVFrame& frame, int channel, int index) noexcept {
+  const int channels = frame.ch_layout.nb_channels;
+  const int from = std::min(channel, channels - 1);
+  switch (frame.format) {
+    case AV_SAMPLE_FMT_FLT:
+      return reinterpret_cast<const float*>(frame.data[0])[index * channels + from];
+    case AV_SAMPLE_FMT_FLTP:
+      return reinterpret_cast<const float*>(frame.extended_data[from])[index];
+    case AV_SAMPLE_FMT_S16:
+      return static_cast<float>(
+                 reinterpret_cast<const std::int16_t*>(frame.data[0])[index * channels + from]) /
+             32'768;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+StreamReader::StreamReader(av::Input input, av::Codec codec, int stream)
+    : input_(std::move(input)), codec_(std::move(codec)), stream_(stream) {}
+
+std::unique_ptr<StreamReader> StreamReader::open(const std::filesystem::path& path,
+                                                 AVMediaType type) {
+  AVFormatContext* context = nullptr;
+  const std::string url = "file:" + path.string();
+  if (avformat_open_input(&context, url.c_str(), nullptr, nullptr) < 0) return nullptr;
+  av::Input input{context};
+  int stream = -1;
+  for (unsigned i = 0; i < context->nb_streams; ++i) {
+    if (stream < 0 && context->streams[i]->codecpar->codec_type == type) {
+      stream = static_cast<int>(i);
+    } else {
+      context->streams[i]->discard = AVDISCARD_ALL;
+    }
+  }
+  if (stream < 0) return nullptr;
+  const AVCodecParameters& parameters = *context->streams[stream]->codecpar;
+  const AVCodec* decoder = decoder_of(parameters.codec_id);
+  if (decoder == nullptr) return nullptr;
+  av::Codec codec{avcodec_alloc_context3(decoder)};
+  if (!codec || avcodec_parameters_to_context(codec.get(), &parameters) < 0) return nullptr;
+  codec->thread_count = 1;
+  codec->pkt_timebase = context->streams[stream]->time_base;
+  if (avcodec_open2(codec.get(), decoder, nullptr) < 0) return nullptr;
+  return std::unique_ptr<StreamReader>(
+      new StreamReader(std::move(input), std::move(codec), stream));
+}
+
+bool StreamReader::feed() {
+  while (av_read_frame(input_.get(), packet_.get()) >= 0) {
+    const bool ours = packet_->stream_index == stream_;
+    if (ours) avcodec_send_packet(codec_.get(), packet_.get());  // a broken one is left out
+    av_packet_unref(packet_.get());
+    if (ours) return true;
+  }
+  if (std::exchange(drained_, true)) return false;
+  avcodec_send_packet(codec_.get(), nullptr);
+  return true;
+}
+
+AVFrame* StreamReader::next() {
+  for (;;) {
+    const int result = avcodec_receive_frame(codec_.get(), frame_.get());
+    if (result >= 0) {
+      const std::int64_t pts = frame_->best_effort_timestamp;
+      if (pts == AV_NOPTS_VALUE) continue;
+      time_ = Offset(av_rescale_q(pts, input_->streams[stream_]->time_base, av::kMicroseconds));
+      return frame_.get();
+    }
+    if (result == AVERROR_EOF || !feed()) return nullptr;
+  }
+}
+
+bool StreamReader::seek(Offset time) {
+  const std::int64_t pts =
+      av_rescale_q(time.count(), av::kMicroseconds, input_->streams[stream_]->time_base);
+  if (av_seek_frame(input_.get(), stream_, pts, AVSEEK_FLAG_BACKWARD) < 0) return false;
+  avcodec_flush_buffers(codec_.get());
+  drained_ = false;
+  return true;
+}
+
+VideoInput::VideoInput(std::unique_ptr<StreamReader> reader) : reader_(std::move(reader)) {
+  look_ahead();
+}
+
+void VideoInput::look_ahead() {
+  AVFrame* frame = reader_->next();
+  has_next_ = frame != nullptr;
+  if (!has_next_) return;
+  av_frame_unref(next_.get());
+  av_frame_move_ref(next_.get(), frame);
+  next_since_ = reader_->time();
+}
+
+const AVFrame* VideoInput::at(Offset time) {
+  while (has_next_ && next_since_ <= time) {
+    std::swap(current_, next_);
+    since_ = next_since_;
+    has_current_ = true;
+    look_ahead();
+  }
+  return has_current_ ? current_.get() : nullptr;
+}
+
+void VideoInput::skip_to(Offset time) {
+  if (has_next_ && next_since_ < time && reader_->seek(time)) look_ahead();
+}
+
+AudioInput::AudioInput(std::unique_ptr<StreamReader> reader) : reader_(std::move(reader)) {}
+
+// Right behind the one before if that is where it nearly stands, else where its time says.
+void AudioInput::take(const AVFrame& frame) {
+  const std::int64_t at = frames_of(reader_->time());
+  Stretch stretch;
+  stretch.begin = std::abs(at - end_) <= kTolerance ? end_ : std::max(at, end_);
+  const auto first = static_cast<int>(
+      std::clamp<std::int64_t>(at + kTolerance < end_ ? end_ - at : 0, 0, frame.nb_samples));
+  for (int i = first; i < frame.nb_samples; ++i) {
+    stretch.samples.push_back(sample(frame, 0, i));
+    stretch.samples.push_back(sample(frame, 1, i));
+  }
+  end_ = stretch.end();
+  stretches_.push_back(std::move(stretch));
+}
+
+void AudioInput::read(Offset from, std::span<float> out) {
+  const std::int64_t begin = frames_of(from);
+  const std::int64_t end = begin + static_cast<std::int64_t>(out.size() / 2);
+  while (!over_ && end_ < end) {
+    const AVFrame* frame = reader_->next();
+    over_ = frame == nullptr;
+    if (frame != nullptr) take(*frame);
+  }
+  while (!stretches_.empty() && stretches_.front().end() <= begin) stretches_.pop_front();
+  std::fill(out.begin(), out.end(), 0.0F);
+  for (const Stretch& stretch : stretches_) {
+    const std::int64_t first = std::max(begin, stretch.begin);
+    const std::int64_t last = std::min(end, stretch.end());
+    if (first >= last) continue;
+    std::copy_n(stretch.samples.begin() + (first - stretch.begin) * 2, (last - first) * 2,
+                out.begin() + (first - begin) * 2);
+  }
+}
+
+}  // namespace parley::compose

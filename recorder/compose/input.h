@@ -1,0 +1,86 @@
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "recorder/compose/av.h"
+#include "recorder/compose/plan.h"
+
+namespace parley::compose {
+
+// One stream of a recorded file, decoded frame by frame in one thread. What does not decode is left
+// out.
+class StreamReader {
+ public:
+  // Nullptr when there is no such stream or no decoder for it.
+  [[nodiscard]] static std::unique_ptr<StreamReader> open(const std::filesystem::path& path,
+                                                          AVMediaType type);
+  // The next frame, valid until the next call; nullptr at the end.
+  [[nodiscard]] AVFrame* next();
+  // When it begins, from the file's zero. Of the frame that next() gave.
+  [[nodiscard]] Offset time() const noexcept { return time_; }
+  // Goes to the last key frame at or before. False when the file cannot.
+  bool seek(Offset time);
+
+ private:
+  StreamReader(av::Input input, av::Codec codec, int stream);
+  [[nodiscard]] bool feed();
+
+  av::Input input_;
+  av::Codec codec_;
+  int stream_;
+  av::Packet packet_{av_packet_alloc()};
+  av::Frame frame_{av_frame_alloc()};
+  Offset time_{};
+  bool drained_ = false;
+};
+
+// The picture of a file at any time, asked for in rising order.
+class VideoInput {
+ public:
+  explicit VideoInput(std::unique_ptr<StreamReader> reader);
+  // The picture at that time of the file; nullptr before the first.
+  [[nodiscard]] const AVFrame* at(Offset time);
+  // Since when it is shown.
+  [[nodiscard]] Offset since() const noexcept { return since_; }
+  // From here on at() is asked for this time and later ones.
+  void skip_to(Offset time);
+
+ private:
+  void look_ahead();
+  std::unique_ptr<StreamReader> reader_;
+  av::Frame current_{av_frame_alloc()};
+  av::Frame next_{av_frame_alloc()};
+  Offset since_{};
+  Offset next_since_{};
+  bool has_current_ = false;
+  bool has_next_ = false;
+};
+
+// The sound of a file in 48 kHz stereo, asked for in rising order; silence where there is none.
+class AudioInput {
+ public:
+  static constexpr int kRate = 48'000;
+  explicit AudioInput(std::unique_ptr<StreamReader> reader);
+  // Fills `out` (left, right, ...) with what is there from that time of the file on.
+  void read(Offset from, std::span<float> out);
+
+ private:
+  struct Stretch {
+    std::int64_t begin = 0;  // samples of each side, from the file's zero
+    std::vector<float> samples;
+    [[nodiscard]] std::int64_t end() const noexcept {
+      return begin + static_cast<std::int64_t>(samples.size() / 2);
+    }
+  };
+  void take(const AVFrame& frame);
+  std::unique_ptr<StreamReader> reader_;
+  std::deque<Stretch> stretches_;  // one for each decoded frame, in order, without overlaps
+  std::int64_t end_ = 0;           // of the last one
+  bool over_ = false;
+};
+
+}  // namespace parley::compose

@@ -1,0 +1,180 @@
+// parley-compose: makes one picture and one sound of a recording. See --help.
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recorder/compose/composer.h"
+#include "recorder/muxer.h"
+
+namespace {
+
+namespace compose = parley::compose;
+using compose::Offset;
+
+constexpr int kNicest = 19;
+constexpr int kBadUsage = 2;
+constexpr std::size_t kMostChanges = 1'000;
+
+struct Options {
+  std::string folder;
+  std::string layout = "grid";
+  std::vector<std::string> changes;
+  std::vector<std::string> pauses;
+  std::string size = "1280x720";
+  bool sound_only = false;
+  bool no_names = false;
+  pid_t parent = 0;
+};
+
+long long ms(parley::rtp::Duration duration) { return parley::recorder::to_ms(duration); }
+
+// A line of JSON each, for whoever started it.
+bool report(const compose::Progress& progress) {
+  std::printf("{\"stage\":\"%s\",\"done_ms\":%lld,\"length_ms\":%lld}\n",
+              std::string(name_of(progress.stage)).c_str(), ms(progress.done), ms(progress.length));
+  return std::fflush(stdout) == 0;
+}
+
+int fail(const compose::Failure& failure, int code) {
+  std::printf("{\"stage\":\"failed\",\"reason\":\"%s\"}\n", failure.reason.c_str());
+  std::fprintf(stderr, "parley-compose: %s\n", failure.detail.c_str());
+  return code;
+}
+
+// "1280x720", "500-900": two numbers with something between.
+template <class Number>
+std::optional<std::pair<Number, Number>> two_numbers(std::string_view text, char between) {
+  std::pair<Number, Number> numbers{};
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, numbers.first);
+  if (first.ec != std::errc() || first.ptr == end || *first.ptr != between) return std::nullopt;
+  const auto second = std::from_chars(first.ptr + 1, end, numbers.second);
+  if (second.ec != std::errc() || second.ptr != end) return std::nullopt;
+  return numbers;
+}
+
+Offset milliseconds(std::uint32_t count) { return std::chrono::milliseconds(count); }
+
+compose::Result<std::vector<compose::Pause>> pauses_of(const Options& options) {
+  std::vector<compose::Pause> pauses;
+  for (const std::string& text : options.pauses) {
+    const auto range = two_numbers<std::uint32_t>(text, '-');
+    const Offset before = pauses.empty() ? Offset(0) : pauses.back().end;
+    if (!range || range->first > range->second || milliseconds(range->first) < before) {
+      return compose::failed("bad_settings", "pause: FROM-TO in milliseconds, in order");
+    }
+    pauses.push_back({milliseconds(range->first), milliseconds(range->second)});
+  }
+  return pauses;
+}
+
+compose::Result<std::vector<compose::Settings::LayoutFrom>> layouts_of(
+    const Options& options, const std::vector<compose::Pause>& pauses) {
+  const auto wrong = [] {
+    return compose::failed(
+        "bad_settings",
+        "layout: grid, speaker, presenter or pip; layout-change: MS=LAYOUT, in order");
+  };
+  std::vector<compose::Settings::LayoutFrom> layouts;
+  const auto add = [&](Offset at, std::string_view name) {
+    const auto kind = compose::layout_of(name);
+    const Offset from = without(pauses, at);
+    if (!kind || (!layouts.empty() && from < layouts.back().at)) return false;
+    layouts.push_back({from, *kind});
+    return true;
+  };
+  if (!add(Offset(0), options.layout)) return wrong();
+  for (const std::string& change : options.changes) {
+    const std::size_t equals = change.find('=');
+    std::uint32_t at = 0;
+    if (equals == std::string::npos) return wrong();
+    const auto [end, error] = std::from_chars(change.data(), change.data() + equals, at);
+    if (error != std::errc() || end != change.data() + equals) return wrong();
+    if (!add(milliseconds(at), std::string_view(change).substr(equals + 1))) return wrong();
+  }
+  return layouts;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Makes one picture and one sound of a finished recording, at low priority. Called again "
+      "after "
+      "it was killed, it goes on. Prints its progress as lines of JSON, the last one with the "
+      "file."};
+  app.set_version_flag("--version", "parley-compose " PARLEY_VERSION);
+  Options options;
+  compose::Settings settings;
+  compose::Limits limits;
+  app.add_option("folder", options.folder, "of the recording: has its manifest.json")->required();
+  app.add_option("--layout", options.layout, "grid, speaker, presenter or pip")
+      ->capture_default_str();
+  app.add_option("--layout-change", options.changes, "MS=LAYOUT: another one from there on")
+      ->expected(0, kMostChanges);
+  app.add_option("--pause", options.pauses, "FROM-TO, milliseconds of the recording to leave out")
+      ->expected(0, kMostChanges);
+  app.add_option("--size", options.size, "in pixels")->capture_default_str();
+  app.add_option("--fps", settings.fps, "pictures a second")->capture_default_str();
+  app.add_option("--codec", settings.codec,
+                 "h264 (with AAC, in MP4), or vp9 or vp8 (with Opus, in WebM)")
+      ->capture_default_str();
+  app.add_option("--video-kbps", settings.video_kbps, "0: by size and pictures a second")
+      ->capture_default_str();
+  app.add_option("--audio-kbps", settings.audio_kbps)->capture_default_str();
+  app.add_option("--threads", settings.threads, "of the encoder")->capture_default_str();
+  app.add_option("--min-free-bytes", limits.min_free_bytes, "stop before the disk is fuller")
+      ->capture_default_str();
+  app.add_flag("--sound-only", options.sound_only, "no picture");
+  app.add_flag("--no-names", options.no_names, "no names on the tiles");
+  app.add_option("--parent", options.parent, "PID of who started it: end when that process ends");
+  CLI11_PARSE(app, argc, argv);
+
+  if (options.parent != 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != options.parent) return fail({"stopped", "its parent is gone"}, 1);
+  }
+  umask(S_IWGRP | S_IRWXO);               // recordings are for their owner's group at most
+  std::signal(SIGXFSZ, SIG_IGN);          // a file size limit is an error like others
+  setpriority(PRIO_PROCESS, 0, kNicest);  // a call on this machine comes first
+  parley::recorder::silence_ffmpeg();
+
+  const auto pauses = pauses_of(options);
+  if (!pauses) return fail(pauses.error(), kBadUsage);
+  const auto layouts = layouts_of(options, *pauses);
+  if (!layouts) return fail(layouts.error(), kBadUsage);
+  const auto size = two_numbers<int>(options.size, 'x');
+  if (!size) return fail({"bad_settings", "size: WIDTHxHEIGHT"}, kBadUsage);
+  settings.layouts = *layouts;
+  settings.size = {size->first, size->second};
+  settings.picture = !options.sound_only;
+  settings.names = !options.no_names;
+  if (const std::string problem = problem_of(settings); !problem.empty()) {
+    return fail({"bad_settings", problem}, kBadUsage);
+  }
+
+  auto plan = compose::read_plan(options.folder);
+  if (!plan) return fail(plan.error(), 1);
+  const auto made = compose::compose(without(*pauses, std::move(*plan)), settings, limits,
+                                     options.folder, report);
+  if (!made) return fail(made.error(), 1);
+  std::printf(
+      "{\"stage\":\"done\",\"file\":\"%s\",\"length_ms\":%lld,\"size_bytes\":%llu,\"sha256\":\"%"
+      "s\"}\n",
+      made->file.filename().c_str(), ms(made->length),
+      static_cast<unsigned long long>(made->size_bytes), made->sha256.c_str());
+  return 0;
+}

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "recorder/compose/composer.h"
+
+namespace parley::compose {
+
+// What the manifest says of what was composed: "composites", by file name, each with the settings
+// it was made with.
+struct Wanted {
+  std::string name;
+  std::string settings;
+};
+// Nothing when it is not noted, was made with other settings, or is not there in that size.
+[[nodiscard]] std::optional<Composed> noted_composite(const std::filesystem::path& folder,
+                                                      const Wanted& wanted);
+[[nodiscard]] bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
+                                  const Composed& composed);
+
+// All of a small file; empty when it is not there or larger than a manifest may be.
+[[nodiscard]] std::string text_of(const std::filesystem::path& path);
+
+}  // namespace parley::compose

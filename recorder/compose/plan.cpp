@@ -1,0 +1,117 @@
+#include "recorder/compose/plan.h"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "recorder/names.h"
+
+namespace parley::compose {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string text(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+// Milliseconds that make sense on a time line.
+std::optional<rtp::Duration> time(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || !found->is_number_integer()) return std::nullopt;
+  const auto ms = found->get<std::int64_t>();
+  if (ms < 0 || ms > kLongestRecording / std::chrono::milliseconds(1)) return std::nullopt;
+  return std::chrono::milliseconds(ms);
+}
+
+const Json& list(const Json& object, const char* key) {
+  static const Json kEmpty = Json::array();
+  const auto found = object.find(key);
+  return found != object.end() && found->is_array() ? *found : kEmpty;
+}
+
+tl::unexpected<Failure> wrong(std::string what) {
+  return failed("bad_manifest", "manifest.json: " + std::move(what));
+}
+
+}  // namespace
+
+Result<Plan> plan_of(std::string_view manifest, const std::filesystem::path& folder) {
+  const Json root = Json::parse(manifest, nullptr, false);
+  if (!root.is_object()) return wrong("it is no JSON object");
+  if (root.value("schema", Json()) != 1) return wrong("its schema is not 1");
+  Plan plan;
+  plan.recording_id = text(root, "recording_id");
+  const auto length = time(root, "duration_ms");
+  if (!length || *length == rtp::Duration(0)) return wrong("duration_ms is missing or too long");
+  plan.length = *length;
+
+  std::map<std::string, std::string> names;
+  for (const Json& person : list(root, "participants")) {
+    if (!person.is_object()) return wrong("a participant is no object");
+    const std::string name = text(person, "name");
+    names[text(person, "participant_id")] = name.empty() ? text(person, "identity") : name;
+  }
+  const Json& files = list(root, "files");
+  if (files.empty()) return wrong("it lists no files");
+  if (files.size() > kMaxFiles) return wrong("it lists too many files");
+  std::map<std::pair<std::string, bool>, std::size_t> tiles;
+  for (const Json& file : files) {
+    if (!file.is_object()) return wrong("a file is no object");
+    const std::string name = text(file, "name");
+    if (!recorder::is_file_name(name)) return wrong("a file's name is none of ours");
+    const auto offset = time(file, "offset_ms");
+    const auto duration = time(file, "duration_ms");
+    if (!offset || !duration) return wrong(name + ": offset_ms or duration_ms makes no sense");
+    PlannedFile planned{folder / name, 0, false, false, *offset, *duration};
+    for (const Json& codec : list(file, "codecs")) {
+      (codec == "opus" ? planned.audio : planned.video) = true;
+    }
+    const std::string participant = text(file, "participant_id");
+    const bool screen = text(file, "source") == "screen_share";
+    const auto [tile, added] = tiles.try_emplace({participant, screen}, plan.tiles.size());
+    if (added) plan.tiles.push_back({participant, names[participant], screen});
+    planned.tile = tile->second;
+    plan.files.push_back(std::move(planned));
+  }
+  std::stable_sort(plan.files.begin(), plan.files.end(),
+                   [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  return plan;
+}
+
+Result<Plan> read_plan(const std::filesystem::path& folder) {
+  const auto path = folder / recorder::kManifestName;
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error) return wrong(error.message() + " (give the folder of a finished recording)");
+  if (size > kMaxManifest) return wrong("it is too large");
+  std::ifstream in(path, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  return plan_of(bytes, folder);
+}
+
+Offset without(std::span<const Pause> pauses, Offset time) noexcept {
+  Offset left_out{};
+  for (const Pause& pause : pauses) {
+    if (pause.begin < time) left_out += std::min(time, pause.end) - pause.begin;
+  }
+  return time - left_out;
+}
+
+Plan without(std::span<const Pause> pauses, Plan plan) {
+  plan.length = without(pauses, plan.length);
+  for (PlannedFile& file : plan.files) {
+    const Offset end = without(pauses, file.end());
+    file.offset = without(pauses, file.offset);
+    file.duration = end - file.offset;
+  }
+  return plan;
+}
+
+}  // namespace parley::compose

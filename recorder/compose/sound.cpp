@@ -1,0 +1,209 @@
+#include "recorder/compose/sound.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "recorder/compose/mixer.h"
+
+namespace parley::compose {
+namespace {
+
+constexpr float kAudible = 0.006F;  // -44 dB
+constexpr rtp::Duration kBlockTime = std::chrono::milliseconds(Mixer::kBlockMs);
+constexpr std::int64_t kBlocksPerWindow = Speakers::kWindow / kBlockTime;
+
+// Blocks of 20 ms in, frames of the encoder's own size out.
+class SoundFile {
+ public:
+  [[nodiscard]] static std::unique_ptr<SoundFile> create(const Settings& settings,
+                                                         const std::filesystem::path& to) {
+    auto file = std::unique_ptr<SoundFile>(new SoundFile);
+    file->encoder_ = Encoder::audio(settings);
+    if (!file->encoder_) return nullptr;
+    AVCodecParameters* parameters = avcodec_parameters_alloc();
+    avcodec_parameters_from_context(parameters, &file->encoder_->context());
+    const std::array<const AVCodecParameters*, 1> streams{parameters};
+    file->output_ = OutputFile::create(to, "matroska", streams);
+    avcodec_parameters_free(&parameters);
+    const AVCodecContext& context = file->encoder_->context();
+    file->frame_->format = context.sample_fmt;
+    file->frame_->sample_rate = context.sample_rate;
+    file->frame_->nb_samples = file->encoder_->frame_size();
+    av_channel_layout_copy(&file->frame_->ch_layout, &context.ch_layout);
+    if (!file->output_ || av_frame_get_buffer(file->frame_.get(), 0) < 0) return nullptr;
+    return file;
+  }
+
+  [[nodiscard]] bool write(std::span<const float> block) {
+    waiting_.insert(waiting_.end(), block.begin(), block.end());
+    const auto size = static_cast<std::size_t>(frame_->nb_samples) * 2;
+    std::size_t used = 0;
+    for (; waiting_.size() - used >= size; used += size) {
+      if (!encode(std::span(waiting_).subspan(used, size))) return false;
+    }
+    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(used));
+    return true;
+  }
+  [[nodiscard]] bool finish() {
+    waiting_.resize(static_cast<std::size_t>(frame_->nb_samples) * 2);
+    return encode(waiting_) && encoder_->send(nullptr) && drain() && output_->finish();
+  }
+
+ private:
+  [[nodiscard]] bool encode(std::span<const float> samples) {
+    if (av_frame_make_writable(frame_.get()) < 0) return false;
+    if (frame_->format == AV_SAMPLE_FMT_FLTP) {
+      for (std::size_t side = 0; side < 2; ++side) {
+        auto* to = reinterpret_cast<float*>(frame_->data[side]);
+        for (std::size_t i = side; i < samples.size(); i += 2) *to++ = samples[i];
+      }
+    } else {
+      std::copy(samples.begin(), samples.end(), reinterpret_cast<float*>(frame_->data[0]));
+    }
+    frame_->pts = next_;
+    next_ += frame_->nb_samples;
+    return encoder_->send(frame_.get()) && drain();
+  }
+  [[nodiscard]] bool drain() {
+    while (AVPacket* packet = encoder_->receive()) {
+      if (!output_->write(*packet, 0, encoder_->time_base())) return false;
+    }
+    return true;
+  }
+
+  std::unique_ptr<Encoder> encoder_;
+  std::unique_ptr<OutputFile> output_;
+  av::Frame frame_{av_frame_alloc()};
+  std::vector<float> waiting_;
+  std::int64_t next_ = 0;
+};
+
+// The sounds of the files that go on at a time.
+class Voices {
+ public:
+  explicit Voices(const Plan& plan) : plan_(plan) {}
+
+  template <class Visit>
+  void each(Offset now, const Visit& visit) {
+    while (next_ < plan_.files.size() && plan_.files[next_].offset <= now) {
+      const std::size_t file = next_++;
+      if (!plan_.files[file].audio) continue;
+      auto reader = StreamReader::open(plan_.files[file].path, AVMEDIA_TYPE_AUDIO);
+      if (reader) open_.emplace(file, AudioInput(std::move(reader)));
+    }
+    for (auto at = open_.begin(); at != open_.end();) {
+      const PlannedFile& file = plan_.files[at->first];
+      if (now >= file.end()) {
+        at = open_.erase(at);
+        continue;
+      }
+      visit(at->first, at->second, now - file.offset);
+      ++at;
+    }
+  }
+
+ private:
+  const Plan& plan_;
+  std::size_t next_ = 0;
+  std::map<std::size_t, AudioInput> open_;  // by file
+};
+
+}  // namespace
+
+void Speakers::add(const std::vector<float>& levels) {
+  const auto loudest = std::max_element(levels.begin(), levels.end());
+  std::optional<std::size_t> who;
+  if (loudest != levels.end() && *loudest > kAudible) {
+    who = static_cast<std::size_t>(loudest - levels.begin());
+  }
+  if (who && who != current_) {
+    lead_ = who == challenger_ ? lead_ + 1 : 1;
+    challenger_ = who;
+    if (!current_ || lead_ >= kWindowsToChange) current_ = who;
+  } else if (who) {
+    lead_ = 0;
+  }
+  said_.push_back(current_);
+}
+
+std::optional<std::size_t> Speakers::at(Offset time) const noexcept {
+  const auto window = static_cast<std::size_t>(std::max(time, Offset(0)) / kWindow);
+  if (said_.empty()) return std::nullopt;
+  return said_[std::min(window, said_.size() - 1)];
+}
+
+// "2x140 -x3 ..." : tile 2 for 140 windows, nobody for three.
+std::string Speakers::to_text() const {
+  std::string text;
+  for (std::size_t i = 0; i < said_.size();) {
+    const auto other = std::find_if(said_.begin() + static_cast<std::ptrdiff_t>(i), said_.end(),
+                                    [&](const auto& who) { return who != said_[i]; });
+    const auto end = static_cast<std::size_t>(other - said_.begin());
+    text += (said_[i] ? std::to_string(*said_[i]) : "-") + 'x' + std::to_string(end - i) + ' ';
+    i = end;
+  }
+  return text;
+}
+
+std::optional<Speakers> Speakers::from_text(std::string_view text, std::size_t tiles) {
+  constexpr std::size_t kMostWindows = kLongestRecording / kWindow;
+  Speakers speakers;
+  while (!text.empty()) {
+    std::optional<std::size_t> who;
+    std::size_t count = 0;
+    const char* const end = text.data() + text.size();
+    const char* at = text.data();
+    if (*at == '-') {
+      ++at;
+    } else {
+      const auto [rest, error] = std::from_chars(at, end, who.emplace());
+      if (error != std::errc() || *who >= tiles) return std::nullopt;
+      at = rest;
+    }
+    if (at == end || *at != 'x') return std::nullopt;
+    const auto [rest, error] = std::from_chars(at + 1, end, count);
+    if (error != std::errc() || rest == end || *rest != ' ') return std::nullopt;
+    if (count > kMostWindows - speakers.said_.size()) return std::nullopt;
+    speakers.said_.insert(speakers.said_.end(), count, who);
+    text.remove_prefix(static_cast<std::size_t>(rest + 1 - text.data()));
+  }
+  return speakers;
+}
+
+Result<Speakers> make_sound(const Plan& plan, const Settings& settings,
+                            const std::filesystem::path& to, const OnDone& on_done) {
+  const auto file = SoundFile::create(settings, to);
+  if (!file) return cannot_write(to);
+  Voices voices(plan);
+  Mixer mixer(plan.files.size());
+  Speakers speakers;
+  std::vector<float> block(Mixer::kBlock * 2);
+  std::vector<float> levels(plan.tiles.size());
+  const std::int64_t blocks = (plan.length + kBlockTime - Offset(1)) / kBlockTime;
+  // One more: what is mixed comes one block late.
+  for (std::int64_t i = 0; i <= blocks; ++i) {
+    const Offset now = i * kBlockTime;
+    mixer.begin();
+    voices.each(now, [&](std::size_t number, AudioInput& input, Offset at) {
+      input.read(at, block);
+      mixer.add(number, block);
+      float& level = levels[plan.files[number].tile];
+      level = std::max(level, mixer.level(number));
+    });
+    mixer.end(block);
+    if (i > 0 && !file->write(block)) return cannot_write(to);
+    if (i % kBlocksPerWindow != kBlocksPerWindow - 1) continue;
+    speakers.add(levels);
+    std::fill(levels.begin(), levels.end(), 0.0F);
+    if (!on_done(std::min<Offset>(now, plan.length))) return failed("stopped", "at the sound");
+  }
+  if (!file->finish()) return cannot_write(to);
+  return speakers;
+}
+
+}  // namespace parley::compose

@@ -1,0 +1,106 @@
+#include "recorder/compose/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "recorder/manifest.h"
+
+namespace parley::compose {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Alice for ten seconds with her screen from the third on, and Bob's sound from the fourth to the
+// eighth.
+recorder::Manifest recorded() {
+  recorder::Manifest manifest;
+  manifest.info.recording_id = "rec_1";
+  manifest.duration_ms = 10'000;
+  manifest.participants = {{"pa_a", "alice", "Alice", {}}, {"pa_b", "bob", "", {}}};
+  const auto file = [](const char* name, const char* who, const char* source,
+                       std::vector<std::string> codecs, std::int64_t offset, std::int64_t length) {
+    recorder::ManifestFile entry;
+    entry.file.name = name;
+    entry.file.participant_id = who;
+    entry.file.source = source;
+    entry.file.codecs = std::move(codecs);
+    entry.file.offset_ms = offset;
+    entry.file.duration_ms = length;
+    return entry;
+  };
+  manifest.files = {file("b.webm", "pa_b", "camera", {"opus"}, 4'000, 4'000),
+                    file("a.webm", "pa_a", "camera", {"vp8", "opus"}, 0, 10'000),
+                    file("a-screen.webm", "pa_a", "screen_share", {"vp8"}, 3'000, 7'000)};
+  return manifest;
+}
+
+TEST(Plan, IsWhatTheRecorderWrote) {
+  const auto plan = plan_of(recorded().to_json(), "folder");
+  ASSERT_TRUE(plan.has_value()) << plan.error().detail;
+  EXPECT_EQ(plan->length, milliseconds(10'000));
+  ASSERT_EQ(plan->files.size(), 3U);
+  EXPECT_EQ(plan->files[0].path, "folder/a.webm");
+  EXPECT_TRUE(plan->files[0].audio && plan->files[0].video);
+  EXPECT_FALSE(plan->files[1].audio);
+  EXPECT_TRUE(plan->files[2].audio && !plan->files[2].video);
+  ASSERT_EQ(plan->tiles.size(), 3U);
+  EXPECT_EQ(plan->tiles[plan->files[0].tile].name, "Alice");
+  EXPECT_FALSE(plan->tiles[plan->files[0].tile].screen);
+  EXPECT_TRUE(plan->tiles[plan->files[1].tile].screen);
+  EXPECT_EQ(plan->tiles[plan->files[2].tile].name, "bob") << "who has no name";
+}
+
+TEST(Plan, AnyPartOfAManifestIsRefusedAndTakesNobodyDown) {
+  const std::string whole = recorded().to_json();
+  const std::size_t end = whole.rfind('}');
+  for (std::size_t length = 0; length <= end; ++length) {
+    const auto plan = plan_of(whole.substr(0, length), "folder");
+    ASSERT_FALSE(plan.has_value());
+    EXPECT_EQ(plan.error().reason, "bad_manifest");
+  }
+}
+
+TEST(Plan, WhatMakesNoSenseIsNamed) {
+  const auto changed = [](const std::string& from, const std::string& to) {
+    std::string text = recorded().to_json();
+    text.replace(text.find(from), from.size(), to);
+    const auto plan = plan_of(text, "folder");
+    return plan ? std::string() : plan.error().detail;
+  };
+  EXPECT_THAT(changed("a.webm", "../../secret.webm"), testing::HasSubstr("none of ours"));
+  EXPECT_THAT(changed("\"schema\": 1", "\"schema\": 2"), testing::HasSubstr("schema"));
+  EXPECT_THAT(changed("\"duration_ms\": 10000", "\"duration_ms\": -1"),
+              testing::HasSubstr("duration_ms"));
+  EXPECT_THAT(changed("\"duration_ms\": 10000", "\"duration_ms\": 99999999999999"),
+              testing::HasSubstr("duration_ms"));
+  EXPECT_THAT(changed("\"offset_ms\": 3000", "\"offset_ms\": \"x\""),
+              testing::HasSubstr("a-screen.webm: offset_ms"));
+}
+
+TEST(Plan, OfAFolderWithoutOneSaysWhatToDo) {
+  const auto plan = read_plan("/nowhere");
+  ASSERT_FALSE(plan.has_value());
+  EXPECT_THAT(plan.error().detail, testing::HasSubstr("folder of a finished recording"));
+}
+
+TEST(Pauses, AreLeftOutOfTheTimeLine) {
+  const std::vector<Pause> pauses{{milliseconds(1'000), milliseconds(2'000)},
+                                  {milliseconds(5'000), milliseconds(9'000)}};
+  EXPECT_EQ(without(pauses, milliseconds(500)), milliseconds(500));
+  EXPECT_EQ(without(pauses, milliseconds(1'500)), milliseconds(1'000));
+  EXPECT_EQ(without(pauses, milliseconds(3'000)), milliseconds(2'000));
+  EXPECT_EQ(without(pauses, milliseconds(9'500)), milliseconds(4'500));
+  EXPECT_EQ(without({}, milliseconds(9'500)), milliseconds(9'500));
+}
+
+TEST(Pauses, MoveTheFilesBehindThem) {
+  const Pause pause{milliseconds(2'000), milliseconds(4'000)};
+  const Plan plan = without(std::span(&pause, 1), *plan_of(recorded().to_json(), "folder"));
+  EXPECT_EQ(plan.length, milliseconds(8'000));
+  EXPECT_EQ(plan.files[2].offset, milliseconds(2'000));
+  EXPECT_EQ(plan.files[2].duration, milliseconds(4'000));
+  EXPECT_EQ(plan.files[0].duration, milliseconds(8'000));
+}
+
+}  // namespace
+}  // namespace parley::compose
