@@ -228,14 +228,15 @@ RpcResult<Json> Actions::end_session(const Actor& actor, Session& session) {
   return Json::object({{"already", false}});
 }
 
-RpcResult<Json> Actions::start_recording(const Actor& actor, Session& session) {
+RpcResult<Json> Actions::start_recording(const Actor& actor, Session& session,
+                                         const RecordingOptions& options) {
   if (auto ok = authorize(actor, Permission::Record, "recording.start", session.tenant(),
                           session.room_id());
       !ok) {
     return tl::unexpected(ok.error());
   }
   const bool already = recordings_.running_in(session.id()) != nullptr;
-  const auto record = recordings_.start(session);
+  const auto record = recordings_.start(session, options);
   if (!record) return tl::unexpected(record.error());
   return Json::object({{"recording_id", (*record)->id},
                        {"started_ms", (*record)->started_ms},
@@ -254,6 +255,32 @@ RpcResult<Json> Actions::pause_recording(const Actor& actor, const RecordingReco
   const auto changed = paused ? recordings_.pause(id) : recordings_.resume(id);
   if (!changed) return tl::unexpected(changed.error());
   return Json::object({{"recording_id", id}, {"already", !*changed}});
+}
+
+RpcResult<Json> Actions::set_layout(const Actor& actor, const RecordingRecord& record,
+                                    const std::string& layout) {
+  if (auto ok = authorize(actor, Permission::Record, "recording.set_layout", record.tenant,
+                          record.room_id);
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const std::string id = record.id;
+  const auto changed = recordings_.set_layout(id, layout);
+  if (!changed) return tl::unexpected(changed.error());
+  return Json::object({{"recording_id", id}, {"layout", layout}, {"already", !*changed}});
+}
+
+RpcResult<Json> Actions::compose_recording(const Actor& actor, const RecordingRecord& record,
+                                           const RecordingOptions& options,
+                                           const std::optional<std::string>& layout) {
+  if (auto ok =
+          authorize(actor, Permission::Record, "recording.compose", record.tenant, record.room_id);
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const auto composed = recordings_.compose_again(record.id, options, layout);
+  if (!composed) return tl::unexpected(composed.error());
+  return (*composed)->to_json();
 }
 
 RpcResult<Json> Actions::delete_recording(const Actor& actor, const RecordingRecord& record) {

@@ -58,11 +58,17 @@ class Actions {
   [[nodiscard]] RpcResult<Json> lock_room(const Actor& actor, Room& room, bool locked);
   [[nodiscard]] RpcResult<Json> lock_room(const Actor& actor, const Session& session, bool locked);
   [[nodiscard]] RpcResult<Json> end_session(const Actor& actor, Session& session);
-  [[nodiscard]] RpcResult<Json> start_recording(const Actor& actor, Session& session);
+  [[nodiscard]] RpcResult<Json> start_recording(const Actor& actor, Session& session,
+                                                const RecordingOptions& options);
   [[nodiscard]] RpcResult<Json> stop_recording(const Actor& actor, const RecordingRecord& record);
   [[nodiscard]] RpcResult<Json> pause_recording(const Actor& actor, const RecordingRecord& record,
                                                 bool paused);
   // The files; a backend's matter. The record stays.
+  [[nodiscard]] RpcResult<Json> set_layout(const Actor& actor, const RecordingRecord& record,
+                                           const std::string& layout);
+  [[nodiscard]] RpcResult<Json> compose_recording(const Actor& actor, const RecordingRecord& record,
+                                                  const RecordingOptions& options,
+                                                  const std::optional<std::string>& layout);
   [[nodiscard]] RpcResult<Json> delete_recording(const Actor& actor, const RecordingRecord& record);
   // All of a participant's room; a key filters by itself.
   [[nodiscard]] RpcResult<Json> list_recordings(const Actor& actor, std::string_view room_id);

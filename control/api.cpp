@@ -78,6 +78,8 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"track.mute", {&Api::track_mute, true}},
       {"recording.start", {&Api::recording_start, true}},
       {"recording.stop", {&Api::recording_stop, true}},
+      {"recording.set_layout", {&Api::recording_set_layout, true}},
+      {"recording.compose", {&Api::recording_compose, true}},
       {"recording.pause", {&Api::recording_pause, true}},
       {"recording.resume", {&Api::recording_resume, true}},
       {"recording.delete", {&Api::recording_delete, true}},

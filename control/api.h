@@ -171,6 +171,8 @@ class Api {
   // api_calls.cpp (recordings)
   RpcResult<Json> recording_start(Call& call);
   RpcResult<Json> recording_stop(Call& call);
+  RpcResult<Json> recording_set_layout(Call& call);
+  RpcResult<Json> recording_compose(Call& call);
   RpcResult<Json> recording_pause(Call& call);
   RpcResult<Json> recording_resume(Call& call);
   RpcResult<Json> recording_delete(Call& call);

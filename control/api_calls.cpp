@@ -195,10 +195,39 @@ RpcResult<Json> Api::room_clear_mute_all(Call& call) {
   return Json::object({{"already", true}});
 }
 
+// Options are read twice: for mistakes before anything is looked up, then over what they change.
 RpcResult<Json> Api::recording_start(Call& call) {
+  RecordingOptions any;
+  read_recording_options(call.params, any);
   const auto session = session_of(call);
   if (!session) return tl::unexpected(session.error());
-  return parts_.actions.start_recording(actor_of(call.principal), **session);
+  RecordingOptions options = parts_.recordings.options_of(**session);
+  read_recording_options(call.params, options);
+  return parts_.actions.start_recording(actor_of(call.principal), **session, options);
+}
+
+RpcResult<Json> Api::recording_set_layout(Call& call) {
+  if (call.params.is_null("layout") || !call.params.names("layout")) {
+    call.params.refuse("layout", "layout is missing");
+  }
+  const auto layout = read_layout(call.params);
+  const auto record = recording_of(call);
+  if (!record) return tl::unexpected(record.error());
+  return parts_.actions.set_layout(actor_of(call.principal), **record, *layout);
+}
+
+RpcResult<Json> Api::recording_compose(Call& call) {
+  RecordingOptions any;
+  read_composite(call.params, any);
+  const auto record = recording_of(call);
+  if (!record) return tl::unexpected(record.error());
+  RecordingOptions options = (*record)->options;
+  read_composite(call.params, options);
+  const Json* how = call.params.all().find("composite");
+  const bool all_through = how != nullptr && how->find("layout") != nullptr;
+  return parts_.actions.compose_recording(
+      actor_of(call.principal), **record, options,
+      all_through ? std::optional(options.layout) : std::nullopt);
 }
 
 RpcResult<const RecordingRecord*> Api::recording_of(Call& call) {

@@ -123,6 +123,9 @@ struct Daemon::Impl {
         recorder(parts.config.recording,
                  [this](recorder::RecorderEvent event) { from_recorder(std::move(event)); }),
         recordings(context, recorder, link_key_of(opened.state, outbox, server::Loop::wall_ms())),
+        composing(timers, context.now,
+                  composer_program(parts.loop, parts.config.recording, [this] { end_turn(); }),
+                  parts.config.recording.compose_at_once, recordings.composing_events()),
         actions(context, rooms, sessions, recordings),
         idempotency(context),
         consumers(context, *store, opened.state.epoch),
@@ -159,12 +162,20 @@ struct Daemon::Impl {
       session.withhold_pictures(restrictions.audio_only);
       recordings.forbid(session, restrictions.no_recording);
     };
+    recordings.compose = [this](ComposeJob job) {
+      const bool posted = parts.loop.post([this, job = std::move(job)] {
+        composing.add(job);
+        end_turn();
+      });
+      if (!posted) server::log::error("composing_lost");
+    };
     metering.has_authority = [this](std::string_view tenant) { return control.serves(tenant); };
     control.on_change = [this] { metering.authority_changed(); };
     sessions.observe(
         {[this](Session& session) {
            const Room* room = rooms.find(session.room_id());
-           recordings.attach(session, room != nullptr && room->config.record_sessions);
+           recordings.attach(session, room != nullptr && room->config.record_sessions,
+                             room == nullptr ? RecordingOptions() : room->config.recording);
          },
          [this](Session& session, std::string_view reason) { recordings.detach(session, reason); },
          [this](const Session& session) { return recordings.info(session); }});
@@ -252,6 +263,7 @@ struct Daemon::Impl {
   Sessions sessions;
   recorder::Recorder recorder;
   Recordings recordings;
+  Composing composing;
   Actions actions;
   Idempotency idempotency;
   Consumers consumers;
@@ -421,6 +433,7 @@ Daemon::Stats Daemon::Impl::stats() const {
   now.store_healthy = store->healthy();
   now.listener = listener->stats();
   now.recorder = recorder.stats();
+  now.composing = composing.stats();
   return now;
 }
 
@@ -475,6 +488,7 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   if (!listener) return tl::unexpected(listener.error());
   impl->listener = std::move(*listener);
   impl->recordings.expect_leftovers(impl->recorder.adopt_leftovers());
+  impl->recordings.resume_composing();
   impl->end_turn();
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));  // the constructor is private
 }
@@ -488,6 +502,7 @@ void Daemon::shut_down(std::function<void()> done) {
   if (impl_->shut_down_done) return;
   impl_->shut_down_done = std::move(done);
   impl_->listener->stop_accepting();
+  impl_->composing.stop();  // it goes on at the next start
   impl_->sessions.end_all("server_shutdown");
   impl_->end_turn();
   impl_->timers.at(server::Loop::now() + kShutdownLimit, [impl = impl_.get()] {

@@ -9,6 +9,7 @@
 #include <tl/expected.hpp>
 
 #include "config/config.h"
+#include "control/composing.h"
 #include "control/consumers.h"
 #include "control/control_sockets.h"
 #include "control/json.h"
@@ -81,6 +82,7 @@ class Daemon {
     bool store_healthy = true;
     ListenerStats listener;
     recorder::RecorderStats recorder;
+    Composing::Stats composing;
   };
 
  private:

@@ -119,6 +119,20 @@ void DaemonMetrics::add_recorder(server::Metrics& metrics) {
       read([](const Stats& s) { return s.recorder.dropped_ring + s.recorder.dropped_queue; }));
   metrics.counter("parley_recorder_bytes_total", "Bytes written to recordings",
                   read([](const Stats& s) { return s.recorder.bytes_written; }));
+  const auto composing = [this](std::uint64_t Composing::Stats::*member) {
+    return read([member](const Stats& s) { return s.composing.*member; });
+  };
+  metrics.gauge("parley_composing_running", "Recordings being composed",
+                composing(&Composing::Stats::running));
+  metrics.gauge("parley_composing_waiting", "Recordings that wait for being composed",
+                composing(&Composing::Stats::waiting));
+  metrics.counter("parley_composed_total", "Recordings composed",
+                  composing(&Composing::Stats::composed));
+  metrics.counter("parley_compose_failures_total", "Recordings that could not be composed",
+                  composing(&Composing::Stats::failed));
+  metrics.counter("parley_compose_retries_total",
+                  "Composing tried again after a crash or on a full disk",
+                  composing(&Composing::Stats::retries));
 }
 
 }  // namespace parley::control

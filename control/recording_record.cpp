@@ -80,7 +80,11 @@ Json RecordingRecord::to_json() const {
                             {"size_bytes", size_bytes},
                             {"truncated", truncated},
                             {"files", std::move(list)}});
+  const Json how = options.to_json();
+  for (const auto& [name, value] : *how.as_object()) json.set(name, value);
+  if (composing) json.set("progress_percent", percent);
   if (!end_reason.empty()) json.set("end_reason", end_reason);
+  if (!failure.empty()) json.set("failure", failure);
   return json;
 }
 
@@ -94,6 +98,19 @@ Row RecordingRecord::to_row() const {
                             {"name", person.name}}));
   }
   body.set("people", std::move(list));
+  body.set("composing", composing);
+  Json changes = Json::array();
+  for (const LayoutChange& change : layouts) {
+    changes.push(Json::object({{"at_ms", change.at_ms}, {"layout", change.layout}}));
+  }
+  body.set("layouts", std::move(changes));
+  Json stops = Json::array();
+  for (const Pause& pause : pauses) {
+    Json stop = Json::object({{"from_ms", pause.from_ms}});
+    if (pause.to_ms) stop.set("to_ms", *pause.to_ms);
+    stops.push(std::move(stop));
+  }
+  body.set("pauses", std::move(stops));
   return {"recording", id, tenant, body.dump(), started_ms};
 }
 
@@ -125,7 +142,39 @@ std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
   if (const Json* files = body->find("files"); files != nullptr && files->is_array()) {
     for (const Json& file : *files->as_array()) record.files.push_back(file_from(file));
   }
+  record.options = RecordingOptions::from_json(*body);
+  record.composing = flag_member(*body, "composing");
+  record.failure = text_member(*body, "failure");
+  if (const Json* list = body->find("layouts"); list != nullptr && list->is_array()) {
+    for (const Json& change : *list->as_array()) {
+      record.layouts.push_back({integer_member(change, "at_ms"), text_member(change, "layout")});
+    }
+  }
+  if (const Json* list = body->find("pauses"); list != nullptr && list->is_array()) {
+    for (const Json& stop : *list->as_array()) {
+      Pause pause{integer_member(stop, "from_ms"), std::nullopt};
+      if (const Json* to = stop.find("to_ms")) pause.to_ms = to->as_int();
+      record.pauses.push_back(pause);
+    }
+  }
   return record;
+}
+
+ComposeJob RecordingRecord::compose_job() const {
+  ComposeJob job{id, options.arguments()};
+  const auto add = [&](const char* option, std::string value) {
+    job.arguments.emplace_back(option);
+    job.arguments.push_back(std::move(value));
+  };
+  add("--layout", options.layout);
+  for (const LayoutChange& change : layouts) {
+    add("--layout-change", std::to_string(change.at_ms) + "=" + change.layout);
+  }
+  for (const Pause& pause : pauses) {
+    if (!pause.to_ms) continue;
+    add("--pause", std::to_string(pause.from_ms) + "-" + std::to_string(*pause.to_ms));
+  }
+  return job;
 }
 
 }  // namespace parley::control

@@ -38,6 +38,11 @@ RpcError not_running() {
 Recordings::Recordings(Context& context, recorder::Recorder& recorder, std::string link_key)
     : context_(context), recorder_(recorder), link_key_(std::move(link_key)) {}
 
+RpcError Recordings::too_many_changes() {
+  return rpc_error(Status::ResourceExhausted, "too_many_changes",
+                   "one recording has 1,000 pauses and layouts at most", "recording_id");
+}
+
 void Recordings::load(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (row.kind != "recording") continue;
@@ -76,16 +81,22 @@ void Recordings::expect_leftovers(const std::vector<std::string>& found) {
   std::vector<std::string> lost;
   for (const auto& [id, record] : records_) {
     const bool comes = std::find(found.begin(), found.end(), id) != found.end();
-    if (record.state == State::Processing && !comes) lost.push_back(id);
+    if (record.state == State::Processing && !record.composing && !comes) lost.push_back(id);
   }
   for (const std::string& id : lost) {
     fail({id, "server_restart", "nothing of it was found on the disk", {}});
   }
 }
 
-void Recordings::attach(Session& session, bool record) {
+void Recordings::resume_composing() {
+  for (const auto& [id, record] : records_) {
+    if (record.composing) compose_when_stored(record);
+  }
+}
+
+void Recordings::attach(Session& session, bool record, RecordingOptions options) {
   const std::string id = session.id();
-  sessions_[id] = &session;
+  sessions_[id] = {&session, std::move(options)};
   session.observe({[this, id](const Participant& participant, const Track& track) {
                      const auto it = active_.find(id);
                      if (it != active_.end()) add_track(it->second, participant, track);
@@ -95,7 +106,7 @@ void Recordings::attach(Session& session, bool record) {
                      if (it != active_.end()) remove_track(it->second, track);
                    }});
   if (!record) return;
-  if (const auto started = start(session); !started) {
+  if (const auto started = start(session, options_of(session)); !started) {
     server::log::error("auto_recording_failed",
                        {{"session", id}, {"reason", started.error().reason}});
   }
@@ -116,7 +127,13 @@ void Recordings::forbid(const Session& session, bool forbidden) {
   if (const RecordingRecord* record = running_in(session.id())) stop(record->id, "quota_exhausted");
 }
 
-RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
+RecordingOptions Recordings::options_of(const Session& session) const {
+  const auto attached = sessions_.find(session.id());
+  return attached == sessions_.end() ? RecordingOptions() : attached->second.options;
+}
+
+RpcResult<const RecordingRecord*> Recordings::start(Session& session,
+                                                    const RecordingOptions& options) {
   if (const RecordingRecord* running = running_in(session.id())) return running;
   if (active_.count(session.id()) != 0) {
     return tl::unexpected(rpc_error(Status::Unavailable, "recording_stopping",
@@ -141,6 +158,7 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session) {
   record.room_name = session.room_name();
   record.session_id = session.id();
   record.started_ms = context_.wall_ms();
+  record.options = options;
   const std::string id = record.id;
   index(record);
   const RecordingRecord& stored = records_.emplace(id, std::move(record)).first->second;
@@ -210,6 +228,7 @@ bool Recordings::stop(const std::string& recording_id, std::string_view reason) 
   if (record == nullptr || !record->runs()) return false;
   record->state = State::Processing;
   record->end_reason = std::string(reason);
+  end_pause(*record);
   store(*record);
   tell(*record, "recording.stopped", Json::object({{"reason", reason}}));
   const auto it = active_.find(record->session_id);
@@ -246,20 +265,32 @@ void Recordings::finish(const recorder::Completed& done) {
     index(adopted);
     record = &records_.emplace(adopted.id, std::move(adopted)).first->second;
   }
-  if (record->is_over()) return recorder_.settle(record->id);  // killed before it was settled
-  record->state = State::Completed;
+  // Killed before it was settled.
+  if (record->is_over() || record->composing) return recorder_.settle(record->id);
   record->duration_ms = done.duration_ms;
   record->size_bytes = done.size_bytes;
   record->truncated = done.truncated;
   record->files = done.files;
   record->manifest = done.manifest.filename().string();
   if (record->end_reason.empty()) record->end_reason = done.end_reason;
-  store(*record);
-  tell(*record, "recording.completed", Json::object({{"duration_ms", record->duration_ms}}));
+  if (record->options.composite) {
+    record->composing = true;
+    store(*record);
+  } else {
+    complete(*record);
+  }
   settle_when_stored(record->id);
-  server::log::info("recording_completed", {{"recording", record->id},
-                                            {"duration_ms", record->duration_ms},
-                                            {"truncated", record->truncated}});
+  if (record->composing) compose_when_stored(*record);
+}
+
+void Recordings::complete(RecordingRecord& record) {
+  record.state = State::Completed;
+  record.composing = false;
+  store(record);
+  tell(record, "recording.completed", Json::object({{"duration_ms", record.duration_ms}}));
+  server::log::info("recording_completed", {{"recording", record.id},
+                                            {"duration_ms", record.duration_ms},
+                                            {"truncated", record.truncated}});
 }
 
 void Recordings::fail(const recorder::Failed& failed) {
@@ -274,6 +305,7 @@ void Recordings::fail(const recorder::Failed& failed) {
   }
   record->state = State::Failed;
   record->end_reason = failed.reason;
+  record->failure = failed.detail;
   record->files = failed.files;
   store(*record);
   tell(*record, "recording.failed", Json::object({{"reason", failed.reason}}));
@@ -287,7 +319,9 @@ RpcResult<bool> Recordings::pause(const std::string& recording_id) {
   RecordingRecord* record = find_mutable(recording_id);
   if (record == nullptr || !record->runs()) return tl::unexpected(not_running());
   if (record->state == State::Paused) return false;
+  if (record->pauses.size() >= kMaxChanges) return tl::unexpected(too_many_changes());
   record->state = State::Paused;
+  record->pauses.push_back({context_.wall_ms() - record->started_ms, std::nullopt});
   store(*record);
   tell(*record, "recording.paused", Json(Json::Object{}));
   Active& active = active_.find(record->session_id)->second;
@@ -302,6 +336,7 @@ RpcResult<bool> Recordings::resume(const std::string& recording_id) {
   if (record == nullptr || !record->runs()) return tl::unexpected(not_running());
   if (record->state == State::Active) return false;
   record->state = State::Active;
+  end_pause(*record);
   store(*record);
   tell(*record, "recording.resumed", Json(Json::Object{}));
   // As at the start, everybody has been told before the first packet is kept.
@@ -347,7 +382,7 @@ void Recordings::tell(const RecordingRecord& record, std::string_view what, Json
       {std::string(what), record.tenant, record.room_id, record.session_id, record.to_json()});
   extra.set("recording_id", record.id);
   const auto session = sessions_.find(record.session_id);
-  if (session != sessions_.end()) session->second->broadcast(what, extra);
+  if (session != sessions_.end()) session->second.session->broadcast(what, extra);
 }
 
 const RecordingRecord* Recordings::find(std::string_view recording_id) const {

@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "control/composing.h"
 #include "control/context.h"
 #include "control/listener.h"
+#include "control/recording_options.h"
 #include "control/rpc.h"
 #include "control/session.h"
 #include "recorder/recorder.h"
@@ -39,6 +41,22 @@ struct RecordingRecord {
   std::string manifest;  // file name
   std::vector<Person> people;
   std::vector<recorder::RecordedFile> files;
+  RecordingOptions options;
+  // Layouts and pauses since the start, in milliseconds of the recording.
+  struct LayoutChange {
+    std::int64_t at_ms = 0;
+    std::string layout;
+  };
+  struct Pause {
+    std::int64_t from_ms = 0;
+    std::optional<std::int64_t> to_ms;  // none: it goes on
+  };
+  std::vector<LayoutChange> layouts;
+  std::vector<Pause> pauses;
+  // The tracks are on the disk, and are being made into one file; how far, in percent.
+  bool composing = false;
+  int percent = 0;
+  std::string failure;  // what went wrong, for people
 
   [[nodiscard]] bool runs() const noexcept {
     return state == State::Active || state == State::Paused;
@@ -46,6 +64,7 @@ struct RecordingRecord {
   [[nodiscard]] bool is_over() const noexcept {
     return state == State::Completed || state == State::Failed || state == State::Deleted;
   }
+  [[nodiscard]] ComposeJob compose_job() const;
   [[nodiscard]] Json to_json() const;
   [[nodiscard]] Row to_row() const;
   [[nodiscard]] static std::optional<RecordingRecord> from_row(const Row& row);
@@ -58,6 +77,11 @@ struct RecordingRecord {
 class Recordings {
  public:
   static constexpr std::size_t kMaxRecordings = 100'000;
+  static constexpr std::size_t kMaxChanges = 1'000;  // of layouts, and pauses, in one recording
+
+  // Has a finished recording composed; one of composing_events() follows. To be set before anything
+  // else is called.
+  std::function<void(ComposeJob job)> compose;
 
   Recordings(Context& context, recorder::Recorder& recorder, std::string link_key);
 
@@ -65,12 +89,27 @@ class Recordings {
   // After load(): `found` are those the recorder is making whole and will report; of any other
   // interrupted recording nothing was ever written.
   void expect_leftovers(const std::vector<std::string>& found);
-  // Watches its tracks from now on; begins to record when the room says so.
-  void attach(Session& session, bool record);
+  // Then: goes on with what was being composed.
+  void resume_composing();
+  // Watches its tracks from now on. `options`: how it is recorded where nobody says more; `record`:
+  // from now on.
+  void attach(Session& session, bool record, RecordingOptions options);
   void detach(const Session& session, std::string_view reason);
 
+  // How a session is recorded where nobody says more.
+  [[nodiscard]] RecordingOptions options_of(const Session& session) const;
   // The running one, if there is one already.
-  [[nodiscard]] RpcResult<const RecordingRecord*> start(Session& session);
+  [[nodiscard]] RpcResult<const RecordingRecord*> start(Session& session,
+                                                        const RecordingOptions& options);
+  // The composed picture's layout from now on. False when it is that already.
+  [[nodiscard]] RpcResult<bool> set_layout(const std::string& recording_id,
+                                           const std::string& layout);
+  // Makes one picture of one that is over; in that layout all through, if one is given.
+  [[nodiscard]] RpcResult<const RecordingRecord*> compose_again(
+      const std::string& recording_id, const RecordingOptions& options,
+      const std::optional<std::string>& layout);
+  // What is to be told of composing.
+  [[nodiscard]] Composing::Events composing_events();
   // The session may not be recorded (any more), or may be again.
   void forbid(const Session& session, bool forbidden);
   // Nothing is kept from now on, or everything is again. False when it was so already; an error for
@@ -104,6 +143,10 @@ class Recordings {
     server::TapId tap;
     std::size_t worker = 0;
   };
+  struct Attached {
+    Session* session = nullptr;
+    RecordingOptions options;
+  };
   struct Active {
     std::string recording_id;
     Session* session = nullptr;  // until detach()
@@ -111,6 +154,7 @@ class Recordings {
     bool paused = false;
     std::vector<Tap> taps;
   };
+  [[nodiscard]] static RpcError too_many_changes();
   void index(const RecordingRecord& record);
   void begin(const std::string& session_id);
   void add_track(Active& active, const Participant& participant, const Track& track);
@@ -119,6 +163,13 @@ class Recordings {
   void tell(const RecordingRecord& record, std::string_view what, Json extra);
   void store(const RecordingRecord& record) { context_.outbox.put(record.to_row()); }
   void finish(const recorder::Completed& done);
+  void complete(RecordingRecord& record);
+  void on_compose_progress(const std::string& recording_id, int percent);
+  void on_composed(const std::string& recording_id, const ComposedFile& file);
+  void on_not_composed(const std::string& recording_id, const std::string& reason,
+                       const std::string& detail);
+  void end_pause(RecordingRecord& record);
+  void compose_when_stored(const RecordingRecord& record);
   void fail(const recorder::Failed& failed);
   void settle_when_stored(const std::string& recording_id);
   RecordingRecord* find_mutable(std::string_view recording_id);
@@ -129,9 +180,9 @@ class Recordings {
   std::map<std::string, RecordingRecord, std::less<>> records_;
   std::map<std::pair<std::int64_t, std::string>, std::string> by_age_;
   std::map<std::string, std::vector<std::string>, std::less<>> by_session_;
-  std::map<std::string, Active, std::less<>> active_;      // by session
-  std::map<std::string, Session*, std::less<>> sessions_;  // attached
-  std::set<std::string, std::less<>> forbidden_;           // of those
+  std::map<std::string, Active, std::less<>> active_;  // by session
+  std::map<std::string, Attached, std::less<>> sessions_;
+  std::set<std::string, std::less<>> forbidden_;  // of those
 };
 
 }  // namespace parley::control

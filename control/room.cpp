@@ -59,7 +59,9 @@ Json config_json(const RoomConfig& config) {
   json.set("max_participants", config.max_participants);
   json.set("empty_timeout_s", config.empty_timeout_s);
   json.set("departure_timeout_s", config.departure_timeout_s);
-  json.set("recording", Json::object({{"auto", config.record_sessions ? "session" : "off"}}));
+  Json recording = config.recording.to_json();
+  recording.set("auto", config.record_sessions ? "session" : "off");
+  json.set("recording", std::move(recording));
   json.set("lobby", config.lobby);
   if (config.max_duration_ms) json.set("max_duration_ms", *config.max_duration_ms);
   if (config.last_n) json.set("last_n", *config.last_n);
@@ -118,6 +120,7 @@ std::optional<Room> Room::from_row(const Row& row) {
       static_cast<std::uint32_t>(integer_member(*body, "departure_timeout_s"));
   if (const Json* recording = body->find("recording")) {
     config.record_sessions = text_member(*recording, "auto") == "session";
+    config.recording = RecordingOptions::from_json(*recording);
   }
   config.lobby = flag_member(*body, "lobby");
   if (const Json* ms = body->find("max_duration_ms")) config.max_duration_ms = ms->as_int();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "control/json.h"
+#include "control/recording_options.h"
 #include "control/store.h"
 
 namespace parley::control {
@@ -24,6 +25,7 @@ struct RoomConfig {
   std::uint32_t empty_timeout_s = 0;
   std::uint32_t departure_timeout_s = 0;
   bool record_sessions = false;                 // recording.auto: "session"
+  RecordingOptions recording;                   // how, whoever starts it
   bool lobby = false;                           // who is no host waits until one lets him in
   std::optional<std::int64_t> max_duration_ms;  // of a session
   // Cameras and microphones that go to each at most; nothing: as configured (Session::slot_limits).

@@ -71,6 +71,7 @@ void read_room_options(Params& p, const config::Rooms& limits, RoomConfig& confi
     if (const auto when = inner.choice("auto", {"off", "session"})) {
       config.record_sessions = *when == "session";
     }
+    read_recording_options(inner, config.recording);
     if (auto ok = inner.finish(); !ok) p.refuse_inside("recording", ok.error());
   }
 }

@@ -385,7 +385,8 @@ RpcResult<Json> RtcSockets::session_end(Caller& caller, Params& params) {
 
 RpcResult<Json> RtcSockets::recording_start(Caller& caller, Params& params) {
   if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
-  return actions_.start_recording(actor_of(caller.participant, caller.session), caller.session);
+  return actions_.start_recording(actor_of(caller.participant, caller.session), caller.session,
+                                  recordings_.options_of(caller.session));
 }
 
 RpcResult<const RecordingRecord*> RtcSockets::own_recording(const Caller& caller,

@@ -1,6 +1,7 @@
 #include "recorder/compose/label.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 
 extern "C" {
@@ -13,6 +14,8 @@ namespace parley::compose {
 namespace {
 
 constexpr std::size_t kMostBytes = 120;
+constexpr int kBlack = 16;  // in limited range, as filters make it
+constexpr int kWhite = 235;
 constexpr int kWidest = 1'200;
 
 struct FreeGraph {
@@ -68,7 +71,7 @@ Mask letters(const std::string& text, int height) {
   for (int y = 0; y < frame->height; ++y) {
     const std::uint8_t* row = frame->data[0] + y * frame->linesize[0];
     for (int x = frame->width - 1; x >= width; --x) {
-      if (row[x] > 16) {
+      if (row[x] > kBlack) {
         width = x + 1;
         break;
       }
@@ -77,7 +80,10 @@ Mask letters(const std::string& text, int height) {
   Mask mask{{width, frame->height}, {}};
   for (int y = 0; y < frame->height && width > 0; ++y) {
     const std::uint8_t* row = frame->data[0] + y * frame->linesize[0];
-    mask.pixels.insert(mask.pixels.end(), row, row + width);
+    std::transform(row, row + width, std::back_inserter(mask.pixels), [](int brightness) {
+      const int above = std::clamp(brightness - kBlack, 0, kWhite - kBlack);
+      return static_cast<std::uint8_t>(above * 255 / (kWhite - kBlack));
+    });
   }
   return mask;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -49,7 +50,9 @@ bool report(const compose::Progress& progress) {
 }
 
 int fail(const compose::Failure& failure, int code) {
-  std::printf("{\"stage\":\"failed\",\"reason\":\"%s\"}\n", failure.reason.c_str());
+  const nlohmann::ordered_json line{
+      {"stage", "failed"}, {"reason", failure.reason}, {"detail", failure.detail}};
+  std::printf("%s\n", line.dump(-1, ' ', true).c_str());
   std::fprintf(stderr, "parley-compose: %s\n", failure.detail.c_str());
   return code;
 }

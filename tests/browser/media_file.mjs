@@ -55,11 +55,13 @@ const rises = (points, threshold) =>
 /**
  * For each flash of the picture, how much later the beep is (ms; negative: earlier).
  * @param {string} file
+ * @param {{part?: string, voice?: string}} [only] the part of the picture that flashes, as FFmpeg's
+ *   crop wants it, and a filter for the sound that beeps
  */
-export async function beepAfterFlash(file) {
-  const light = await series(file, ['-map', '0:v', '-vf', 'signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-'], 'lavfi.signalstats.YAVG');
+export async function beepAfterFlash(file, {part = 'iw:ih', voice = 'anull'} = {}) {
+  const light = await series(file, ['-map', '0:v', '-vf', `crop=${part},signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-`], 'lavfi.signalstats.YAVG');
   const sound = await series(file, ['-map', '0:a', '-af',
-    'asetnsamples=240,astats=metadata=1:reset=1,ametadata=print:key=lavfi.astats.Overall.RMS_level:file=-'], 'lavfi.astats.Overall.RMS_level');
+    `${voice},asetnsamples=240,astats=metadata=1:reset=1,ametadata=print:key=lavfi.astats.Overall.RMS_level:file=-`], 'lavfi.astats.Overall.RMS_level');
   return pairUp(rises(light, 140), rises(sound, -35));
 }
 

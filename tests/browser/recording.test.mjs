@@ -133,6 +133,51 @@ test('picture and sound are in step in the file', async (t) => {
   assert.ok(Math.abs(median(offsets)) <= MAX_OFFSET_MS, `median ${median(offsets)} ms`);
 });
 
+test('one picture is made of it, with both of them, and in step', async (t) => {
+  const [{recording_id: recordingId}] = await host.evaluate(() => window.me.call.recordings());
+  await daemon.api('recording.compose', {recording_id: recordingId, composite: {fps: 30}});
+  const composed = await until('the composite', async () => {
+    const recording = await daemon.api('recording.get', {recording_id: recordingId});
+    assert.notEqual(recording.state, 'failed', recording.failure);
+    return recording.state === 'completed' && recording.files.find(({source}) => source === 'composite');
+  }, 60_000);
+  const {url} = await daemon.api('recording.access_link', {recording_id: recordingId, file: composed.name});
+  const file = path.join(daemon.directory, composed.name);
+  fs.writeFileSync(file, Buffer.from(await (await fetch(new URL(url, daemon.url))).arrayBuffer()));
+  if (process.env.PARLEY_KEEP) fs.copyFileSync(file, path.join(process.env.PARLEY_KEEP, composed.name));  // to be looked at
+  const {codecs, durationMs} = await probe(file);
+  assert.deepEqual(codecs, ['aac', 'h264']);
+  assert.ok(Math.abs(durationMs - recordedMs) <= MAX_DURATION_ERROR_MS, `${durationMs} ms instead of ${recordedMs} ms`);
+  assert.equal(await decodeErrors(file), '');
+  const offsets = await beepAfterFlash(file, {part: '300:200:800:250', voice: 'bandpass=f=1000:width_type=h:w=300'});  // ben, at the right
+  t.diagnostic(`beep after flash in the composite: ${offsets.map(Math.round).join(', ')} ms`);
+  assert.ok(offsets.length >= FLASHES - 1, `only ${offsets.length} flashes with a beep`);
+  assert.ok(Math.abs(median(offsets)) <= MAX_OFFSET_MS, `median ${median(offsets)} ms`);
+});
+
+test('the composite plays in a browser, from the middle too', async () => {
+  const [{recording_id: recordingId}] = await host.evaluate(() => window.me.call.recordings());
+  const {url} = await daemon.api('recording.access_link', {recording_id: recordingId, file: 'composite.mp4'});
+  const seen = await host.evaluate(async (src) => {
+    const video = document.createElement('video');
+    const event = (name) => new Promise((resolve, reject) => {
+      video.addEventListener(name, resolve, {once: true});
+      video.addEventListener('error', () => reject(new Error(video.error.message)), {once: true});
+    });
+    const ready = event('loadeddata');
+    video.muted = true;
+    video.src = src;
+    await ready;
+    const found = event('seeked');
+    video.currentTime = 5;
+    await found;
+    return {width: video.videoWidth, height: video.videoHeight, at: video.currentTime, length: video.duration};
+  }, url);
+  assert.equal(`${seen.width}x${seen.height}`, '1280x720');
+  assert.equal(seen.at, 5);
+  assert.ok(seen.length > 7);
+});
+
 test('a guest may neither record nor list', async () => {
   for (const action of ['startRecording', 'recordings']) {
     const reason = await guest.evaluate((name) => window.me.call[name]().then(() => 'allowed', (error) => error.reason), action);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -120,7 +121,8 @@ class CallTest : public testing::Test {
     rtc.emplace(*context, *keyring, *sessions, *actions, *recordings);
     sessions->observe(
         {[this](Session& session) {
-           recordings->attach(session, rooms->find(session.room_id())->config.record_sessions);
+           const RoomConfig& room = rooms->find(session.room_id())->config;
+           recordings->attach(session, room.record_sessions, room.recording);
          },
          [this](Session& session, std::string_view reason) { recordings->detach(session, reason); },
          [this](const Session& s) { return recordings->info(s); }});
@@ -219,6 +221,10 @@ class CallTest : public testing::Test {
     std::vector<std::string> types;
     for (const EventRow& event : store.events) types.push_back(event.type);
     return types;
+  }
+  std::size_t count_events(std::string_view type) const {
+    return static_cast<std::size_t>(std::count_if(store.events.begin(), store.events.end(),
+                                                  [&](const auto& e) { return e.type == type; }));
   }
   Json last_event(std::string_view type) const {
     for (auto it = store.events.rbegin(); it != store.events.rend(); ++it) {

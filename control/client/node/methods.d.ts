@@ -20,6 +20,27 @@ export interface EventEnvelope {
   data: Record<string, unknown>;
 }
 
+/** how the one picture is made; h264 goes with AAC into MP4, vp9 and vp8 with Opus into WebM */
+export interface Composite {
+  /**
+   * grid: all in one size; speaker: who speaks is large; presenter: the shared screen is large;
+   * pip: the large one fills the picture, the others stand on it
+   */
+  layout?: 'grid' | 'speaker' | 'presenter' | 'pip';
+  /** even */
+  width?: number;
+  /** even */
+  height?: number;
+  fps?: number;
+  codec?: 'h264' | 'vp9' | 'vp8';
+  /** 0: by size and pictures a second */
+  video_kbps?: number;
+  audio_kbps?: number;
+  audio_only?: boolean;
+  /** on the tiles */
+  names?: boolean;
+}
+
 export interface RecordingFile {
   name: string;
   participant_id?: string;
@@ -50,7 +71,17 @@ export interface Recording {
   duration_ms?: number;
   size_bytes?: number;
   truncated: boolean;
+  /**
+   * tracks: what each participant sent, as it came; composite: also one file with one picture and
+   * one sound, made of them after the end
+   */
+  mode?: 'tracks' | 'composite';
+  composite?: Composite;
+  /** of composing, while it goes on */
+  progress_percent?: number;
   end_reason?: string;
+  /** what went wrong, for people */
+  failure?: string;
   files: RecordingFile[];
 }
 
@@ -68,7 +99,15 @@ export interface Room {
   max_participants?: number;
   empty_timeout_s?: number;
   departure_timeout_s?: number;
-  recording?: {auto: 'off' | 'session'};
+  recording?: {
+    auto: 'off' | 'session';
+    /**
+     * tracks: what each participant sent, as it came; composite: also one file with one picture and
+     * one sound, made of them after the end
+     */
+    mode?: 'tracks' | 'composite';
+    composite?: Composite;
+  };
   /** at most 4096 bytes as JSON; given back unchanged */
   attributes?: Record<string, unknown>;
   session_id?: string;
@@ -232,7 +271,15 @@ export interface RoomDefaults {
   max_participants?: number;
   empty_timeout_s?: number;
   departure_timeout_s?: number;
-  recording?: {auto?: 'off' | 'session'};
+  recording?: {
+    auto?: 'off' | 'session';
+    /**
+     * tracks: what each participant sent, as it came; composite: also one file with one picture and
+     * one sound, made of them after the end
+     */
+    mode?: 'tracks' | 'composite';
+    composite?: Composite;
+  };
   /** who is no host waits until one lets him in */
   lobby?: boolean;
   max_duration_ms?: number;
@@ -419,7 +466,10 @@ export interface Reserved {
   final?: boolean;
 }
 
-/** Records every track of the running session from now on, and those that come. */
+/**
+ * Records every track of the running session from now on, and those that come. What is not said is
+ * as in the room's recording.
+ */
 export interface RecordingStartParams {
   room_id?: string;
   /** the seller */
@@ -427,6 +477,12 @@ export interface RecordingStartParams {
   /** unique within a tenant */
   room?: string;
   session_id?: string;
+  /**
+   * tracks: what each participant sent, as it came; composite: also one file with one picture and
+   * one sound, made of them after the end
+   */
+  mode?: 'tracks' | 'composite';
+  composite?: Composite;
   /** the same key with the same params gives the stored answer, for 24 hours */
   idempotency_key?: string;
 }
@@ -448,6 +504,41 @@ export interface RecordingStopResult {
   recording_id: string;
   already: boolean;
 }
+
+/** The layout of the composed picture from now on, while the recording runs. */
+export interface RecordingSetLayoutParams {
+  recording_id: string;
+  /**
+   * grid: all in one size; speaker: who speaks is large; presenter: the shared screen is large;
+   * pip: the large one fills the picture, the others stand on it
+   */
+  layout: 'grid' | 'speaker' | 'presenter' | 'pip';
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RecordingSetLayoutResult {
+  recording_id: string;
+  /**
+   * grid: all in one size; speaker: who speaks is large; presenter: the shared screen is large;
+   * pip: the large one fills the picture, the others stand on it
+   */
+  layout: 'grid' | 'speaker' | 'presenter' | 'pip';
+  already: boolean;
+}
+
+/**
+ * Makes one picture and one sound of a recording that is over, or makes them anew;
+ * recording.completed follows once more. A layout given here is that of all of it.
+ */
+export interface RecordingComposeParams {
+  recording_id: string;
+  composite?: Composite;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type RecordingComposeResult = Recording;
 
 /** One recording with its files. */
 export interface RecordingGetParams {
@@ -553,7 +644,15 @@ export interface RoomCreateParams {
   max_participants?: number;
   empty_timeout_s?: number;
   departure_timeout_s?: number;
-  recording?: {auto?: 'off' | 'session'};
+  recording?: {
+    auto?: 'off' | 'session';
+    /**
+     * tracks: what each participant sent, as it came; composite: also one file with one picture and
+     * one sound, made of them after the end
+     */
+    mode?: 'tracks' | 'composite';
+    composite?: Composite;
+  };
   /** at most 4096 bytes as JSON; given back unchanged */
   attributes?: Record<string, unknown>;
   /** the same key with the same params gives the stored answer, for 24 hours */
@@ -681,7 +780,15 @@ export interface RoomUpdateParams {
   max_participants?: number | null;
   empty_timeout_s?: number;
   departure_timeout_s?: number;
-  recording?: {auto?: 'off' | 'session'};
+  recording?: {
+    auto?: 'off' | 'session';
+    /**
+     * tracks: what each participant sent, as it came; composite: also one file with one picture and
+     * one sound, made of them after the end
+     */
+    mode?: 'tracks' | 'composite';
+    composite?: Composite;
+  };
   /** at most 4096 bytes as JSON; given back unchanged */
   attributes?: Record<string, unknown>;
   /** the same key with the same params gives the stored answer, for 24 hours */
@@ -1310,7 +1417,15 @@ export interface TenantPutParams {
     max_participants?: number;
     empty_timeout_s?: number;
     departure_timeout_s?: number;
-    recording?: {auto?: 'off' | 'session'};
+    recording?: {
+      auto?: 'off' | 'session';
+      /**
+       * tracks: what each participant sent, as it came; composite: also one file with one picture
+       * and one sound, made of them after the end
+       */
+      mode?: 'tracks' | 'composite';
+      composite?: Composite;
+    };
     /** who is no host waits until one lets him in */
     lobby?: boolean;
     max_duration_ms?: number;
@@ -1600,11 +1715,13 @@ export interface Methods {
   'quota.reserve': {params: QuotaReserveParams; result: QuotaReserveResult};
   'quota.set': {params: QuotaSetParams; result: QuotaSetResult};
   'recording.access_link': {params: RecordingAccessLinkParams; result: RecordingAccessLinkResult};
+  'recording.compose': {params: RecordingComposeParams; result: RecordingComposeResult};
   'recording.delete': {params: RecordingDeleteParams; result: RecordingDeleteResult};
   'recording.get': {params: RecordingGetParams; result: RecordingGetResult};
   'recording.list': {params: RecordingListParams; result: RecordingListResult};
   'recording.pause': {params: RecordingPauseParams; result: RecordingPauseResult};
   'recording.resume': {params: RecordingResumeParams; result: RecordingResumeResult};
+  'recording.set_layout': {params: RecordingSetLayoutParams; result: RecordingSetLayoutResult};
   'recording.start': {params: RecordingStartParams; result: RecordingStartResult};
   'recording.stop': {params: RecordingStopParams; result: RecordingStopResult};
   'room.clear_mute_all': {params: RoomClearMuteAllParams; result: RoomClearMuteAllResult};
@@ -1870,6 +1987,7 @@ export interface Events {
   'recording.paused': Recording;
   'recording.resumed': Recording;
   'recording.stopped': Recording;
+  'recording.progress': Recording;
   'recording.completed': Recording;
   'recording.failed': Recording;
   'recording.deleted': Recording;

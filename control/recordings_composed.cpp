@@ -1,0 +1,129 @@
+#include <algorithm>
+#include <utility>
+
+#include "control/recordings.h"
+#include "server/log.h"
+
+// What becomes of recordings after their end: one picture and one sound.
+namespace parley::control {
+namespace {
+
+using State = RecordingRecord::State;
+
+constexpr std::string_view kComposite = "composite";  // the source of such a file
+constexpr int kToldStep = 10;                         // percent
+
+std::vector<std::string> codecs_of(const RecordingOptions& options) {
+  std::vector<std::string> codecs;
+  if (!options.audio_only) codecs.push_back(options.codec);
+  codecs.emplace_back(options.codec == "h264" ? "aac" : "opus");
+  return codecs;
+}
+
+}  // namespace
+
+void Recordings::end_pause(RecordingRecord& record) {
+  if (record.pauses.empty() || record.pauses.back().to_ms) return;
+  record.pauses.back().to_ms = context_.wall_ms() - record.started_ms;
+}
+
+RpcResult<bool> Recordings::set_layout(const std::string& recording_id, const std::string& layout) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || !record->runs()) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_running",
+                                    "the recording is over: recording.compose makes it anew",
+                                    "recording_id"));
+  }
+  const std::string& now =
+      record->layouts.empty() ? record->options.layout : record->layouts.back().layout;
+  if (now == layout) return false;
+  if (record->layouts.size() >= kMaxChanges) return tl::unexpected(too_many_changes());
+  record->layouts.push_back({context_.wall_ms() - record->started_ms, layout});
+  store(*record);
+  return true;
+}
+
+RpcResult<const RecordingRecord*> Recordings::compose_again(
+    const std::string& recording_id, const RecordingOptions& options,
+    const std::optional<std::string>& layout) {
+  RecordingRecord* record = find_mutable(recording_id);
+  const auto refuse = [](const char* reason, const char* text) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, reason, text, "recording_id"));
+  };
+  if (record == nullptr || record->state == State::Deleted) {
+    return refuse("recording_deleted", "the files were deleted");
+  }
+  if (!record->is_over()) {
+    return refuse("recording_not_over", "stop the recording, and wait for recording.completed");
+  }
+  if (record->manifest.empty()) return refuse("nothing_recorded", "there are no tracks to compose");
+  record->options = options;
+  record->options.composite = true;
+  if (layout) record->layouts.clear();
+  record->state = State::Processing;
+  record->composing = true;
+  record->percent = 0;
+  record->failure.clear();
+  store(*record);
+  compose_when_stored(*record);
+  return record;
+}
+
+// Its record says that it is to be composed before anything is begun, so that a restart goes on.
+void Recordings::compose_when_stored(const RecordingRecord& record) {
+  context_.outbox.after([this, job = record.compose_job()](bool durable) {
+    if (durable && compose) compose(job);
+  });
+}
+
+Composing::Events Recordings::composing_events() {
+  return {[this](const std::string& id, int percent) { on_compose_progress(id, percent); },
+          [this](const std::string& id, const ComposedFile& file) { on_composed(id, file); },
+          [this](const std::string& id, const std::string& reason, const std::string& detail) {
+            on_not_composed(id, reason, detail);
+          }};
+}
+
+void Recordings::on_compose_progress(const std::string& recording_id, int percent) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || !record->composing || percent <= record->percent) return;
+  const bool told = percent / kToldStep != record->percent / kToldStep;
+  record->percent = percent;
+  if (!told) return;
+  context_.event({"recording.progress", record->tenant, record->room_id, record->session_id,
+                  record->to_json()});
+}
+
+void Recordings::on_composed(const std::string& recording_id, const ComposedFile& file) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || !record->composing) return;
+  std::erase_if(record->files, [&](const auto& f) { return f.name == file.name; });
+  recorder::RecordedFile composed;
+  composed.name = file.name;
+  composed.source = std::string(kComposite);
+  composed.codecs = codecs_of(record->options);
+  composed.duration_ms = file.duration_ms;
+  composed.size_bytes = file.size_bytes;
+  composed.sha256 = file.sha256;
+  record->files.insert(record->files.begin(), std::move(composed));
+  record->size_bytes = 0;
+  for (const auto& each : record->files) record->size_bytes += each.size_bytes;
+  complete(*record);
+}
+
+void Recordings::on_not_composed(const std::string& recording_id, const std::string& reason,
+                                 const std::string& detail) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || !record->composing) return;
+  record->composing = false;
+  record->state = State::Failed;
+  record->end_reason = reason == "disk_full" ? reason : "compose_failed";
+  record->failure =
+      reason + ": " + detail + "; the tracks are there, recording.compose tries again";
+  store(*record);
+  tell(*record, "recording.failed", Json::object({{"reason", record->end_reason}}));
+  server::log::error("composing_failed",
+                     {{"recording", recording_id}, {"reason", reason}, {"detail", detail}});
+}
+
+}  // namespace parley::control
