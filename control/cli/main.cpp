@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "control/backup.h"
+#include "control/cli/compose.h"
 #include "control/cli/connection.h"
 #include "control/cli/probe.h"
 #include "control/cli/table.h"
@@ -71,6 +72,16 @@ int run_probe(const Key& key, const Server& server, const Output& output,
   });
   if (!figures) return fail({kFailed, "probe: " + figures.error().why});
   output.print(*figures);
+  return 0;
+}
+
+int run_compose(const Key& key, const Server& server, const Output& output,
+                const ComposeOptions& options) {
+  const auto recording = compose(key, server, options, [&](std::int64_t percent) {
+    if (!output.json) std::cerr << percent << " %\n";
+  });
+  if (!recording) return fail(recording.error());
+  output.print(*recording);
   return 0;
 }
 
@@ -172,6 +183,18 @@ int main(int argc, char** argv) {
   probe_command->add_flag("--no-recording", no_recording, "leave the recording out");
   add_server(probe_command);
   add_output(probe_command);
+  ComposeOptions compose_options;
+  std::string layout;
+  std::string codec;
+  CLI::App* const compose_command = app.add_subcommand(
+      "compose", "make one picture and one sound of a recording, and wait for it");
+  compose_command->add_option("recording", compose_options.recording_id, "its id")->required();
+  compose_command->add_option("--layout", layout, "grid, speaker, presenter or pip");
+  compose_command->add_option("--codec", codec, "h264, vp9 or vp8");
+  compose_command->add_flag("--watch", compose_options.watch,
+                            "begin nothing: watch what is being made already");
+  add_server(compose_command);
+  add_output(compose_command);
   std::int64_t after_seq = 0;
   bool follow = false;
   CLI::App* const events = app.add_subcommand("events", "print the event log, one event a line");
@@ -199,6 +222,9 @@ int main(int argc, char** argv) {
   if (methods->parsed()) return list_methods(method);
   if (events->parsed()) return print_events(key, server, after_seq, follow);
   if (backup->parsed()) return back_up(store_file, copy);
+  if (!layout.empty()) compose_options.composite.set("layout", layout);
+  if (!codec.empty()) compose_options.composite.set("codec", codec);
+  if (compose_command->parsed()) return run_compose(key, server, output, compose_options);
   probe_options.record = !no_recording;
   if (probe_command->parsed()) return run_probe(key, server, output, probe_options);
   return make_token(key, options);

@@ -33,9 +33,9 @@ class RecordedCall : public testing::Test {
     MediaPeer buyer(daemon_, join_token("buyer"));
     buyer.connect();
     while (buyer.heard() < packets) std::this_thread::yield();
-    daemon_.result("session.end",
-                   Json::object({{"session_id",
-                                  text_member(*seller.joined.find("result"), "session_id")}}));
+    daemon_.result(
+        "session.end",
+        Json::object({{"session_id", text_member(*seller.joined.find("result"), "session_id")}}));
   }
   [[nodiscard]] Json only_recording() const {
     const Json list = daemon_.result("recording.list", Json::object({{"tenant", "seller-1"}}));
@@ -74,11 +74,11 @@ TEST_F(RecordedCall, A22_OneFileOfTheWholeCallIsThereAfterIt) {
               static_cast<double>(integer_member(completed[0], "duration_ms")), 500);
   EXPECT_THAT(*completed[0].find("files")->as_array(), SizeIs(3)) << "and both tracks";
 
-  const Json link = daemon_.result(
-      "recording.access_link",
-      Json::object({{"recording_id", text_member(completed[0], "recording_id")},
-                    {"file", text_member(file, "name")},
-                    {"ttl_s", 60}}));
+  const Json link =
+      daemon_.result("recording.access_link",
+                     Json::object({{"recording_id", text_member(completed[0], "recording_id")},
+                                   {"file", text_member(file, "name")},
+                                   {"ttl_s", 60}}));
   const auto answer = fetch(text_member(link, "url"));
   EXPECT_EQ(answer.status, 200);
   const auto copy = daemon_.folder() / "copy.mp4";
@@ -108,8 +108,9 @@ TEST_F(RecordedCall, ItsTracksCanBeComposedLaterAndAnew) {
   const auto compose = [&](const char* codec) {
     return daemon_.result(
         "recording.compose",
-        Json::object({{"recording_id", id},
-                      {"composite", Json::object({{"codec", codec}, {"width", 320}, {"height", 180}})}}));
+        Json::object(
+            {{"recording_id", id},
+             {"composite", Json::object({{"codec", codec}, {"width", 320}, {"height", 180}})}}));
   };
   EXPECT_EQ(text_member(compose("vp9"), "state"), "processing");
   ASSERT_THAT(daemon_.wait_for("recording.completed", 2), SizeIs(2));
@@ -123,6 +124,38 @@ TEST_F(RecordedCall, ItsTracksCanBeComposedLaterAndAnew) {
   EXPECT_THAT(names, testing::UnorderedElementsAre("composite.mp4", "composite.webm"));
 }
 
+TEST_F(RecordedCall, ParleyctlComposesShowsHowFarItIsAndSaysWhyNot) {
+  create("tracks");
+  talk(25);
+  ASSERT_THAT(daemon_.wait_for("recording.completed", 1), SizeIs(1));
+  const std::string secret = (daemon_.folder() / "secret").string();
+  std::ofstream(secret) << kSecret;
+  const auto compose = [&](std::vector<std::string> words) {
+    const std::string url = "http://127.0.0.1:" + std::to_string(daemon_.port());
+    for (const std::string& word : {std::string("--url"), url, std::string("--key-id"),
+                                    std::string("crm"), std::string("--secret-file"), secret}) {
+      words.push_back(word);
+    }
+    words.insert(words.begin(), "compose");
+    return Daemon::run_once(words, "parleyctl");
+  };
+  const std::string id = text_member(only_recording(), "recording_id");
+  const auto [code, said] = compose({id, "--layout", "speaker", "--codec", "vp9"});
+  EXPECT_EQ(code, 0) << said;
+  EXPECT_THAT(said,
+              testing::AllOf(HasSubstr(" %\n"), HasSubstr("composite.webm"), HasSubstr("speaker")));
+  EXPECT_EQ(compose({id, "--watch"}).first, 0);
+  const auto [refused, why] = compose({"rec_nobody"});
+  EXPECT_EQ(refused, 3);
+  EXPECT_THAT(why, HasSubstr("no such recording"));
+  EXPECT_EQ(compose({id, "--layout", "mosaic"}).first, 3);
+  // Without its tracks' folder there is nothing to compose.
+  std::filesystem::remove_all(daemon_.folder() / "recordings" / id);
+  const auto [failed, reason] = compose({id});
+  EXPECT_EQ(failed, 1);
+  EXPECT_THAT(reason, testing::AllOf(HasSubstr("bad_manifest"), HasSubstr("recording.compose")));
+}
+
 TEST_F(RecordedCall, BadOptionsAreNamedAndChangeNothing) {
   create("tracks");
   const Json answer = daemon_.call(
@@ -131,10 +164,12 @@ TEST_F(RecordedCall, BadOptionsAreNamedAndChangeNothing) {
                     {"name", "other"},
                     {"recording", Json::object({{"composite", Json::object({{"fps", 1'000}})}})}}));
   EXPECT_THAT(answer.dump(), HasSubstr("fps"));
-  EXPECT_THAT(daemon_.call("room.get", Json::object({{"tenant", "seller-1"}, {"room", "other"}})).dump(),
-              HasSubstr("room_not_found"));
-  EXPECT_THAT(daemon_.call("recording.set_layout",
-                           Json::object({{"recording_id", "rec_x"}, {"layout", "mosaic"}}))
+  EXPECT_THAT(
+      daemon_.call("room.get", Json::object({{"tenant", "seller-1"}, {"room", "other"}})).dump(),
+      HasSubstr("room_not_found"));
+  EXPECT_THAT(daemon_
+                  .call("recording.set_layout",
+                        Json::object({{"recording_id", "rec_x"}, {"layout", "mosaic"}}))
                   .dump(),
               HasSubstr("layout"));
   EXPECT_THAT(daemon_.call("recording.compose", Json::object({{"recording_id", "rec_x"}})).dump(),
