@@ -23,6 +23,24 @@ int percent_of(std::string_view stage, std::int64_t done_ms, std::int64_t length
   return within(95, 100);
 }
 
+ComposedFile composed_file(const Json& said) {
+  const auto size = [](const Json& of) {
+    return static_cast<std::uint64_t>(integer_member(of, "size_bytes"));
+  };
+  ComposedFile file{text_member(said, "file"),
+                    integer_member(said, "length_ms"),
+                    size(said),
+                    text_member(said, "sha256"),
+                    {}};
+  const Json* extras = said.find("extras");
+  if (extras == nullptr || !extras->is_array()) return file;
+  for (const Json& extra : *extras->as_array()) {
+    file.extras.push_back({text_member(extra, "name"), text_member(extra, "kind"), size(extra),
+                           text_member(extra, "sha256")});
+  }
+  return file;
+}
+
 }  // namespace
 
 Composing::Composing(Timers& timers, std::function<rtp::Time()> now, Spawn spawn,
@@ -95,9 +113,7 @@ void Composing::line(Job& job, std::string_view text) {
   watch(job);
   const std::string stage = text_member(*said, "stage");
   if (stage == "done") {
-    job.done = ComposedFile{text_member(*said, "file"), integer_member(*said, "length_ms"),
-                            static_cast<std::uint64_t>(integer_member(*said, "size_bytes")),
-                            text_member(*said, "sha256")};
+    job.done = composed_file(*said);
   } else if (stage == "failed") {
     job.reason = text_member(*said, "reason");
     job.detail = text_member(*said, "detail");

@@ -21,10 +21,17 @@ struct ComposeJob {
   std::vector<std::string> arguments;  // of parley-compose
 };
 struct ComposedFile {
+  struct Extra {
+    std::string name;
+    std::string kind;  // chapters, thumbnail, sheet, sheet_index
+    std::uint64_t size_bytes = 0;
+    std::string sha256;
+  };
   std::string name;
   std::int64_t duration_ms = 0;
   std::uint64_t size_bytes = 0;
   std::string sha256;
+  std::vector<Extra> extras;
 };
 
 // Has recordings composed, one after the other, each by a process of its own at low priority. Who

@@ -17,6 +17,8 @@ std::string_view content_type_of(std::string_view name) {
   if (name.ends_with(".webm")) return "video/webm";
   if (name.ends_with(".mp4")) return "video/mp4";
   if (name.ends_with(".json")) return "application/json";
+  if (name.ends_with(".jpg")) return "image/jpeg";
+  if (name.ends_with(".vtt")) return "text/vtt; charset=utf-8";
   return "application/octet-stream";
 }
 

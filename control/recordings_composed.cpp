@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "control/recordings.h"
@@ -97,15 +98,23 @@ void Recordings::on_compose_progress(const std::string& recording_id, int percen
 void Recordings::on_composed(const std::string& recording_id, const ComposedFile& file) {
   RecordingRecord* record = find_mutable(recording_id);
   if (record == nullptr || !record->composing) return;
-  std::erase_if(record->files, [&](const auto& f) { return f.name == file.name; });
-  recorder::RecordedFile composed;
-  composed.name = file.name;
-  composed.source = std::string(kComposite);
-  composed.codecs = codecs_of(record->options);
-  composed.duration_ms = file.duration_ms;
-  composed.size_bytes = file.size_bytes;
-  composed.sha256 = file.sha256;
-  record->files.insert(record->files.begin(), std::move(composed));
+  // First the film, then what comes with it, in place of what was made before.
+  std::vector<recorder::RecordedFile> made;
+  const auto add = [&](const std::string& name, std::string source, std::uint64_t size,
+                       const std::string& sha256) {
+    std::erase_if(record->files, [&](const auto& f) { return f.name == name; });
+    recorder::RecordedFile& added = made.emplace_back();
+    added.name = name;
+    added.source = std::move(source);
+    added.size_bytes = size;
+    added.sha256 = sha256;
+  };
+  add(file.name, std::string(kComposite), file.size_bytes, file.sha256);
+  made[0].codecs = codecs_of(record->options);
+  made[0].duration_ms = file.duration_ms;
+  for (const auto& extra : file.extras) add(extra.name, extra.kind, extra.size_bytes, extra.sha256);
+  record->files.insert(record->files.begin(), std::make_move_iterator(made.begin()),
+                       std::make_move_iterator(made.end()));
   record->size_bytes = 0;
   for (const auto& each : record->files) record->size_bytes += each.size_bytes;
   complete(*record);

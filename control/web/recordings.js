@@ -9,7 +9,7 @@ import {byId, clock, element, icon, toast} from './ui.js';
  * @typedef {{name: string, identity: string, participant_name: string, source: string,
  *   duration_ms: number, size_bytes: number, url?: string}} RecordedFile
  * @typedef {{recording_id: string, state: string, started_ms: number, duration_ms: number,
- *   truncated: boolean, files: RecordedFile[]}} Recording
+ *   truncated: boolean, progress_percent?: number, files: RecordedFile[]}} Recording
  */
 
 const FETCH_TIMEOUT_MS = 3_000;
@@ -19,6 +19,9 @@ const STATES = {
   starting: 'starting', active: 'being recorded now', paused: 'paused', stopping: 'being finished',
   processing: 'being finished', failed: 'failed', aborted: 'stopped early', deleted: 'deleted',
 };
+
+/** What comes with one picture of all, for players rather than for people. */
+const FOR_PLAYERS = new Set(['thumbnail', 'sheet', 'sheet_index', 'chapters']);
 
 export class Recordings {
   #call;
@@ -93,34 +96,39 @@ export class Recordings {
   #recordingNode(recording) {
     const started = new Date(recording.started_ms).toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'});
     const done = recording.state === 'completed';
-    const state = done ? clock(recording.duration_ms) : /** @type {Record<string, string>} */ (STATES)[recording.state] ?? recording.state;
+    const far = recording.progress_percent === undefined ? '' : ` (${recording.progress_percent} %)`;
+    const state = done ? clock(recording.duration_ms) : (/** @type {Record<string, string>} */ (STATES)[recording.state] ?? recording.state) + far;
     const cut = recording.truncated ? ' · cut short by a restart' : '';
-    const files = element('ul', {class: 'files'}, ...recording.files.map((file) => this.#fileNode(file)));
+    const files = element('ul', {class: 'files'}, ...recording.files.filter(({source}) => !FOR_PLAYERS.has(source)).map((file) => this.#fileNode(file, recording)));
     return element('section', {class: 'recorded'}, element('h3', {}, started),
         element('p', {class: 'muted-text'}, `${state}${cut}`), files);
   }
 
-  /** @param {RecordedFile} file */
-  #fileNode(file) {
-    const who = file.participant_name || file.identity;
+  /** @param {RecordedFile} file @param {Recording} recording */
+  #fileNode(file, recording) {
+    const who = file.source === 'composite' ? 'Everybody' : file.participant_name || file.identity;
     const what = {screen_share: 'screen', microphone: 'sound'}[file.source];
     const size = `${clock(file.duration_ms)} · ${(file.size_bytes / 1e6).toFixed(1)} MB`;
     const row = element('li', {class: 'file'}, element('span', {class: 'file-name'}, what ? `${who}, ${what}` : who,
         element('span', {class: 'muted-text'}, size)));
     if (!file.url) return row;
     const play = element('button', {type: 'button', class: 'round small', 'aria-label': `Play the recording of ${who}`}, icon('play'));
-    play.onclick = () => this.#play(row, play, file.url ?? '');
+    const beside = (/** @type {string} */ source) =>
+      file.source === 'composite' ? recording.files.find((other) => other.source === source)?.url : undefined;
+    play.onclick = () => this.#play(row, play, {url: file.url ?? '', poster: beside('thumbnail'), chapters: beside('chapters')});
     const save = element('a', {class: 'round small', href: file.url, download: file.name, 'aria-label': `Download the recording of ${who}`}, icon('download'));
     row.append(play, save);
     return row;
   }
 
-  /** @param {HTMLElement} row @param {HTMLElement} button @param {string} url */
-  #play(row, button, url) {
+  /** @param {HTMLElement} row @param {HTMLElement} button @param {{url: string, poster?: string, chapters?: string}} film */
+  #play(row, button, {url, poster, chapters}) {
     const playing = row.querySelector('video');
     button.replaceChildren(icon(playing ? 'play' : 'stop'));
     if (playing) return playing.remove();
     const video = /** @type {HTMLVideoElement} */ (element('video', {controls: '', playsinline: '', src: url}));
+    if (poster) video.poster = poster;
+    if (chapters) video.append(element('track', {kind: 'chapters', src: chapters, default: ''}));
     video.onerror = () => {
       video.replaceWith(element('p', {class: 'problem'}, 'This file could not be played. The link may have expired; open the list again.'));
     };

@@ -12,9 +12,11 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include "recorder/compose/chapters.h"
 #include "recorder/compose/note.h"
 #include "recorder/compose/picture.h"
 #include "recorder/compose/sound.h"
+#include "recorder/compose/stills.h"
 #include "recorder/disk_file.h"
 #include "recorder/names.h"
 #include "recorder/sha256.h"
@@ -132,8 +134,10 @@ class Composer {
     const fs::path result = folder_ / name;
     if (const Done joined = join(work_ / kSound, pieces, result); !joined) return pass(joined);
     std::error_code error;
+    auto extras = make_extras(result, *speakers);
+    if (!extras) return tl::unexpected(extras.error());
     const Composed composed{result, plan_.length, fs::file_size(result, error),
-                            recorder::sha256_of(result)};
+                            recorder::sha256_of(result), *std::move(extras)};
     if (error || composed.sha256.empty() || !note_composite(folder_, wanted, composed)) {
       return cannot_write(result);
     }
@@ -272,6 +276,28 @@ class Composer {
     }
     if (!file->finish()) return cannot_write(part);
     return keep(part, to);
+  }
+
+  Result<std::vector<Extra>> make_extras(const fs::path& film, const Speakers& speakers) {
+    std::vector<Still> made;
+    if (settings_.picture) {
+      auto stills = make_stills(film, plan_.length, folder_);
+      if (!stills) return tl::unexpected(stills.error());
+      made = *std::move(stills);
+    }
+    const fs::path chapters = folder_ / "chapters.vtt";
+    const std::string text = web_vtt(chapters_of(plan_, speakers), plan_.length);
+    if (!recorder::replace_file(chapters, text, {})) return cannot_write(chapters);
+    made.push_back({chapters.filename(), "chapters"});
+    std::vector<Extra> extras;
+    for (const Still& still : made) {
+      std::error_code error;
+      const fs::path file = folder_ / still.name;
+      extras.push_back(
+          {still.name, still.kind, fs::file_size(file, error), recorder::sha256_of(file)});
+      if (error || extras.back().sha256.empty()) return cannot_write(file);
+    }
+    return extras;
   }
 
   [[nodiscard]] std::int64_t frame_of(Offset time) const noexcept {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "recorder/compose/encoder.h"
 #include "recorder/compose/plan.h"
@@ -28,11 +29,19 @@ struct Progress {
 // False stops the work; what is whole stays.
 using OnProgress = std::function<bool(const Progress&)>;
 
+// What comes with it, made for players: chapters.vtt and stills.
+struct Extra {
+  std::string name;
+  std::string kind;  // chapters, thumbnail, sheet, sheet_index
+  std::uint64_t size_bytes = 0;
+  std::string sha256;
+};
 struct Composed {
   std::filesystem::path file;
   rtp::Duration length{};
   std::uint64_t size_bytes = 0;
   std::string sha256;
+  std::vector<Extra> extras;
 };
 
 // Beside what is made: the disk may not get fuller than that, because calls are recorded on it.

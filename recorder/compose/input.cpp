@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::int64_t kTolerance = AudioInput::kRate / 100;  // clocks are no better than that
 
+constexpr rtp::Duration kWorthSeeking = std::chrono::seconds(8);
+
 const AVCodec* decoder_of(AVCodecID id) {
   // FFmpeg's own shows the smaller of several spatial layers in one stream.
   if (id == AV_CODEC_ID_VP9) {
@@ -128,7 +130,7 @@ const AVFrame* VideoInput::at(Offset time) {
 }
 
 void VideoInput::skip_to(Offset time) {
-  if (has_next_ && next_since_ < time && reader_->seek(time)) look_ahead();
+  if (has_next_ && time - next_since_ > kWorthSeeking && reader_->seek(time)) look_ahead();
 }
 
 AudioInput::AudioInput(std::unique_ptr<StreamReader> reader) : reader_(std::move(reader)) {}

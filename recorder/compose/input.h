@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "recorder/compose/av.h"
+#include "recorder/compose/layout.h"
 #include "recorder/compose/plan.h"
 
 namespace parley::compose {
@@ -22,6 +23,8 @@ class StreamReader {
   [[nodiscard]] AVFrame* next();
   // When it begins, from the file's zero. Of the frame that next() gave.
   [[nodiscard]] Offset time() const noexcept { return time_; }
+  // As the file's header says.
+  [[nodiscard]] Size size() const noexcept { return {codec_->width, codec_->height}; }
   // Goes to the last key frame at or before. False when the file cannot.
   bool seek(Offset time);
 

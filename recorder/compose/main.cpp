@@ -174,10 +174,18 @@ int main(int argc, char** argv) {
   const auto made = compose::compose(without(*pauses, std::move(*plan)), settings, limits,
                                      options.folder, report);
   if (!made) return fail(made.error(), 1);
-  std::printf(
-      "{\"stage\":\"done\",\"file\":\"%s\",\"length_ms\":%lld,\"size_bytes\":%llu,\"sha256\":\"%"
-      "s\"}\n",
-      made->file.filename().c_str(), ms(made->length),
-      static_cast<unsigned long long>(made->size_bytes), made->sha256.c_str());
+  nlohmann::ordered_json done{{"stage", "done"},
+                              {"file", made->file.filename().string()},
+                              {"length_ms", ms(made->length)},
+                              {"size_bytes", made->size_bytes},
+                              {"sha256", made->sha256},
+                              {"extras", nlohmann::ordered_json::array()}};
+  for (const compose::Extra& extra : made->extras) {
+    done["extras"].push_back({{"name", extra.name},
+                              {"kind", extra.kind},
+                              {"size_bytes", extra.size_bytes},
+                              {"sha256", extra.sha256}});
+  }
+  std::printf("%s\n", done.dump().c_str());
   return 0;
 }

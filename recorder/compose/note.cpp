@@ -18,6 +18,40 @@ Json manifest_of(const std::filesystem::path& folder) {
   return Json::parse(text_of(folder / recorder::kManifestName), nullptr, false);
 }
 
+// Nothing unless it is there in the size that is noted.
+std::optional<Extra> extra_of(const std::filesystem::path& folder, const Json& noted) {
+  const Json name = noted.value("name", Json());
+  const Json kind = noted.value("kind", Json());
+  const Json size = noted.value("size_bytes", Json());
+  const Json hash = noted.value("sha256", Json());
+  if (!name.is_string() || !recorder::is_file_name(name.get<std::string>()) ||
+      !size.is_number_unsigned() || !hash.is_string()) {
+    return std::nullopt;
+  }
+  Extra extra{name.get<std::string>(), kind.is_string() ? kind.get<std::string>() : "",
+              size.get<std::uint64_t>(), hash.get<std::string>()};
+  std::error_code error;
+  const bool there = std::filesystem::file_size(folder / extra.name, error) == extra.size_bytes;
+  return there && !error ? std::optional(extra) : std::nullopt;
+}
+
+std::optional<Composed> composed_of(const std::filesystem::path& folder, const Json& noted) {
+  const auto file = extra_of(folder, noted);
+  const Json length = noted.value("duration_ms", Json());
+  if (!file || !length.is_number_unsigned()) return std::nullopt;
+  Composed composed{folder / file->name,
+                    std::chrono::milliseconds(length.get<std::int64_t>()),
+                    file->size_bytes,
+                    file->sha256,
+                    {}};
+  for (const Json& one : noted.value("extras", Json::array())) {
+    auto extra = one.is_object() ? extra_of(folder, one) : std::nullopt;
+    if (!extra) return std::nullopt;
+    composed.extras.push_back(*std::move(extra));
+  }
+  return composed;
+}
+
 }  // namespace
 
 std::string text_of(const std::filesystem::path& path) {
@@ -38,16 +72,7 @@ std::optional<Composed> noted_composite(const std::filesystem::path& folder, con
         one.value("settings", Json()) != wanted.settings) {
       continue;
     }
-    const Json size = one.value("size_bytes", Json());
-    const Json length = one.value("duration_ms", Json());
-    const Json hash = one.value("sha256", Json());
-    if (!size.is_number_unsigned() || !length.is_number_unsigned() || !hash.is_string()) continue;
-    Composed composed{folder / wanted.name, std::chrono::milliseconds(length.get<std::int64_t>()),
-                      size.get<std::uint64_t>(), hash.get<std::string>()};
-    std::error_code error;
-    if (std::filesystem::file_size(composed.file, error) == composed.size_bytes && !error) {
-      return composed;
-    }
+    if (auto composed = composed_of(folder, one)) return composed;
   }
   return std::nullopt;
 }
@@ -62,11 +87,19 @@ bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
       if (one.is_object() && one.value("name", Json()) != wanted.name) kept.push_back(one);
     }
   }
+  Json extras = Json::array();
+  for (const Extra& extra : composed.extras) {
+    extras.push_back({{"name", extra.name},
+                      {"kind", extra.kind},
+                      {"size_bytes", extra.size_bytes},
+                      {"sha256", extra.sha256}});
+  }
   kept.push_back({{"name", wanted.name},
                   {"settings", wanted.settings},
                   {"duration_ms", recorder::to_ms(composed.length)},
                   {"size_bytes", composed.size_bytes},
-                  {"sha256", composed.sha256}});
+                  {"sha256", composed.sha256},
+                  {"extras", std::move(extras)}});
   manifest["composites"] = std::move(kept);
   const auto done = recorder::replace_file(
       folder / recorder::kManifestName,

@@ -50,7 +50,8 @@ class ComposedTest : public CallTest {
     return id;
   }
   void composed(const std::string& id) {
-    recordings->composing_events().on_done(id, {"composite.mp4", 4'900, 500, "abc"});
+    recordings->composing_events().on_done(
+        id, {"composite.mp4", 4'900, 500, "abc", {{"chapters.vtt", "chapters", 7, "d"}}});
     outbox->flush();
   }
   [[nodiscard]] State state(const std::string& id) const { return recordings->find(id)->state; }
@@ -71,12 +72,12 @@ TEST_F(ComposedTest, IsCompletedWhenItsOnePictureIsThere) {
   EXPECT_THAT(notified(1, "recording.completed"), SizeIs(1));
   const Json data = *last_event("recording.completed").find("data");
   EXPECT_EQ(text(data, "mode"), "composite");
-  EXPECT_EQ(*data.find("size_bytes"), Json(1'500));
+  EXPECT_EQ(*data.find("size_bytes"), Json(1'507));
   const Json& file = data.find("files")->as_array()->at(0);
   EXPECT_EQ(text(file, "name"), "composite.mp4");
   EXPECT_EQ(text(file, "source"), "composite");
   EXPECT_EQ(text(file, "sha256"), "abc");
-  EXPECT_THAT(*data.find("files")->as_array(), SizeIs(2)) << "the tracks stay";
+  EXPECT_THAT(*data.find("files")->as_array(), SizeIs(3)) << "the tracks stay";
 }
 
 TEST_F(ComposedTest, TheTracksCanBeFetchedMeanwhile) {

@@ -131,6 +131,40 @@ TEST(Compose, WhoComesHasATileWhoLeavesHasNone) {
   EXPECT_COLOUR(pixels.at(5'000, 610, 180), kCard);
 }
 
+TEST(Compose, StillsAndChaptersComeWithIt) {
+  Recording recording(10'000);
+  recording.add_colour("a.webm", "alice", "camera", "black", 0, 10'000)
+      .add("b.webm", "bob", "camera", {"vp8"}, 6'000, 4'000,
+           "-f lavfi -i testsrc2=s=320x180:r=25 -c:v libvpx -b:v 500k");
+  const std::string said = recording.compose("--no-names");
+  ASSERT_THAT(said, testing::HasSubstr("\"done\""));
+  for (const char* name : {"thumbnail.jpg", "sheet.jpg", "sheet.vtt", "chapters.vtt"}) {
+    EXPECT_THAT(said, testing::HasSubstr(recorder::sha256_of(recording.folder() / name))) << name;
+  }
+  const auto size_of = [&](const char* name) {
+    return output_of("ffprobe -v error -show_entries stream=width,height -of csv=p=0 " +
+                     (recording.folder() / name).string());
+  };
+  EXPECT_EQ(size_of("thumbnail.jpg"), "640,360\n");
+  EXPECT_EQ(size_of("sheet.jpg"), "1280,720\n");
+  // The thumbnail is of a moment at which Bob was there, beside whom all is black.
+  const auto brightness = [&](const char* name, const std::string& part) {
+    return std::stod(
+        output_of("ffmpeg -nostdin -v error -i " + (recording.folder() / name).string() +
+                  " -vf crop=" + part +
+                  ",signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=- -f null - "
+                  "| sed -n 's/.*YAVG=//p'"));
+  };
+  EXPECT_GT(brightness("thumbnail.jpg", "300:160:330:100"), 60);
+  EXPECT_LT(brightness("sheet.jpg", "250:100:4:20"), 40);     // at the beginning
+  EXPECT_GT(brightness("sheet.jpg", "110:60:1160:620"), 60);  // at the end
+  EXPECT_THAT(text_of(recording.folder() / "sheet.vtt"),
+              testing::HasSubstr("00:00:09.600 --> 00:00:10.000\nsheet.jpg#xywh=1024,576,256,144"));
+  EXPECT_EQ(text_of(recording.folder() / "chapters.vtt"),
+            "WEBVTT\n\n00:00:00.000 --> 00:00:06.000\nalice joins\n\n"
+            "00:00:06.000 --> 00:00:10.000\nbob joins\n");
+}
+
 TEST(Compose, AScreenIsLargeInThePresenterLayoutAndNamesAreWrittenOnTiles) {
   Recording recording(2'000);
   recording.add_colour("a.webm", "alice", "camera", "red", 0, 2'000)
