@@ -123,7 +123,11 @@ class Composer {
     const std::string name = std::string(settings_.picture ? "composite." : "composite-sound.") +
                              std::string(settings_.extension());
     const Wanted wanted{name, settings_.describe() + ' ' + std::to_string(plan_.length.count())};
-    if (auto there = noted_composite(folder_, wanted)) return *there;
+    std::error_code error;
+    if (auto there = noted_composite(folder_, wanted)) {
+      fs::remove_all(work_, error);  // whoever made it may have been killed before that
+      return *there;
+    }
     if (const Done ready = make_folder(wanted.settings); !ready) return pass(ready);
     const auto speakers = sound();
     if (!speakers) return tl::unexpected(speakers.error());
@@ -133,7 +137,6 @@ class Composer {
     }
     const fs::path result = folder_ / name;
     if (const Done joined = join(work_ / kSound, pieces, result); !joined) return pass(joined);
-    std::error_code error;
     auto extras = make_extras(result, *speakers);
     if (!extras) return tl::unexpected(extras.error());
     const Composed composed{result, plan_.length, fs::file_size(result, error),
@@ -146,7 +149,7 @@ class Composer {
   }
 
  private:
-  static constexpr const char* kSound = "sound.mka";
+  static constexpr const char* kSound = "sound";
 
   static tl::unexpected<Failure> pass(const Done& failed) { return tl::unexpected(failed.error()); }
 
@@ -230,7 +233,8 @@ class Composer {
     };
     const std::int64_t told_every = std::max<std::int64_t>(1, frame_of(kTold));
     for (std::int64_t number = first; number < end; ++number) {
-      AVFrame* const frame = picture.at(time_of(number));
+      // What is there in the middle of its time: half a frame early or late at most.
+      AVFrame* const frame = picture.at(time_of(number) + frame_length() / 2);
       if (frame == nullptr) return failed("no_memory", "for a picture");
       frame->pts = number;
       if (!encoder->send(frame)) return failed("no_codec", "the encoder refused a picture");
@@ -244,10 +248,10 @@ class Composer {
   }
 
   // By time: a player reads on while it plays.
-  Done join(const fs::path& sound, const std::vector<fs::path>& pictures, const fs::path& to) {
+  Done join(const fs::path& sound_file, const std::vector<fs::path>& pictures, const fs::path& to) {
     std::vector<Pieces> inputs;
     if (!pictures.empty()) inputs.emplace_back(pictures, AVMEDIA_TYPE_VIDEO);
-    inputs.emplace_back(std::vector{sound}, AVMEDIA_TYPE_AUDIO);
+    inputs.emplace_back(std::vector{sound_file}, AVMEDIA_TYPE_AUDIO);
     std::vector<const AVCodecParameters*> streams;
     for (const Pieces& input : inputs) {
       if (input.parameters() == nullptr) return failed("disk_error", "a piece does not open");
@@ -257,6 +261,7 @@ class Composer {
     const auto file = OutputFile::create(part, settings_.mp4() ? "mp4" : "webm", streams);
     if (!file) return cannot_write(part);
     Offset told{};
+    std::optional<std::int64_t> lead;  // of the sound, in its time base
     for (;;) {
       std::optional<std::size_t> next;
       for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -266,6 +271,14 @@ class Composer {
       if (!next) break;
       const Offset time = inputs[*next].time();
       AVPacket* const packet = inputs[*next].peek();
+      // What Opus's encoder puts in front begins before zero, and WebM's times do not. Left to
+      // itself the muxer would move the picture with it.
+      const bool sound = *next == inputs.size() - 1;
+      if (sound && !settings_.mp4()) {
+        if (!lead) lead = std::max<std::int64_t>(0, -packet->pts);
+        packet->pts += *lead;
+        packet->dts += *lead;
+      }
       if (!file->write(*packet, static_cast<int>(*next), inputs[*next].time_base())) {
         return cannot_write(part);
       }
@@ -303,6 +316,7 @@ class Composer {
   [[nodiscard]] std::int64_t frame_of(Offset time) const noexcept {
     return time.count() * settings_.fps / 1'000'000;
   }
+  [[nodiscard]] Offset frame_length() const noexcept { return Offset(1'000'000 / settings_.fps); }
   [[nodiscard]] Offset time_of(std::int64_t frame) const noexcept {
     return Offset(frame * 1'000'000 / settings_.fps);
   }

@@ -39,6 +39,9 @@ struct Settings {
 // Empty when they make sense, else what is wrong with them.
 [[nodiscard]] std::string problem_of(const Settings& settings);
 
+// Players seek to the picture of a multiple of this.
+inline constexpr rtp::Duration kKeyFrameInterval = std::chrono::seconds(2);
+
 // One stream's encoder. What it gives has times in microseconds from the recording's start.
 class Encoder {
  public:

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::int64_t kTolerance = AudioInput::kRate / 100;  // clocks are no better than that
 
-constexpr rtp::Duration kWorthSeeking = std::chrono::seconds(8);
+constexpr rtp::Duration kWorthSeeking = std::chrono::seconds(5);
 
 const AVCodec* decoder_of(AVCodecID id) {
   // FFmpeg's own shows the smaller of several spatial layers in one stream.

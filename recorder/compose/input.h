@@ -23,6 +23,8 @@ class StreamReader {
   [[nodiscard]] AVFrame* next();
   // When it begins, from the file's zero. Of the frame that next() gave.
   [[nodiscard]] Offset time() const noexcept { return time_; }
+  // From here on only these are decoded, to look at a few moments of a long film.
+  void key_frames_only() noexcept { codec_->skip_frame = AVDISCARD_NONKEY; }
   // As the file's header says.
   [[nodiscard]] Size size() const noexcept { return {codec_->width, codec_->height}; }
   // Goes to the last key frame at or before. False when the file cannot.

@@ -28,7 +28,7 @@ class SoundFile {
     AVCodecParameters* parameters = avcodec_parameters_alloc();
     avcodec_parameters_from_context(parameters, &file->encoder_->context());
     const std::array<const AVCodecParameters*, 1> streams{parameters};
-    file->output_ = OutputFile::create(to, "matroska", streams);
+    file->output_ = OutputFile::create(to, settings.mp4() ? "mp4" : "matroska", streams);
     avcodec_parameters_free(&parameters);
     const AVCodecContext& context = file->encoder_->context();
     file->frame_->format = context.sample_fmt;

@@ -86,6 +86,7 @@ Result<std::vector<Still>> make_stills(const std::filesystem::path& film, rtp::D
   auto reader = StreamReader::open(film, AVMEDIA_TYPE_VIDEO);
   if (!reader) return failed("disk_error", "the composite does not open");
   const Size size = reader->size();
+  if (length / kMoments >= kKeyFrameInterval) reader->key_frames_only();
   VideoInput input(std::move(reader));
   const auto moment = [&](int i) { return length * (2 * i + 1) / (2 * kMoments); };
   const auto picture_at = [&](Offset time) {
@@ -119,9 +120,9 @@ Result<std::vector<Still>> make_stills(const std::filesystem::path& film, rtp::D
              "," + std::to_string(area.y) + "," + std::to_string(area.width) + "," +
              std::to_string(area.height) + "\n";
   }
-  for (const auto& [name, bytes] : {std::pair("thumbnail.jpg", jpeg_of(*thumbnail.frame())),
-                                    std::pair("sheet.jpg", jpeg_of(*sheet.frame())),
-                                    std::pair("sheet.vtt", index)}) {
+  for (const auto& [name, bytes] :
+       {std::pair("thumbnail.jpg", jpeg_of(*thumbnail.frame())),
+        std::pair("sheet.jpg", jpeg_of(*sheet.frame())), std::pair("sheet.vtt", index)}) {
     if (const auto written = write(folder / name, bytes); !written) {
       return tl::unexpected(written.error());
     }
