@@ -12,6 +12,9 @@
 namespace parley::control {
 namespace {
 
+// Composing stops before recording does where the disk gets full.
+constexpr std::uint64_t kMargin = 2;
+
 // Of the whole work, in percent, where each stage begins; the picture takes nearly all of it.
 int percent_of(std::string_view stage, std::int64_t done_ms, std::int64_t length_ms) {
   const auto within = [&](int from, int to) {
@@ -88,9 +91,10 @@ void Composing::start(Job& job) {
       spawn_(job.job, {[this, id](std::string_view text) { line(jobs_.find(id)->second, text); },
                        [this, id](ChildProcess::End end) { ended(jobs_.find(id)->second, end); }});
   if (!process) {
+    --running_;
     job.reason = "not_started";
     job.detail = process.error();
-    return ended(job, {});
+    return not_done(job, {});
   }
   job.process = std::move(*process);
   watch(job);
@@ -101,7 +105,7 @@ void Composing::watch(Job& job) {
   job.timer = timers_.at(now_() + kSilence, [this, id = job.job.recording_id] {
     Job& silent = jobs_.find(id)->second;
     silent.timer = 0;
-    silent.detail = "it said nothing for ten minutes";
+    silent.detail = "it said nothing for an hour";
     silent.process.reset();
     ended(silent, {0, 9});
   });
@@ -137,16 +141,20 @@ void Composing::ended(Job& job, ChildProcess::End end) {
     jobs_.erase(id);
     ++composed_;
     events_.on_done(id, file);
-  } else if (job.reason == "disk_full" && ++job.full_disks < kFullDisks) {
-    again(job, kAfterFullDisk);
-  } else if ((end.signal != 0 || job.reason.empty()) && ++job.crashes < kCrashes) {
-    again(job, kAfterCrash);
   } else {
-    if (job.reason.empty()) job.reason = "crashed";
-    if (job.detail.empty()) job.detail = "signal " + std::to_string(end.signal);
-    give_up(job);
+    not_done(job, end);
   }
   pump();
+}
+
+void Composing::not_done(Job& job, ChildProcess::End end) {
+  const bool passes = job.reason == "disk_full" || job.reason == "not_started";
+  const bool crashed = end.signal != 0 || job.reason.empty();
+  if (passes && ++job.delays < kDelays) return again(job, kAfterDelay);
+  if (crashed && ++job.crashes < kCrashes) return again(job, kAfterCrash);
+  if (job.reason.empty()) job.reason = "crashed";
+  if (job.detail.empty()) job.detail = "signal " + std::to_string(end.signal);
+  give_up(job);
 }
 
 void Composing::again(Job& job, rtp::Duration after) {

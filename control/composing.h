@@ -35,16 +35,16 @@ struct ComposedFile {
 };
 
 // Has recordings composed, one after the other, each by a process of its own at low priority. Who
-// is killed, crashes or says nothing for ten minutes is started again and goes on where he was;
-// while the disk is full it is tried once a minute. The jobs live in the recordings' records: after
-// a restart they are added again.
+// is killed, crashes or says nothing for an hour is started again and goes on where he was; while
+// the disk is full, or the program does not start, it is tried once a minute for an hour. The jobs
+// live in the recordings' records: after a restart they are added again.
 class Composing {
  public:
   static constexpr int kCrashes = 3;
   static constexpr rtp::Duration kAfterCrash = std::chrono::seconds(5);
-  static constexpr int kFullDisks = 60;
-  static constexpr rtp::Duration kAfterFullDisk = std::chrono::minutes(1);
-  static constexpr rtp::Duration kSilence = std::chrono::minutes(10);
+  static constexpr int kDelays = 60;
+  static constexpr rtp::Duration kAfterDelay = std::chrono::minutes(1);
+  static constexpr rtp::Duration kSilence = std::chrono::hours(1);  // hashing 100 GB says nothing
 
   struct Stats {
     std::uint64_t waiting = 0;
@@ -80,7 +80,7 @@ class Composing {
   struct Job {
     ComposeJob job;
     int crashes = 0;
-    int full_disks = 0;
+    int delays = 0;
     Timers::Id timer = 0;  // until it is tried again, or has been silent for too long
     std::unique_ptr<ChildProcess> process;
     int percent = -1;
@@ -93,6 +93,8 @@ class Composing {
   void watch(Job& job);
   void line(Job& job, std::string_view text);
   void ended(Job& job, ChildProcess::End end);
+  // Tries it again, or gives it up.
+  void not_done(Job& job, ChildProcess::End end);
   void again(Job& job, rtp::Duration after);
   void give_up(Job& job);
 

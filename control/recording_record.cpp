@@ -84,7 +84,9 @@ Json RecordingRecord::to_json() const {
   for (const auto& [name, value] : *how.as_object()) json.set(name, value);
   if (composing) json.set("progress_percent", percent);
   if (!end_reason.empty()) json.set("end_reason", end_reason);
-  if (!failure.empty()) json.set("failure", failure);
+  if (!failure_reason.empty()) {
+    json.set("failure", Json::object({{"reason", failure_reason}, {"detail", failure_detail}}));
+  }
   return json;
 }
 
@@ -144,7 +146,10 @@ std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
   }
   record.options = RecordingOptions::from_json(*body);
   record.composing = flag_member(*body, "composing");
-  record.failure = text_member(*body, "failure");
+  if (const Json* failure = body->find("failure")) {
+    record.failure_reason = text_member(*failure, "reason");
+    record.failure_detail = text_member(*failure, "detail");
+  }
   if (const Json* list = body->find("layouts"); list != nullptr && list->is_array()) {
     for (const Json& change : *list->as_array()) {
       record.layouts.push_back({integer_member(change, "at_ms"), text_member(change, "layout")});

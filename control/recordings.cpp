@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "control/signed_link.h"
+#include "recorder/names.h"
 #include "server/log.h"
 
 namespace parley::control {
@@ -80,10 +81,12 @@ std::int64_t Recordings::recorded_ms(std::string_view session_id) const {
 }
 
 void Recordings::expect_leftovers(const std::vector<std::string>& found) {
+  leftovers_ = {found.begin(), found.end()};
   std::vector<std::string> lost;
   for (const auto& [id, record] : records_) {
-    const bool comes = std::find(found.begin(), found.end(), id) != found.end();
-    if (record.state == State::Processing && !record.composing && !comes) lost.push_back(id);
+    if (record.state == State::Processing && !record.composing && !leftovers_.contains(id)) {
+      lost.push_back(id);
+    }
   }
   for (const std::string& id : lost) {
     fail({id, "server_restart", "nothing of it was found on the disk", {}});
@@ -92,7 +95,8 @@ void Recordings::expect_leftovers(const std::vector<std::string>& found) {
 
 void Recordings::resume_composing() {
   for (const auto& [id, record] : records_) {
-    if (record.composing) compose_when_stored(record);
+    // Of others the recorder makes the files whole once more, and reports.
+    if (record.composing && !leftovers_.contains(id)) compose_when_stored(record);
   }
 }
 
@@ -164,7 +168,7 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session,
   const std::string id = record.id;
   index(record);
   const RecordingRecord& stored = records_.emplace(id, std::move(record)).first->second;
-  active_[session.id()] = {id, &session, false, false, {}};
+  active_[session.id()] = {id, &session, false, false, {}, {}};
   session.set_recorded(true);
   store(stored);
   tell(stored, "recording.started", Json::object({{"started_ms", stored.started_ms}}));
@@ -180,9 +184,10 @@ void Recordings::begin(const std::string& session_id) {
   Active& active = it->second;
   const RecordingRecord& record = records_.find(active.recording_id)->second;
   active.begun = true;
+  active.since = context_.now();
   recorder_.start({record.id, record.tenant, record.room_id, record.room_name, record.session_id,
                    record.started_ms},
-                  context_.now());
+                  active.since);
   if (active.session == nullptr) return;
   for (const auto& participant : active.session->participants()) {
     for (const Track& track : participant->tracks) add_track(active, *participant, track);
@@ -254,6 +259,14 @@ void Recordings::on_recorder_event(const recorder::RecorderEvent& event) {
   if (const auto* failed = std::get_if<recorder::Failed>(&event)) fail(*failed);
 }
 
+// True for one whose end is known: the process before this one was killed before it was settled.
+bool Recordings::settle_again(const RecordingRecord& record) {
+  if (!record.is_over() && !record.composing) return false;
+  recorder_.settle(record.id);
+  if (record.composing && leftovers_.erase(record.id) > 0) compose_when_stored(record);
+  return true;
+}
+
 void Recordings::finish(const recorder::Completed& done) {
   RecordingRecord* record = find_mutable(done.recording_id);
   if (record == nullptr) {  // its row was lost with the store, its files were not
@@ -267,8 +280,7 @@ void Recordings::finish(const recorder::Completed& done) {
     index(adopted);
     record = &records_.emplace(adopted.id, std::move(adopted)).first->second;
   }
-  // Killed before it was settled.
-  if (record->is_over() || record->composing) return recorder_.settle(record->id);
+  if (settle_again(*record)) return;
   record->duration_ms = done.duration_ms;
   record->size_bytes = done.size_bytes;
   record->truncated = done.truncated;
@@ -298,7 +310,7 @@ void Recordings::complete(RecordingRecord& record) {
 void Recordings::fail(const recorder::Failed& failed) {
   RecordingRecord* record = find_mutable(failed.recording_id);
   if (record == nullptr) return;
-  if (record->is_over()) return recorder_.settle(record->id);
+  if (settle_again(*record)) return;
   if (const auto it = active_.find(record->session_id);
       it != active_.end() && it->second.recording_id == record->id) {
     close_taps(it->second);
@@ -307,8 +319,14 @@ void Recordings::fail(const recorder::Failed& failed) {
   }
   record->state = State::Failed;
   record->end_reason = failed.reason;
-  record->failure = failed.detail;
+  record->failure_reason = failed.reason;
+  record->failure_detail = failed.detail;
   record->files = failed.files;
+  for (const recorder::RecordedFile& file : record->files) {
+    record->size_bytes += file.size_bytes;
+    record->duration_ms = std::max(record->duration_ms, file.offset_ms + file.duration_ms);
+  }
+  if (!record->files.empty()) record->manifest = recorder::kManifestName;
   store(*record);
   tell(*record, "recording.failed", Json::object({{"reason", failed.reason}}));
   settle_when_stored(record->id);
@@ -323,7 +341,7 @@ RpcResult<bool> Recordings::pause(const std::string& recording_id) {
   if (record->state == State::Paused) return false;
   if (record->pauses.size() >= kMaxChanges) return tl::unexpected(too_many_changes());
   record->state = State::Paused;
-  record->pauses.push_back({context_.wall_ms() - record->started_ms, std::nullopt});
+  record->pauses.push_back({recorded_for_ms(*record), std::nullopt});
   store(*record);
   tell(*record, "recording.paused", Json(Json::Object{}));
   Active& active = active_.find(record->session_id)->second;

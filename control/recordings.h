@@ -56,7 +56,9 @@ struct RecordingRecord {
   // The tracks are on the disk, and are being made into one file; how far, in percent.
   bool composing = false;
   int percent = 0;
-  std::string failure;  // what went wrong, for people
+  // What went wrong, the reason for programs; of composing, too.
+  std::string failure_reason;
+  std::string failure_detail;
 
   [[nodiscard]] bool runs() const noexcept {
     return state == State::Active || state == State::Paused;
@@ -152,6 +154,7 @@ class Recordings {
     Session* session = nullptr;  // until detach()
     bool begun = false;          // told to everybody, taps may open
     bool paused = false;
+    rtp::Time since{};  // where the recorder's time line begins, once begun
     std::vector<Tap> taps;
   };
   [[nodiscard]] static RpcError too_many_changes();
@@ -163,11 +166,14 @@ class Recordings {
   void tell(const RecordingRecord& record, std::string_view what, Json extra);
   void store(const RecordingRecord& record) { context_.outbox.put(record.to_row()); }
   void finish(const recorder::Completed& done);
+  [[nodiscard]] bool settle_again(const RecordingRecord& record);
   void complete(RecordingRecord& record);
   void on_compose_progress(const std::string& recording_id, int percent);
   void on_composed(const std::string& recording_id, const ComposedFile& file);
   void on_not_composed(const std::string& recording_id, const std::string& reason,
                        const std::string& detail);
+  // Since it has begun, as its files count.
+  [[nodiscard]] std::int64_t recorded_for_ms(const RecordingRecord& record) const;
   void end_pause(RecordingRecord& record);
   void compose_when_stored(const RecordingRecord& record);
   void fail(const recorder::Failed& failed);
@@ -183,6 +189,7 @@ class Recordings {
   std::map<std::string, Active, std::less<>> active_;  // by session
   std::map<std::string, Attached, std::less<>> sessions_;
   std::set<std::string, std::less<>> forbidden_;  // of those
+  std::set<std::string, std::less<>> leftovers_;  // the recorder will report them
 };
 
 }  // namespace parley::control

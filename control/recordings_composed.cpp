@@ -23,9 +23,15 @@ std::vector<std::string> codecs_of(const RecordingOptions& options) {
 
 }  // namespace
 
+std::int64_t Recordings::recorded_for_ms(const RecordingRecord& record) const {
+  const auto active = active_.find(record.session_id);
+  if (active == active_.end() || !active->second.begun) return 0;
+  return (context_.now() - active->second.since) / std::chrono::milliseconds(1);
+}
+
 void Recordings::end_pause(RecordingRecord& record) {
   if (record.pauses.empty() || record.pauses.back().to_ms) return;
-  record.pauses.back().to_ms = context_.wall_ms() - record.started_ms;
+  record.pauses.back().to_ms = recorded_for_ms(record);
 }
 
 RpcResult<bool> Recordings::set_layout(const std::string& recording_id, const std::string& layout) {
@@ -39,7 +45,7 @@ RpcResult<bool> Recordings::set_layout(const std::string& recording_id, const st
       record->layouts.empty() ? record->options.layout : record->layouts.back().layout;
   if (now == layout) return false;
   if (record->layouts.size() >= kMaxChanges) return tl::unexpected(too_many_changes());
-  record->layouts.push_back({context_.wall_ms() - record->started_ms, layout});
+  record->layouts.push_back({recorded_for_ms(*record), layout});
   store(*record);
   return true;
 }
@@ -64,7 +70,8 @@ RpcResult<const RecordingRecord*> Recordings::compose_again(
   record->state = State::Processing;
   record->composing = true;
   record->percent = 0;
-  record->failure.clear();
+  record->failure_reason.clear();
+  record->failure_detail.clear();
   store(*record);
   compose_when_stored(*record);
   return record;
@@ -126,11 +133,11 @@ void Recordings::on_not_composed(const std::string& recording_id, const std::str
   if (record == nullptr || !record->composing) return;
   record->composing = false;
   record->state = State::Failed;
-  record->end_reason = reason == "disk_full" ? reason : "compose_failed";
-  record->failure =
-      reason + ": " + detail + "; the tracks are there, recording.compose tries again";
+  record->failure_reason = reason == "disk_full" ? reason : "compose_failed";
+  record->failure_detail = (reason == "disk_full" ? "" : reason + ": ") + detail +
+                           "; the tracks are there, recording.compose tries again";
   store(*record);
-  tell(*record, "recording.failed", Json::object({{"reason", record->end_reason}}));
+  tell(*record, "recording.failed", Json::object({{"reason", record->failure_reason}}));
   server::log::error("composing_failed",
                      {{"recording", recording_id}, {"reason", reason}, {"detail", detail}});
 }

@@ -27,8 +27,9 @@ tl::expected<Json, Failure> compose(const Key& key, const Server& server,
     const std::string state = control::text_member(*recording, "state");
     if (state == "completed") return recording;
     if (state == "failed" || state == "deleted") {
-      std::string why = control::text_member(*recording, "failure");
-      if (why.empty()) why = control::text_member(*recording, "end_reason");
+      const Json* failure = recording->find("failure");
+      const std::string why = failure == nullptr ? control::text_member(*recording, "end_reason")
+                                                 : control::text_member(*failure, "detail");
       return tl::unexpected(Failure{kFailed, "the recording is " + state + ": " + why});
     }
     const std::int64_t percent = control::integer_member(*recording, "progress_percent");

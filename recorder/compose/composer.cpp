@@ -15,6 +15,7 @@
 #include "recorder/compose/chapters.h"
 #include "recorder/compose/note.h"
 #include "recorder/compose/picture.h"
+#include "recorder/compose/pieces.h"
 #include "recorder/compose/sound.h"
 #include "recorder/compose/stills.h"
 #include "recorder/disk_file.h"
@@ -41,51 +42,27 @@ Done keep(const fs::path& part, const fs::path& as) {
   return {};
 }
 
-// Packets of the pieces of one stream, one after the other.
-class Pieces {
- public:
-  Pieces(std::vector<fs::path> files, AVMediaType type) : files_(std::move(files)), type_(type) {
-    open_next();
-  }
-  [[nodiscard]] const AVCodecParameters* parameters() const noexcept {
-    return input_ ? input_->streams[0]->codecpar : nullptr;
-  }
-  // The next one, in `time_base()`; nullptr at the end of the last.
-  [[nodiscard]] AVPacket* peek() {
-    while (input_ && !has_) {
-      has_ = av_read_frame(input_.get(), packet_.get()) >= 0;
-      if (!has_) open_next();
-    }
-    return has_ ? packet_.get() : nullptr;
-  }
-  void pop() {
-    av_packet_unref(packet_.get());
-    has_ = false;
-  }
-  [[nodiscard]] AVRational time_base() const noexcept { return input_->streams[0]->time_base; }
-  [[nodiscard]] Offset time() {
-    return Offset(av_rescale_q(peek()->dts, time_base(), av::kMicroseconds));
-  }
+// Names whatever decides about the bytes that are made, so that what is left of an earlier run is
+// used only for the same. To be counted up when this program makes its pieces in another way.
+constexpr int kFormat = 1;
 
- private:
-  void open_next() {
-    input_.reset();
-    if (next_ == files_.size()) return;
-    AVFormatContext* context = nullptr;
-    const std::string url = "file:" + files_[next_++].string();
-    if (avformat_open_input(&context, url.c_str(), nullptr, nullptr) < 0) return;
-    av::Input input{context};
-    const bool ours =
-        context->nb_streams == 1 && context->streams[0]->codecpar->codec_type == type_;
-    if (ours) input_ = std::move(input);
+std::string mark_of(const Settings& settings, const Plan& plan) {
+  std::uint64_t hash = 14'695'981'039'346'656'037U;  // FNV-1a, 64 bits
+  const auto add = [&](const std::string& text) {
+    for (const char c : text) {
+      hash = (hash ^ static_cast<unsigned char>(c)) * 1'099'511'628'211U;
+    }
+  };
+  for (const PlannedFile& file : plan.files) {
+    add(file.path.filename().string());
+    for (const Offset time : {file.offset, file.skip, file.duration}) {
+      add(' ' + std::to_string(time.count()));
+    }
   }
-  std::vector<fs::path> files_;
-  AVMediaType type_;
-  std::size_t next_ = 0;
-  av::Input input_;
-  av::Packet packet_{av_packet_alloc()};
-  bool has_ = false;
-};
+  for (const PlannedTile& tile : plan.tiles) add('\n' + tile.name);
+  return settings.describe() + ' ' + std::to_string(plan.length.count()) + ' ' +
+         std::to_string(hash) + " format " + std::to_string(kFormat);
+}
 
 // One process at a time works on a recording.
 class Lock {
@@ -122,7 +99,23 @@ class Composer {
     if (!lock.held()) return cannot_write(folder_ / "composite.lock");
     const std::string name = std::string(settings_.picture ? "composite." : "composite-sound.") +
                              std::string(settings_.extension());
-    const Wanted wanted{name, settings_.describe() + ' ' + std::to_string(plan_.length.count())};
+    auto composed = make(name);
+    if (composed) return composed;
+    // What is half written is of no use to anybody, and the room is needed.
+    std::error_code error;
+    fs::remove(part_of(folder_ / name), error);
+    for (const auto& file : fs::directory_iterator(work_, error)) {
+      if (file.path().string().ends_with(recorder::kPartSuffix)) fs::remove(file.path(), error);
+    }
+    if (full_) return no_room();
+    return composed;
+  }
+
+ private:
+  static constexpr const char* kSound = "sound";
+
+  Result<Composed> make(const std::string& name) {
+    const Wanted wanted{name, mark_of(settings_, plan_)};
     std::error_code error;
     if (auto there = noted_composite(folder_, wanted)) {
       fs::remove_all(work_, error);  // whoever made it may have been killed before that
@@ -136,6 +129,7 @@ class Composer {
       if (const Done made = make_pieces(*speakers, pieces); !made) return pass(made);
     }
     const fs::path result = folder_ / name;
+    if (!has_room(bytes_of(pieces) + bytes_of({work_ / kSound}))) return no_room();
     if (const Done joined = join(work_ / kSound, pieces, result); !joined) return pass(joined);
     auto extras = make_extras(result, *speakers);
     if (!extras) return tl::unexpected(extras.error());
@@ -147,9 +141,6 @@ class Composer {
     fs::remove_all(work_, error);
     return composed;
   }
-
- private:
-  static constexpr const char* kSound = "sound";
 
   static tl::unexpected<Failure> pass(const Done& failed) { return tl::unexpected(failed.error()); }
 
@@ -174,7 +165,7 @@ class Composer {
     if (fs::exists(file)) {
       if (auto kept = Speakers::from_text(text_of(said), plan_.tiles.size())) return *kept;
     }
-    if (const Done room = has_room(); !room) return pass(room);
+    if (!has_room()) return no_room();
     auto speakers = make_sound(plan_, settings_, part_of(file),
                                [this](Offset done) { return tell(Stage::Sound, done); });
     if (!speakers) return speakers;
@@ -183,14 +174,28 @@ class Composer {
     return speakers;
   }
 
-  // Asked before each piece: recordings of calls that go on need the same disk.
-  Done has_room() const {
-    if (recorder::free_bytes(folder_) >= limits_.min_free_bytes) return {};
-    return failed("disk_full", "less than " + std::to_string(limits_.min_free_bytes) +
-                                   " bytes are free; what is made is kept");
+  // Asked again and again: recordings of calls that go on need the same disk.
+  [[nodiscard]] bool has_room(std::uint64_t for_bytes = 0) const {
+    return recorder::free_bytes(folder_) >= limits_.min_free_bytes + for_bytes;
+  }
+  [[nodiscard]] tl::unexpected<Failure> no_room() const {
+    return failed("disk_full", "besides what it takes " + std::to_string(limits_.min_free_bytes) +
+                                   " bytes must stay free; what is made is kept");
+  }
+  static std::uint64_t bytes_of(const std::vector<fs::path>& files) {
+    std::uint64_t sum = 0;
+    for (const fs::path& file : files) {
+      std::error_code error;
+      const auto size = fs::file_size(file, error);
+      if (!error) sum += size;
+    }
+    return sum;
   }
 
-  bool tell(Stage stage, Offset done) { return on_progress_({stage, done, plan_.length}); }
+  bool tell(Stage stage, Offset done) {
+    full_ = !has_room();
+    return !full_ && on_progress_({stage, done, plan_.length});
+  }
 
   Done make_pieces(const Speakers& speakers, std::vector<fs::path>& pieces) {
     std::optional<Picture> picture;  // opened at the first piece that is not there
@@ -205,7 +210,7 @@ class Composer {
         picture.reset();
         continue;
       }
-      if (const Done room = has_room(); !room) return room;
+      if (!has_room()) return no_room();
       if (!picture) picture.emplace(plan_, settings_, speakers);
       const std::int64_t end = std::max(first + 1, std::min(first + in_piece, frames));
       const Done made = make_piece(*picture, first, end, part_of(pieces.back()));
@@ -254,7 +259,11 @@ class Composer {
     inputs.emplace_back(std::vector{sound_file}, AVMEDIA_TYPE_AUDIO);
     std::vector<const AVCodecParameters*> streams;
     for (const Pieces& input : inputs) {
-      if (input.parameters() == nullptr) return failed("disk_error", "a piece does not open");
+      if (input.parameters() == nullptr) {
+        std::error_code ignored;
+        if (input.broken()) fs::remove(*input.broken(), ignored);
+        return failed("disk_error", "a piece does not open");
+      }
       streams.push_back(input.parameters());
     }
     const fs::path part = part_of(to);
@@ -286,6 +295,12 @@ class Composer {
       if (time - told < std::chrono::seconds(10)) continue;
       told = time;
       if (!tell(Stage::Join, time)) return failed("stopped", "while joining");
+    }
+    for (const Pieces& input : inputs) {
+      if (!input.broken()) continue;
+      std::error_code ignored;
+      fs::remove(*input.broken(), ignored);  // the next run makes it anew
+      return failed("disk_error", input.broken()->filename().string() + " does not read");
     }
     if (!file->finish()) return cannot_write(part);
     return keep(part, to);
@@ -327,6 +342,7 @@ class Composer {
   fs::path folder_;
   fs::path work_;
   const OnProgress& on_progress_;
+  bool full_ = false;
 };
 
 }  // namespace

@@ -11,6 +11,8 @@ constexpr std::int64_t kTolerance = AudioInput::kRate / 100;  // clocks are no b
 
 constexpr rtp::Duration kWorthSeeking = std::chrono::seconds(5);
 
+constexpr std::int64_t kMostPixels = 8'192 * 4'352;  // a frame of more is left out, not decoded
+
 const AVCodec* decoder_of(AVCodecID id) {
   // FFmpeg's own shows the smaller of several spatial layers in one stream.
   if (id == AV_CODEC_ID_VP9) {
@@ -66,6 +68,7 @@ std::unique_ptr<StreamReader> StreamReader::open(const std::filesystem::path& pa
   av::Codec codec{avcodec_alloc_context3(decoder)};
   if (!codec || avcodec_parameters_to_context(codec.get(), &parameters) < 0) return nullptr;
   codec->thread_count = 1;
+  codec->max_pixels = kMostPixels;
   codec->pkt_timebase = context->streams[stream]->time_base;
   if (avcodec_open2(codec.get(), decoder, nullptr) < 0) return nullptr;
   return std::unique_ptr<StreamReader>(
@@ -150,6 +153,10 @@ void AudioInput::take(const AVFrame& frame) {
   stretches_.push_back(std::move(stretch));
 }
 
+void AudioInput::forget(std::int64_t before) {
+  while (!stretches_.empty() && stretches_.front().end() <= before) stretches_.pop_front();
+}
+
 void AudioInput::read(Offset from, std::span<float> out) {
   const std::int64_t begin = frames_of(from);
   const std::int64_t end = begin + static_cast<std::int64_t>(out.size() / 2);
@@ -157,8 +164,9 @@ void AudioInput::read(Offset from, std::span<float> out) {
     const AVFrame* frame = reader_->next();
     over_ = frame == nullptr;
     if (frame != nullptr) take(*frame);
+    forget(begin);
   }
-  while (!stretches_.empty() && stretches_.front().end() <= begin) stretches_.pop_front();
+  forget(begin);
   std::fill(out.begin(), out.end(), 0.0F);
   for (const Stretch& stretch : stretches_) {
     const std::int64_t first = std::max(begin, stretch.begin);

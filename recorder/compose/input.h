@@ -82,6 +82,7 @@ class AudioInput {
     }
   };
   void take(const AVFrame& frame);
+  void forget(std::int64_t before);
   std::unique_ptr<StreamReader> reader_;
   std::deque<Stretch> stretches_;  // one for each decoded frame, in order, without overlaps
   std::int64_t end_ = 0;           // of the last one

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -150,7 +151,14 @@ int main(int argc, char** argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != options.parent) return fail({"stopped", "its parent is gone"}, 1);
   }
-  umask(S_IWGRP | S_IRWXO);               // recordings are for their owner's group at most
+  umask(S_IWGRP | S_IRWXO);  // recordings are for their owner's group at most
+  // One file and one decoder for each track; and where memory runs out, this is what may go.
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  std::ofstream("/proc/self/oom_score_adj") << "1000\n";
   std::signal(SIGXFSZ, SIG_IGN);          // a file size limit is an error like others
   setpriority(PRIO_PROCESS, 0, kNicest);  // a call on this machine comes first
   parley::recorder::silence_ffmpeg();

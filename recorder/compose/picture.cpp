@@ -53,7 +53,7 @@ std::optional<std::size_t> Picture::main_of(const std::vector<Shown>& shown, Off
 const AVFrame* Picture::picture_of(Shown& shown, Offset time) {
   const PlannedFile& file = plan_.files[shown.file];
   const auto [at, added] = inputs_.try_emplace(shown.file);
-  const Offset within = time - file.offset;
+  const Offset within = file.within(time);
   if (added && file.video) {
     if (auto reader = StreamReader::open(file.path, AVMEDIA_TYPE_VIDEO)) {
       at->second = std::make_unique<VideoInput>(std::move(reader));

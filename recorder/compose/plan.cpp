@@ -105,12 +105,28 @@ Offset without(std::span<const Pause> pauses, Offset time) noexcept {
 }
 
 Plan without(std::span<const Pause> pauses, Plan plan) {
-  plan.length = without(pauses, plan.length);
-  for (PlannedFile& file : plan.files) {
-    const Offset end = without(pauses, file.end());
-    file.offset = without(pauses, file.offset);
-    file.duration = end - file.offset;
+  std::vector<PlannedFile> parts;
+  for (const PlannedFile& file : plan.files) {
+    Offset begin = file.offset;
+    const auto add = [&](Offset end) {
+      if (end <= begin) return;
+      PlannedFile part = file;
+      part.offset = without(pauses, begin);
+      part.duration = end - begin;
+      part.skip = begin - file.offset;
+      parts.push_back(std::move(part));
+    };
+    for (const Pause& pause : pauses) {
+      if (pause.end <= begin || pause.begin >= file.end()) continue;
+      add(pause.begin);
+      begin = std::max(begin, pause.end);
+    }
+    add(file.end());
   }
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  plan.files = std::move(parts);
+  plan.length = without(pauses, plan.length);
   return plan;
 }
 

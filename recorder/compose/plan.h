@@ -34,7 +34,10 @@ struct PlannedFile {
   bool audio = false;
   Offset offset{};  // on the recording's time line
   rtp::Duration duration{};
+  Offset skip{};  // of the file's own time line, before what is shown
   [[nodiscard]] Offset end() const noexcept { return offset + duration; }
+  // The file's own time at a time of the plan.
+  [[nodiscard]] Offset within(Offset time) const noexcept { return time - offset + skip; }
 };
 // A participant's camera, or his screen: what has a place in the picture while he is there.
 struct PlannedTile {
@@ -67,7 +70,7 @@ struct Pause {
 };
 // Where a moment of the recording stands when the pauses (in order, apart) are left out.
 [[nodiscard]] Offset without(std::span<const Pause> pauses, Offset time) noexcept;
-// The plan without them.
+// The plan without them; a file that goes on over a pause becomes several.
 [[nodiscard]] Plan without(std::span<const Pause> pauses, Plan plan);
 
 }  // namespace parley::compose

@@ -102,7 +102,7 @@ class Voices {
         at = open_.erase(at);
         continue;
       }
-      visit(at->first, at->second, now - file.offset);
+      visit(at->first, at->second, file.within(now));
       ++at;
     }
   }

@@ -104,8 +104,8 @@ TEST_F(ComposingTest, AFullDiskIsTriedAgainForAnHour) {
   EXPECT_EQ(started[1].job.recording_id, "b");
   print(1, kDone);
   end(1, {0, 0});
-  for (std::size_t i = 2; i <= Composing::kFullDisks; ++i) {
-    advance(Composing::kAfterFullDisk);
+  for (std::size_t i = 2; i <= Composing::kDelays; ++i) {
+    advance(Composing::kAfterDelay);
     ASSERT_EQ(started.size(), i + 1);
     print(i, full);
     end(i, {1, 0});
@@ -113,7 +113,7 @@ TEST_F(ComposingTest, AFullDiskIsTriedAgainForAnHour) {
   EXPECT_THAT(told, ElementsAre("b composite.mp4 77", "a failed: disk_full, no room"));
 }
 
-TEST_F(ComposingTest, WhoSaysNothingForTenMinutesIsStartedAgain) {
+TEST_F(ComposingTest, WhoSaysNothingForAnHourIsStartedAgain) {
   composing.add({"a", {}});
   advance(Composing::kSilence - std::chrono::seconds(1));
   print(0, R"({"stage":"sound","done_ms":1,"length_ms":10})");
@@ -132,9 +132,22 @@ TEST_F(ComposingTest, WhatIsWrongWithTheRecordingIsToldAtOnce) {
   EXPECT_THAT(told, ElementsAre("a failed: bad_manifest, it lists no files"));
 }
 
-TEST_F(ComposingTest, AProgramThatIsNotThereIsNamed) {
+TEST_F(ComposingTest, AProgramThatComesBackIsStartedForAllThatWait) {
+  no_program = true;
+  for (const char* id : {"a", "b"}) composing.add({id, {}});
+  EXPECT_TRUE(told.empty());
+  no_program = false;
+  advance(Composing::kAfterDelay);
+  ASSERT_EQ(started.size(), 1U);
+  print(0, kDone);
+  end(0, {0, 0});
+  ASSERT_EQ(started.size(), 2U);
+}
+
+TEST_F(ComposingTest, AProgramThatIsNotThereForAnHourIsNamed) {
   no_program = true;
   composing.add({"a", {}});
+  for (int i = 0; i < Composing::kDelays; ++i) advance(Composing::kAfterDelay);
   EXPECT_THAT(told, ElementsAre("a failed: not_started, no such file or directory"));
 }
 

@@ -112,6 +112,34 @@ TEST_F(ComposedTest, ARestartGoesOnComposing) {
   EXPECT_EQ(state(id), State::Completed);
 }
 
+TEST_F(ComposedTest, ARestartBeforeTheTracksWereSettledWaitsForThem) {
+  const std::string id = recorded();
+  jobs.clear();
+  make_parts();
+  hook();
+  recordings->load(store.all_rows());
+  recordings->expect_leftovers({id});
+  recordings->resume_composing();
+  outbox->flush();
+  EXPECT_THAT(jobs, SizeIs(0)) << "the recorder has its hands on the folder";
+  recordings->on_recorder_event(completed(id));
+  outbox->flush();
+  EXPECT_THAT(jobs, SizeIs(1));
+  EXPECT_EQ(count_events("recording.completed"), 0U);
+}
+
+TEST_F(ComposedTest, WhatFailedOnAFullDiskCanBeComposedAsFarAsItGoes) {
+  const std::string id = text(ask(1, "recording.start"), "recording_id");
+  recordings->on_recorder_event(recorder::Failed{id, "disk_full", "pwrite", completed(id).files});
+  outbox->flush();
+  EXPECT_EQ(state(id), State::Failed);
+  EXPECT_EQ(text(*last_event("recording.failed").find("data")->find("failure"), "reason"),
+            "disk_full");
+  ASSERT_TRUE(recordings->compose_again(id, {}, std::nullopt).has_value());
+  outbox->flush();
+  EXPECT_THAT(jobs, SizeIs(1));
+}
+
 TEST_F(ComposedTest, NothingIsComposedBeforeTheStoreKnowsThatItIsToBe) {
   const std::string id = text(ask(1, "recording.start"), "recording_id");
   static_cast<void>(ask(1, "recording.stop"));
@@ -129,8 +157,10 @@ TEST_F(ComposedTest, WhatCannotBeComposedFailsWithItsTracksAndIsTriedAgainWhenAs
   outbox->flush();
   EXPECT_EQ(state(id), State::Failed);
   const Json data = *last_event("recording.failed").find("data");
-  EXPECT_EQ(text(data, "end_reason"), "compose_failed");
-  EXPECT_THAT(text(data, "failure"), AllOf(HasSubstr("no h264"), HasSubstr("recording.compose")));
+  EXPECT_EQ(text(data, "end_reason"), "stopped_by_host");
+  EXPECT_EQ(text(*data.find("failure"), "reason"), "compose_failed");
+  EXPECT_THAT(text(*data.find("failure"), "detail"),
+              AllOf(HasSubstr("no h264"), HasSubstr("recording.compose")));
   EXPECT_THAT(*data.find("files")->as_array(), SizeIs(1));
 
   RecordingOptions options = recordings->find(id)->options;
@@ -143,21 +173,21 @@ TEST_F(ComposedTest, WhatCannotBeComposedFailsWithItsTracksAndIsTriedAgainWhenAs
             "recording_not_over");
   composed(id);
   EXPECT_EQ(state(id), State::Completed);
-  EXPECT_EQ(recordings->find(id)->failure, "");
+  EXPECT_EQ(recordings->find(id)->failure_reason, "");
 }
 
 TEST_F(ComposedTest, LayoutsAndPausesAreKeptByTheirTimes) {
   const std::string id = text(ask(1, "recording.start"), "recording_id");
-  wall_ms += 1'000;
+  now += std::chrono::milliseconds(1'000);
   EXPECT_TRUE(*recordings->set_layout(id, "grid"));
   EXPECT_FALSE(*recordings->set_layout(id, "grid"));
-  wall_ms += 1'000;
+  now += std::chrono::milliseconds(1'000);
   EXPECT_TRUE(*recordings->pause(id));
-  wall_ms += 500;
+  now += std::chrono::milliseconds(500);
   EXPECT_TRUE(*recordings->resume(id));
-  wall_ms += 500;
+  now += std::chrono::milliseconds(500);
   EXPECT_TRUE(*recordings->pause(id));
-  wall_ms += 700;
+  now += std::chrono::milliseconds(700);
   static_cast<void>(ask(1, "recording.stop"));
   EXPECT_FALSE(recordings->set_layout(id, "pip").has_value());
   recordings->on_recorder_event(completed(id));

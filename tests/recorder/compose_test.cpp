@@ -196,6 +196,31 @@ TEST(Compose, ALayoutChangesWhenItWasChangedAndAPauseIsLeftOut) {
   EXPECT_COLOUR(pixels.at(5'000, 560, 310), kGreen);
 }
 
+TEST(Compose, APauseIsCutOutOfAFileThatGoesOnOverIt) {
+  Recording recording(6'000);
+  recording.add(
+      "a.webm", "alice", "camera", {"vp8"}, 0, 6'000,
+      "-filter_complex \"color=red:s=320x180:r=25:d=2[a];color=green:s=320x180:r=25:d=2[b];"
+      "color=blue:s=320x180:r=25:d=2[c];[a][b][c]concat=n=3\" -c:v libvpx -b:v 200k");
+  ASSERT_THAT(recording.compose("--no-names --pause 2000-4000"),
+              testing::HasSubstr("\"length_ms\":4000"));
+  Pixels pixels(recording.folder() / "composite.mp4");
+  EXPECT_COLOUR(pixels.at(1'800, 320, 180), kRed);
+  EXPECT_COLOUR(pixels.at(2'200, 320, 180), kBlue);
+  EXPECT_COLOUR(pixels.at(3'900, 320, 180), kBlue);
+}
+
+TEST(Compose, WhatIsLeftOfAnotherRunIsUsedForTheSameOnly) {
+  Recording recording(2'000);
+  recording.add_colour("a.webm", "alice", "camera", "red", 0, 2'000);
+  ASSERT_THAT(recording.compose("--no-names"), testing::HasSubstr("\"done\""));
+  EXPECT_THAT(recording.compose("--no-names"), testing::Not(testing::HasSubstr("\"picture\"")));
+  EXPECT_THAT(recording.compose("--no-names --pause 0-100"), testing::HasSubstr("\"picture\""));
+  EXPECT_THAT(recording.compose("--no-names --pause 900-1000"), testing::HasSubstr("\"picture\""));
+  std::filesystem::resize_file(recording.folder() / "composite.mp4", 100);
+  EXPECT_THAT(recording.compose("--no-names --pause 900-1000"), testing::HasSubstr("\"picture\""));
+}
+
 TEST(Compose, AFileThatIsBrokenOrGoneLeavesACardAndTheRest) {
   Recording recording(2'000);
   recording.add_colour("a.webm", "alice", "camera", "red", 0, 2'000)
@@ -306,7 +331,7 @@ TEST(Compose, GoesOnWhereTheDiskWasFull) {
   recording.add_colour("a.webm", "alice", "camera", "red", 0, 4'000);
   EXPECT_THAT(recording.compose("--min-free-bytes 9000000000000000"),
               testing::AllOf(testing::HasSubstr("\"reason\":\"disk_full\""),
-                             testing::HasSubstr("bytes are free")));
+                             testing::HasSubstr("must stay free")));
   // No file may be larger than so many blocks of 1,024 bytes.
   for (const char* blocks : {"0", "1", "2", "4"}) {
     const std::string said =

@@ -97,9 +97,18 @@ TEST(Pauses, MoveTheFilesBehindThem) {
   const Pause pause{milliseconds(2'000), milliseconds(4'000)};
   const Plan plan = without(std::span(&pause, 1), *plan_of(recorded().to_json(), "folder"));
   EXPECT_EQ(plan.length, milliseconds(8'000));
-  EXPECT_EQ(plan.files[2].offset, milliseconds(2'000));
-  EXPECT_EQ(plan.files[2].duration, milliseconds(4'000));
-  EXPECT_EQ(plan.files[0].duration, milliseconds(8'000));
+  ASSERT_EQ(plan.files.size(), 4U);
+  const auto is = [&](std::size_t which, const char* name, int offset, int length, int skip) {
+    const PlannedFile& file = plan.files[which];
+    EXPECT_EQ(file.path.filename(), name);
+    EXPECT_EQ(file.offset, milliseconds(offset)) << name;
+    EXPECT_EQ(file.duration, milliseconds(length)) << name;
+    EXPECT_EQ(file.skip, milliseconds(skip)) << name;
+  };
+  is(0, "a.webm", 0, 2'000, 0);
+  is(1, "a.webm", 2'000, 6'000, 4'000);         // what went on over the pause
+  is(2, "a-screen.webm", 2'000, 6'000, 1'000);  // what began in it
+  is(3, "b.webm", 2'000, 4'000, 0);
 }
 
 }  // namespace

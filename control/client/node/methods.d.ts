@@ -80,8 +80,12 @@ export interface Recording {
   /** of composing, while it goes on */
   progress_percent?: number;
   end_reason?: string;
-  /** what went wrong, for people */
-  failure?: string;
+  failure?: {
+    /** for programs */
+    reason: string;
+    /** for people */
+    detail: string;
+  };
   files: RecordingFile[];
 }
 
