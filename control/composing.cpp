@@ -193,7 +193,8 @@ Composing::Spawn composer_program(server::Loop& loop, const config::Recording& c
                                                                   ChildProcess::Events events) {
     const auto folder = std::filesystem::path(config.directory) / job.recording_id;
     std::vector<std::string> arguments{folder.string(), "--parent", std::to_string(::getpid()),
-                                       "--min-free-bytes", std::to_string(config.min_free_bytes)};
+                                       "--min-free-bytes",
+                                       std::to_string(kMargin * config.min_free_bytes)};
     arguments.insert(arguments.end(), job.arguments.begin(), job.arguments.end());
     return ChildProcess::start(loop, program, arguments,
                                {[events, end_turn](std::string_view line) {
