@@ -54,16 +54,19 @@ RpcResult<const RecordingRecord*> Recordings::compose_again(
     const std::string& recording_id, const RecordingOptions& options,
     const std::optional<std::string>& layout) {
   RecordingRecord* record = find_mutable(recording_id);
-  const auto refuse = [](const char* reason, const char* text) {
-    return tl::unexpected(rpc_error(Status::FailedPrecondition, reason, text, "recording_id"));
-  };
   if (record == nullptr || record->state == State::Deleted) {
-    return refuse("recording_deleted", "the files were deleted");
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_deleted",
+                                    "the files were deleted", "recording_id"));
   }
   if (!record->is_over()) {
-    return refuse("recording_not_over", "stop the recording, and wait for recording.completed");
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_over",
+                                    "stop the recording, and wait for recording.completed",
+                                    "recording_id"));
   }
-  if (record->manifest.empty()) return refuse("nothing_recorded", "there are no tracks to compose");
+  if (record->manifest.empty()) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "nothing_recorded",
+                                    "there are no tracks to compose", "recording_id"));
+  }
   record->options = options;
   record->options.composite = true;
   if (layout) record->layouts.clear();
