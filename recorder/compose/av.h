@@ -16,6 +16,7 @@ struct Free {
   void operator()(AVPacket* p) const noexcept { av_packet_free(&p); }
   void operator()(AVFrame* f) const noexcept { av_frame_free(&f); }
   void operator()(AVCodecContext* c) const noexcept { avcodec_free_context(&c); }
+  void operator()(AVCodecParameters* p) const noexcept { avcodec_parameters_free(&p); }
   void operator()(SwsContext* s) const noexcept { sws_freeContext(s); }
 };
 struct CloseInput {
@@ -30,6 +31,7 @@ struct CloseOutput {
 using Packet = std::unique_ptr<AVPacket, Free>;
 using Frame = std::unique_ptr<AVFrame, Free>;
 using Codec = std::unique_ptr<AVCodecContext, Free>;
+using Parameters = std::unique_ptr<AVCodecParameters, Free>;
 using Scaler = std::unique_ptr<SwsContext, Free>;
 using Input = std::unique_ptr<AVFormatContext, CloseInput>;
 using Output = std::unique_ptr<AVFormatContext, CloseOutput>;

@@ -223,11 +223,7 @@ class Composer {
   Done make_piece(Picture& picture, std::int64_t first, std::int64_t end, const fs::path& to) {
     const auto encoder = Encoder::video(settings_);
     if (!encoder) return failed("no_codec", "this FFmpeg encodes no " + settings_.codec);
-    AVCodecParameters* parameters = avcodec_parameters_alloc();
-    avcodec_parameters_from_context(parameters, &encoder->context());
-    const std::array<const AVCodecParameters*, 1> streams{parameters};
-    const auto file = OutputFile::create(to, "matroska", streams);
-    avcodec_parameters_free(&parameters);
+    const auto file = OutputFile::create(to, "matroska", *encoder);
     if (!file) return cannot_write(to);
     const auto drain = [&] {
       while (AVPacket* packet = encoder->receive()) {

@@ -165,6 +165,16 @@ std::unique_ptr<OutputFile> OutputFile::create(const std::filesystem::path& path
   return std::unique_ptr<OutputFile>(new OutputFile(std::move(output)));
 }
 
+std::unique_ptr<OutputFile> OutputFile::create(const std::filesystem::path& path,
+                                               const char* format, const Encoder& encoder) {
+  const av::Parameters parameters{avcodec_parameters_alloc()};
+  if (!parameters || avcodec_parameters_from_context(parameters.get(), &encoder.context()) < 0) {
+    return nullptr;
+  }
+  const std::array<const AVCodecParameters*, 1> streams{parameters.get()};
+  return create(path, format, streams);
+}
+
 bool OutputFile::write(AVPacket& packet, int stream, AVRational time_base) {
   packet.stream_index = stream;
   packet.pos = -1;

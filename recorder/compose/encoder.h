@@ -74,6 +74,10 @@ class OutputFile {
   [[nodiscard]] static std::unique_ptr<OutputFile> create(
       const std::filesystem::path& path, const char* format,
       std::span<const AVCodecParameters* const> streams);
+  // Of one stream, which this encoder makes.
+  [[nodiscard]] static std::unique_ptr<OutputFile> create(const std::filesystem::path& path,
+                                                          const char* format,
+                                                          const Encoder& encoder);
   // Takes what is in the packet. In each stream times rise.
   [[nodiscard]] bool write(AVPacket& packet, int stream, AVRational time_base);
   [[nodiscard]] bool finish();

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "recorder/compose/composer.h"
+#include "recorder/compose/note.h"
 #include "recorder/muxer.h"
 
 namespace {
@@ -43,12 +44,25 @@ struct Options {
 
 long long ms(parley::rtp::Duration duration) { return parley::recorder::to_ms(duration); }
 
-// A line of JSON each, for whoever started it.
-bool report(const compose::Progress& progress) {
-  std::printf("{\"stage\":\"%s\",\"done_ms\":%lld,\"length_ms\":%lld}\n",
-              std::string(name_of(progress.stage)).c_str(), ms(progress.done), ms(progress.length));
-  return std::fflush(stdout) == 0;
-}
+// A line of JSON for each percent of a stage, for whoever started it: he has other things to do.
+class Report {
+ public:
+  bool operator()(const compose::Progress& progress) {
+    const std::int64_t percent =
+        progress.done * 100 / std::max(progress.length, parley::rtp::Duration(1));
+    if (stage_ == progress.stage && percent == percent_) return true;
+    stage_ = progress.stage;
+    percent_ = percent;
+    std::printf("{\"stage\":\"%s\",\"done_ms\":%lld,\"length_ms\":%lld}\n",
+                std::string(name_of(progress.stage)).c_str(), ms(progress.done),
+                ms(progress.length));
+    return std::fflush(stdout) == 0;
+  }
+
+ private:
+  std::optional<compose::Stage> stage_;
+  std::int64_t percent_ = 0;
+};
 
 int fail(const compose::Failure& failure, int code) {
   const nlohmann::ordered_json line{
@@ -180,20 +194,8 @@ int main(int argc, char** argv) {
   auto plan = compose::read_plan(options.folder);
   if (!plan) return fail(plan.error(), 1);
   const auto made = compose::compose(without(*pauses, std::move(*plan)), settings, limits,
-                                     options.folder, report);
+                                     options.folder, Report());
   if (!made) return fail(made.error(), 1);
-  nlohmann::ordered_json done{{"stage", "done"},
-                              {"file", made->file.filename().string()},
-                              {"length_ms", ms(made->length)},
-                              {"size_bytes", made->size_bytes},
-                              {"sha256", made->sha256},
-                              {"extras", nlohmann::ordered_json::array()}};
-  for (const compose::Extra& extra : made->extras) {
-    done["extras"].push_back({{"name", extra.name},
-                              {"kind", extra.kind},
-                              {"size_bytes", extra.size_bytes},
-                              {"sha256", extra.sha256}});
-  }
-  std::printf("%s\n", done.dump().c_str());
+  std::printf("%s\n", compose::done_line(*made).c_str());
   return 0;
 }

@@ -18,6 +18,17 @@ Json manifest_of(const std::filesystem::path& folder) {
   return Json::parse(text_of(folder / recorder::kManifestName), nullptr, false);
 }
 
+Json json_of(const std::vector<Extra>& extras) {
+  Json list = Json::array();
+  for (const Extra& extra : extras) {
+    list.push_back({{"name", extra.name},
+                    {"kind", extra.kind},
+                    {"size_bytes", extra.size_bytes},
+                    {"sha256", extra.sha256}});
+  }
+  return list;
+}
+
 // Nothing unless it is there in the size that is noted.
 std::optional<Extra> extra_of(const std::filesystem::path& folder, const Json& noted) {
   const Json name = noted.value("name", Json());
@@ -87,24 +98,27 @@ bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
       if (one.is_object() && one.value("name", Json()) != wanted.name) kept.push_back(one);
     }
   }
-  Json extras = Json::array();
-  for (const Extra& extra : composed.extras) {
-    extras.push_back({{"name", extra.name},
-                      {"kind", extra.kind},
-                      {"size_bytes", extra.size_bytes},
-                      {"sha256", extra.sha256}});
-  }
   kept.push_back({{"name", wanted.name},
                   {"settings", wanted.settings},
                   {"duration_ms", recorder::to_ms(composed.length)},
                   {"size_bytes", composed.size_bytes},
                   {"sha256", composed.sha256},
-                  {"extras", std::move(extras)}});
+                  {"extras", json_of(composed.extras)}});
   manifest["composites"] = std::move(kept);
   const auto done = recorder::replace_file(
       folder / recorder::kManifestName,
       manifest.dump(2, ' ', false, Json::error_handler_t::replace) + '\n', {});
   return done.has_value();
+}
+
+std::string done_line(const Composed& composed) {
+  return Json{{"stage", "done"},
+              {"file", composed.file.filename().string()},
+              {"length_ms", recorder::to_ms(composed.length)},
+              {"size_bytes", composed.size_bytes},
+              {"sha256", composed.sha256},
+              {"extras", json_of(composed.extras)}}
+      .dump();
 }
 
 }  // namespace parley::compose

@@ -20,6 +20,9 @@ struct Wanted {
 [[nodiscard]] bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
                                   const Composed& composed);
 
+// One line of JSON of what was made, for whoever asked for it.
+[[nodiscard]] std::string done_line(const Composed& composed);
+
 // All of a small file; empty when it is not there or larger than a manifest may be.
 [[nodiscard]] std::string text_of(const std::filesystem::path& path);
 

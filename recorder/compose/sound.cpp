@@ -25,11 +25,7 @@ class SoundFile {
     auto file = std::unique_ptr<SoundFile>(new SoundFile);
     file->encoder_ = Encoder::audio(settings);
     if (!file->encoder_) return nullptr;
-    AVCodecParameters* parameters = avcodec_parameters_alloc();
-    avcodec_parameters_from_context(parameters, &file->encoder_->context());
-    const std::array<const AVCodecParameters*, 1> streams{parameters};
-    file->output_ = OutputFile::create(to, settings.mp4() ? "mp4" : "matroska", streams);
-    avcodec_parameters_free(&parameters);
+    file->output_ = OutputFile::create(to, settings.mp4() ? "mp4" : "matroska", *file->encoder_);
     const AVCodecContext& context = file->encoder_->context();
     file->frame_->format = context.sample_fmt;
     file->frame_->sample_rate = context.sample_rate;
