@@ -23,6 +23,12 @@ Disk<DiskFile> DiskFile::create(const std::filesystem::path& path) {
   return DiskFile{fd};
 }
 
+Disk<DiskFile> DiskFile::open(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return tl::unexpected(disk_error("open"));
+  return DiskFile{fd};
+}
+
 DiskFile::~DiskFile() {
   if (fd_ >= 0) ::close(fd_);
 }

@@ -36,6 +36,8 @@ class DiskFile {
  public:
   // Created, or emptied if it is there; readable by the owner's group at most.
   [[nodiscard]] static Disk<DiskFile> create(const std::filesystem::path& path);
+  // One that is there, as it is.
+  [[nodiscard]] static Disk<DiskFile> open(const std::filesystem::path& path);
   ~DiskFile();
   DiskFile(DiskFile&& other) noexcept;
   DiskFile& operator=(DiskFile&& other) noexcept;

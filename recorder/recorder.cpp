@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -236,8 +237,9 @@ std::vector<std::string> Recorder::adopt_leftovers() {
   if (impl_->adopter.joinable()) return {};  // once
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(impl_->root, error)) {
-    if (entry.path().filename().string().starts_with(kRemovedPrefix)) {
-      impl_->writer.remove(entry.path());
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(kRemovedPrefix)) {
+      impl_->writer.remove(entry.path(), name.substr(kRemovedPrefix.size()));
     }
   }
   std::vector<std::string> ids = find_leftovers(impl_->root);
@@ -284,8 +286,8 @@ bool Recorder::remove(const std::string& recording_id) {
   const fs::path folder = impl_->root / recording_id;
   const fs::path removed = impl_->root / (std::string{kRemovedPrefix} + recording_id);
   // Renamed at once, so that nothing is found there any more; the writer removes it.
-  if (::rename(folder.c_str(), removed.c_str()) != 0) return false;
-  impl_->writer.remove(removed);
+  if (::rename(folder.c_str(), removed.c_str()) != 0 && errno != ENOENT) return false;
+  impl_->writer.remove(removed, recording_id);
   return true;
 }
 

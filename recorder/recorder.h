@@ -65,7 +65,10 @@ struct Failed {  // the files up to here are kept and listed, if any plays
   std::string detail;
   std::vector<RecordedFile> files;
 };
-using RecorderEvent = std::variant<Completed, Failed>;
+struct Removed {  // nothing of it is left on the disk
+  std::string recording_id;
+};
+using RecorderEvent = std::variant<Completed, Failed, Removed>;
 
 struct RecorderStats {
   std::uint64_t active_recordings = 0;
@@ -109,7 +112,8 @@ class Recorder {
   // How the recording ended is in the caller's store. Until then it is reported anew at each start,
   // so that no kill between the end and the store loses a recording.
   void settle(const std::string& recording_id);
-  // Removes the recording's folder. False when there is none or it is not finished.
+  // Removes the recording's folder, at once for whoever looks; Removed follows, also when there was
+  // none. False when it is not finished, or cannot be removed.
   [[nodiscard]] bool remove(const std::string& recording_id);
   // Where a file of a finished recording lies; empty unless it exists and the name is one of ours,
   // so "../" gets nowhere.

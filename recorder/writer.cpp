@@ -58,10 +58,10 @@ bool Writer::post(const std::string& recording_id, disk::Job job) {
   return true;
 }
 
-void Writer::remove(std::filesystem::path path) {
+void Writer::remove(std::filesystem::path path, std::string recording_id) {
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back({{}, Remove{std::move(path)}, 0});
+    tasks_.push_back({std::move(recording_id), Remove{std::move(path)}, 0});
   }
   wake_.notify_one();
 }
@@ -119,8 +119,9 @@ void Writer::perform(Task task) {
   if (auto* begin = std::get_if<Begin>(&task.work)) {
     recordings_.try_emplace(task.recording_id, options_, std::move(begin->info));
   } else if (auto* remove = std::get_if<Remove>(&task.work)) {
-    std::error_code ignored;
-    std::filesystem::remove_all(remove->path, ignored);
+    std::error_code error;  // then it is tried again at the next start
+    std::filesystem::remove_all(remove->path, error);
+    if (!error && !task.recording_id.empty()) sink_(Removed{task.recording_id});
     return;
   } else if (const auto found = recordings_.find(task.recording_id); found != recordings_.end()) {
     found->second.apply(std::move(std::get<disk::Job>(task.work)));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -10,7 +9,7 @@
 #include <vector>
 
 #include <fcntl.h>
-#include <sys/file.h>
+#include <unistd.h>
 
 #include "recorder/compose/chapters.h"
 #include "recorder/compose/note.h"
@@ -19,6 +18,7 @@
 #include "recorder/compose/sound.h"
 #include "recorder/compose/stills.h"
 #include "recorder/disk_file.h"
+#include "recorder/folder_lock.h"
 #include "recorder/names.h"
 #include "recorder/sha256.h"
 
@@ -64,25 +64,6 @@ std::string mark_of(const Settings& settings, const Plan& plan) {
          std::to_string(hash) + " format " + std::to_string(kFormat);
 }
 
-// One process at a time works on a recording.
-class Lock {
- public:
-  explicit Lock(const fs::path& folder)
-      : fd_(::open((folder / "composite.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640)) {
-    while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
-    }
-  }
-  ~Lock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-  [[nodiscard]] bool held() const noexcept { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 class Composer {
  public:
   Composer(const Plan& plan, const Settings& settings, const Limits& limits, const fs::path& folder,
@@ -95,7 +76,7 @@ class Composer {
         on_progress_(on_progress) {}
 
   Result<Composed> run() {
-    const Lock lock(folder_);
+    const recorder::FolderLock lock(folder_ / "composite.lock");
     if (!lock.held()) return cannot_write(folder_ / "composite.lock");
     const std::string name = std::string(settings_.picture ? "composite." : "composite-sound.") +
                              std::string(settings_.extension());

@@ -1,10 +1,8 @@
 // parley-compose: makes one picture and one sound of a recording. See --help.
 #include <algorithm>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,11 +11,9 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "recorder/background.h"
 #include "recorder/compose/composer.h"
 #include "recorder/compose/note.h"
 #include "recorder/muxer.h"
@@ -27,7 +23,6 @@ namespace {
 namespace compose = parley::compose;
 using compose::Offset;
 
-constexpr int kNicest = 19;
 constexpr int kBadUsage = 2;
 constexpr std::size_t kMostChanges = 1'000;
 
@@ -161,20 +156,15 @@ int main(int argc, char** argv) {
   app.add_option("--parent", options.parent, "PID of who started it: end when that process ends");
   CLI11_PARSE(app, argc, argv);
 
-  if (options.parent != 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != options.parent) return fail({"stopped", "its parent is gone"}, 1);
+  if (!parley::recorder::work_in_background(options.parent)) {
+    return fail({"stopped", "its parent is gone"}, 1);
   }
-  umask(S_IWGRP | S_IRWXO);  // recordings are for their owner's group at most
-  // One file and one decoder for each track; and where memory runs out, this is what may go.
+  // One file and one decoder for each track.
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  std::ofstream("/proc/self/oom_score_adj") << "1000\n";
-  std::signal(SIGXFSZ, SIG_IGN);          // a file size limit is an error like others
-  setpriority(PRIO_PROCESS, 0, kNicest);  // a call on this machine comes first
   parley::recorder::silence_ffmpeg();
 
   const auto pauses = pauses_of(options);
