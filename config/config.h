@@ -145,6 +145,30 @@ struct Rooms {
   friend bool operator==(const Rooms&, const Rooms&) = default;
 };
 
+// An S3-compatible object store into which finished recordings are copied.
+struct Upload {
+  std::string endpoint;  // http(s)://HOST[:PORT]; empty: recordings stay on this machine
+  std::string region = "us-east-1";
+  std::string bucket;
+  std::string prefix = "recordings/";  // of keys: PREFIX + TENANT/RECORDING/FILE
+  bool virtual_host = false;           // the bucket in the host instead of the path
+  std::string access_key_id;           // or from access_key_id_file, access_key_id_env
+  std::string secret_access_key;       // or from secret_access_key_file, secret_access_key_env
+  bool keep_local = false;             // do not remove what the store has
+  std::uint32_t at_once = 2;           // processes
+  std::uint64_t part_bytes = 16'777'216;
+  std::uint32_t timeout_ms = 30'000;      // without a byte coming or going
+  std::uint32_t retry_after_ms = 30'000;  // then twice as long, ten minutes at most
+  std::uint32_t max_kbps = 0;             // of each process; 0: as fast as it goes
+  std::string encryption;                 // by the store: AES256 or aws:kms
+  std::string kms_key_id;
+  std::string storage_class;
+  std::string ca_file;  // PEM; empty: the system's authorities
+  std::string program;  // empty: parley-upload beside parleyd
+  [[nodiscard]] bool enabled() const noexcept { return !endpoint.empty(); }
+  friend bool operator==(const Upload&, const Upload&) = default;
+};
+
 struct Recording {
   bool enabled = true;
   std::string directory = "parley-data/recordings";
@@ -155,6 +179,8 @@ struct Recording {
   std::uint32_t max_link_ttl_s = 604'800;
   std::uint32_t compose_at_once = 1;  // processes that make one picture of a recording
   std::string compose_program;        // empty: parley-compose beside parleyd
+  std::uint32_t keep_days = 0;        // then it is deleted; 0: kept until somebody deletes it
+  Upload upload;
   friend bool operator==(const Recording&, const Recording&) = default;
 };
 

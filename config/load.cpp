@@ -268,6 +268,43 @@ void read_rooms(Section& s, Rooms& rooms) {
       .texts("codecs", rooms.codecs);
 }
 
+void read_upload(Section& s, Upload& upload) {
+  s.text("endpoint", upload.endpoint)
+      .text("region", upload.region)
+      .text("bucket", upload.bucket)
+      .text("prefix", upload.prefix)
+      .flag("virtual_host", upload.virtual_host)
+      .flag("keep_local", upload.keep_local)
+      .number("at_once", upload.at_once, 1, 64)
+      .number("part_bytes", upload.part_bytes, 5'242'880, 1'073'741'824)
+      .number("timeout_ms", upload.timeout_ms, 1'000, 3'600'000)
+      .number("retry_after_ms", upload.retry_after_ms, 100, 600'000)
+      .number("max_kbps", upload.max_kbps, 0, 100'000'000)
+      .text("encryption", upload.encryption)
+      .text("kms_key_id", upload.kms_key_id)
+      .text("storage_class", upload.storage_class)
+      .text("ca_file", upload.ca_file)
+      .text("program", upload.program);
+  upload.access_key_id = read_secret(s, "access_key_id");
+  upload.secret_access_key = read_secret(s, "secret_access_key");
+  if (!upload.enabled()) return;
+  if (upload.bucket.empty()) fail(s.node(), s.name("bucket"), "missing: where to put recordings");
+  if (upload.access_key_id.empty() || upload.secret_access_key.empty()) {
+    fail(s.node(), s.name("access_key_id"),
+         "missing: access_key_id and secret_access_key, each also with _file or _env");
+  }
+  const bool odd = std::any_of(upload.prefix.begin(), upload.prefix.end(), [](char c) {
+    return c <= ' ' || c > '~' || c == '?' || c == '#' || c == '%';
+  });
+  if (odd || upload.prefix.starts_with('/')) {
+    fail(s.at("prefix"), s.name("prefix"), "letters, digits and - _ . /, not beginning with /");
+  }
+  if (!upload.encryption.empty() && upload.encryption != "AES256" &&
+      upload.encryption != "aws:kms") {
+    fail(s.at("encryption"), s.name("encryption"), "AES256, aws:kms or nothing");
+  }
+}
+
 void read_recording(Section& s, Recording& recording) {
   s.flag("enabled", recording.enabled)
       .text("directory", recording.directory)
@@ -277,7 +314,9 @@ void read_recording(Section& s, Recording& recording) {
       .number("min_free_bytes", recording.min_free_bytes, 0, std::uint64_t{1} << 60)
       .number("max_link_ttl_s", recording.max_link_ttl_s, 1, kMaxU32)
       .number("compose_at_once", recording.compose_at_once, 1, 64)
-      .text("compose_program", recording.compose_program);
+      .text("compose_program", recording.compose_program)
+      .number("keep_days", recording.keep_days, 0, 36'500)
+      .section("upload", [&](Section& u) { read_upload(u, recording.upload); });
 }
 
 void read_srtp(Section& s, Srtp& srtp) {

@@ -290,7 +290,8 @@ RpcResult<Json> Actions::delete_recording(const Actor& actor, const RecordingRec
     return tl::unexpected(ok.error());
   }
   const std::string id = record.id;
-  const auto removed = recordings_.remove(id);
+  const auto removed =
+      recordings_.remove(id, actor.key != nullptr ? "deleted_by_api" : "deleted_by_host");
   if (!removed) return tl::unexpected(removed.error());
   return Json::object({{"recording_id", id}, {"already", !*removed}});
 }
@@ -325,7 +326,8 @@ RpcResult<Json> Actions::list_recordings(const Actor& actor, std::string_view ro
 
 RpcResult<Json> Actions::recording_links(const Actor& actor, const RecordingRecord& record,
                                          const std::optional<std::string>& file,
-                                         std::optional<std::int64_t> ttl_s) {
+                                         std::optional<std::int64_t> ttl_s,
+                                         std::string_view audience) {
   if (auto ok = authorize(actor, Permission::ListRecordings, "recording.access_link", record.tenant,
                           record.room_id);
       !ok) {
@@ -333,7 +335,7 @@ RpcResult<Json> Actions::recording_links(const Actor& actor, const RecordingReco
   }
   const std::int64_t limit = context_.config.recording.max_link_ttl_s;
   return recordings_.links(record, file, ttl_s.value_or(std::min(kDefaultLinkTtlS, limit)),
-                           actor.label);
+                           audience.empty() ? std::string_view(actor.label) : audience);
 }
 
 }  // namespace parley::control

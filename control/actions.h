@@ -74,7 +74,8 @@ class Actions {
   [[nodiscard]] RpcResult<Json> list_recordings(const Actor& actor, std::string_view room_id);
   [[nodiscard]] RpcResult<Json> recording_links(const Actor& actor, const RecordingRecord& record,
                                                 const std::optional<std::string>& file,
-                                                std::optional<std::int64_t> ttl_s);
+                                                std::optional<std::int64_t> ttl_s,
+                                                std::string_view audience = {});
 
  private:
   // Says no, or yes and writes the audit line.

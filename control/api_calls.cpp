@@ -296,9 +296,11 @@ RpcResult<Json> Api::recording_access_link(Call& call) {
   const auto file = call.params.optional_text("file");
   const auto ttl_s =
       call.params.optional_integer("ttl_s", 1, parts_.context.config.recording.max_link_ttl_s);
+  const bool shared = call.params.choice("audience", {"backend", "participants"}) == "participants";
   const auto record = recording_of(call);
   if (!record) return tl::unexpected(record.error());
-  return parts_.actions.recording_links(actor_of(call.principal), **record, file, ttl_s);
+  return parts_.actions.recording_links(actor_of(call.principal), **record, file, ttl_s,
+                                        shared ? "participants" : "");
 }
 
 }  // namespace parley::control

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <utility>
 
+#include <unistd.h>
 #include <uv.h>
 
 #include "server/loop.h"
@@ -68,7 +69,7 @@ struct ChildProcess::State {
 
 tl::expected<std::unique_ptr<ChildProcess>, std::string> ChildProcess::start(
     server::Loop& loop, const std::string& program, const std::vector<std::string>& arguments,
-    Events events) {
+    Events events, const std::vector<std::string>& environment) {
   const auto state = std::make_shared<State>();
   state->events = std::move(events);
   state->process.data = state.get();
@@ -80,6 +81,11 @@ tl::expected<std::unique_ptr<ChildProcess>, std::string> ChildProcess::start(
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+  std::vector<std::string> settings = environment;
+  std::vector<char*> envp;
+  for (std::string& setting : settings) envp.push_back(setting.data());
+  for (char** own = environ; *own != nullptr; ++own) envp.push_back(*own);
+  envp.push_back(nullptr);
   std::array<uv_stdio_container_t, 3> stdio{};
   stdio[0].flags = UV_IGNORE;
   stdio[1].flags = static_cast<uv_stdio_flags>(UV_CREATE_PIPE | UV_WRITABLE_PIPE);
@@ -88,6 +94,7 @@ tl::expected<std::unique_ptr<ChildProcess>, std::string> ChildProcess::start(
   uv_process_options_t options{};
   options.file = program.c_str();
   options.args = argv.data();
+  options.env = envp.data();
   options.stdio = stdio.data();
   options.stdio_count = static_cast<int>(stdio.size());
   options.exit_cb = &State::on_exit;

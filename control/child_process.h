@@ -30,11 +30,11 @@ class ChildProcess {
     std::function<void(End end)> on_end;                 // once, after the last line
   };
 
-  // What it complains about goes to nobody; it reads nothing. All on the loop's thread. The error
-  // is the system's.
+  // What it complains about goes to nobody; it reads nothing. `environment`: "NAME=value" besides
+  // what this process has. All on the loop's thread. The error is the system's.
   [[nodiscard]] static tl::expected<std::unique_ptr<ChildProcess>, std::string> start(
       server::Loop& loop, const std::string& program, const std::vector<std::string>& arguments,
-      Events events);
+      Events events, const std::vector<std::string>& environment = {});
   // Kills it if it still runs. It may be destroyed in its own events.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;

@@ -1,25 +1,19 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/config.h"
-#include "control/child_process.h"
-#include "control/timers.h"
+#include "control/process_queue.h"
 
 namespace parley::control {
 
-struct ComposeJob {
-  std::string recording_id;
-  std::vector<std::string> arguments;  // of parley-compose
-};
+using ComposeJob = ProcessQueue::Job;  // the arguments are those of parley-compose
 struct ComposedFile {
   struct Extra {
     std::string name;
@@ -44,7 +38,6 @@ class Composing {
   static constexpr rtp::Duration kAfterCrash = std::chrono::seconds(5);
   static constexpr int kDelays = 60;
   static constexpr rtp::Duration kAfterDelay = std::chrono::minutes(1);
-  static constexpr rtp::Duration kSilence = std::chrono::hours(1);  // hashing 100 GB says nothing
 
   struct Stats {
     std::uint64_t waiting = 0;
@@ -60,61 +53,40 @@ class Composing {
                        const std::string& detail)>
         on_failed;
   };
-  // Starts the program for a job. Tests put their own in.
-  using Spawn = std::function<tl::expected<std::unique_ptr<ChildProcess>, std::string>(
-      const ComposeJob& job, ChildProcess::Events events)>;
 
   // `timers` and `now` must outlive it.
-  Composing(Timers& timers, std::function<rtp::Time()> now, Spawn spawn, std::uint32_t at_once,
-            Events events);
-  ~Composing();
-  Composing(const Composing&) = delete;
-  Composing& operator=(const Composing&) = delete;
+  Composing(Timers& timers, std::function<rtp::Time()> now, ProcessQueue::Spawn spawn,
+            std::uint32_t at_once, Events events);
 
-  void add(ComposeJob job);
+  void add(ComposeJob job) { queue_.add(std::move(job)); }
   // Nothing more is started.
-  void stop();
+  void stop() { queue_.stop(); }
   [[nodiscard]] Stats stats() const;
 
  private:
   struct Job {
-    ComposeJob job;
     int crashes = 0;
     int delays = 0;
-    Timers::Id timer = 0;  // until it is tried again, or has been silent for too long
-    std::unique_ptr<ChildProcess> process;
     int percent = -1;
+    // Of the process that runs.
     std::optional<ComposedFile> done;
     std::string reason;
     std::string detail;
   };
-  void pump();
-  void start(Job& job);
-  void watch(Job& job);
-  void line(Job& job, std::string_view text);
-  void ended(Job& job, ChildProcess::End end);
-  // Tries it again, or gives it up.
-  void not_done(Job& job, ChildProcess::End end);
-  void again(Job& job, rtp::Duration after);
-  void give_up(Job& job);
+  void line(const std::string& id, const Json& said);
+  ProcessQueue::Events::Verdict ended(const std::string& id, const ProcessQueue::End& end);
 
-  Timers& timers_;
-  std::function<rtp::Time()> now_;
-  Spawn spawn_;
-  std::uint32_t at_once_;
   Events events_;
   std::map<std::string, Job, std::less<>> jobs_;
-  std::deque<std::string> waiting_;  // of those, to be started
-  std::uint32_t running_ = 0;
-  bool stopped_ = false;
   std::uint64_t composed_ = 0;
   std::uint64_t failed_ = 0;
-  std::uint64_t retries_ = 0;
+  ProcessQueue queue_;
 };
 
-// Starts parley-compose as configured, else from beside this program, on the recording's folder.
-// `end_turn` is called after each of its events.
-[[nodiscard]] Composing::Spawn composer_program(server::Loop& loop, const config::Recording& config,
-                                                std::function<void()> end_turn);
+// parley-compose as configured, or from beside this program. `end_turn` is called after each of its
+// events.
+[[nodiscard]] ProcessQueue::Spawn composer_program(server::Loop& loop,
+                                                   const config::Recording& config,
+                                                   std::function<void()> end_turn);
 
 }  // namespace parley::control

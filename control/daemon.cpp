@@ -126,6 +126,12 @@ struct Daemon::Impl {
         composing(timers, context.now,
                   composer_program(parts.loop, parts.config.recording, [this] { end_turn(); }),
                   parts.config.recording.compose_at_once, recordings.composing_events()),
+        uploading(timers, context.now,
+                  uploader_program(parts.loop, parts.config.recording, [this] { end_turn(); }),
+                  parts.config.recording.upload.at_once,
+                  std::chrono::milliseconds(parts.config.recording.upload.retry_after_ms),
+                  recordings.uploading_events()),
+        store_origin(origin_of(parts.config.recording.upload)),
         actions(context, rooms, sessions, recordings),
         idempotency(context),
         consumers(context, *store, opened.state.epoch),
@@ -163,12 +169,17 @@ struct Daemon::Impl {
       recordings.forbid(session, restrictions.no_recording);
     };
     recordings.compose = [this](ComposeJob job) {
-      const bool posted = parts.loop.post([this, job = std::move(job)] {
-        composing.add(job);
-        end_turn();
-      });
-      if (!posted) server::log::error("composing_lost");
+      later([this, job = std::move(job)] { composing.add(job); });
     };
+    if (parts.config.recording.upload.enabled()) {
+      recordings.upload = [this](const std::string& id, const std::string& key_prefix) {
+        later([this, id, key_prefix] { uploading.upload(id, key_prefix); });
+      };
+      recordings.remove_copy = [this](const std::string& id, const std::string& key_prefix,
+                                      const std::vector<std::string>& names) {
+        later([this, id, key_prefix, names] { uploading.remove(id, key_prefix, names); });
+      };
+    }
     metering.has_authority = [this](std::string_view tenant) { return control.serves(tenant); };
     control.on_change = [this] { metering.authority_changed(); };
     sessions.observe(
@@ -226,11 +237,15 @@ struct Daemon::Impl {
   }
 
   void from_recorder(recorder::RecorderEvent event) {
-    const bool posted = parts.loop.post([this, event = std::move(event)] {
-      recordings.on_recorder_event(event);
+    later([this, event = std::move(event)] { recordings.on_recorder_event(event); });
+  }
+  // On the loop's next turn; from any thread.
+  void later(std::function<void()> task) {
+    const bool posted = parts.loop.post([this, task = std::move(task)] {
+      task();
       end_turn();
     });
-    if (!posted) server::log::error("recorder_event_lost");
+    if (!posted) server::log::error("task_lost");
   }
 
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> cors_headers(
@@ -264,6 +279,8 @@ struct Daemon::Impl {
   recorder::Recorder recorder;
   Recordings recordings;
   Composing composing;
+  Uploading uploading;
+  std::string store_origin;  // of the object store, for pages that play what is there; or empty
   Actions actions;
   Idempotency idempotency;
   Consumers consumers;
@@ -348,7 +365,7 @@ HttpResponse Daemon::Impl::answer_get(const HttpRequest& request) {
     response.headers = {{"Upgrade", "websocket"}};
     return response;
   }
-  return serve_page(request.path, parts.config.control.demo_page);
+  return serve_page(request.path, parts.config.control.demo_page, store_origin);
 }
 
 tl::expected<AcceptWebSocket, HttpResponse> Daemon::Impl::upgrade(ConnectionId connection,
@@ -434,6 +451,7 @@ Daemon::Stats Daemon::Impl::stats() const {
   now.listener = listener->stats();
   now.recorder = recorder.stats();
   now.composing = composing.stats();
+  now.uploading = uploading.stats();
   return now;
 }
 
@@ -456,6 +474,9 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   auto keyring = Keyring::from_config(parts.config.auth);
   if (!keyring) return tl::unexpected(keyring.error());
   if (auto ok = check_codecs(parts.config.rooms); !ok) return tl::unexpected(ok.error());
+  if (const config::Upload& to = parts.config.recording.upload; to.enabled()) {
+    if (auto ok = place_of(to); !ok) return tl::unexpected("recording.upload: " + ok.error());
+  }
   auto store = open_sqlite_store(parts.loop, parts.config.store);
   if (!store) return tl::unexpected(store.error());
   const std::string file = parts.config.store.file;
@@ -488,7 +509,7 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   if (!listener) return tl::unexpected(listener.error());
   impl->listener = std::move(*listener);
   impl->recordings.expect_leftovers(impl->recorder.adopt_leftovers());
-  impl->recordings.resume_composing();
+  impl->recordings.resume();
   impl->end_turn();
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));  // the constructor is private
 }
@@ -502,7 +523,8 @@ void Daemon::shut_down(std::function<void()> done) {
   if (impl_->shut_down_done) return;
   impl_->shut_down_done = std::move(done);
   impl_->listener->stop_accepting();
-  impl_->composing.stop();  // it goes on at the next start
+  impl_->composing.stop();  // both go on at the next start
+  impl_->uploading.stop();
   impl_->sessions.end_all("server_shutdown");
   impl_->end_turn();
   impl_->timers.at(server::Loop::now() + kShutdownLimit, [impl = impl_.get()] {

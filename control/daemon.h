@@ -15,6 +15,7 @@
 #include "control/json.h"
 #include "control/listener.h"
 #include "control/metering.h"
+#include "control/uploading.h"
 #include "control/webhooks.h"
 #include "recorder/recorder.h"
 #include "server/api.h"
@@ -83,6 +84,7 @@ class Daemon {
     ListenerStats listener;
     recorder::RecorderStats recorder;
     Composing::Stats composing;
+    Uploading::Stats uploading;
   };
 
  private:

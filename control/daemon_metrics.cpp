@@ -133,6 +133,23 @@ void DaemonMetrics::add_recorder(server::Metrics& metrics) {
   metrics.counter("parley_compose_retries_total",
                   "Composing tried again after a crash or on a full disk",
                   composing(&Composing::Stats::retries));
+  const auto uploading = [this](std::uint64_t Uploading::Stats::*member) {
+    return read([member](const Stats& s) { return s.uploading.*member; });
+  };
+  metrics.gauge("parley_uploads_running", "Recordings being copied to the store, or deleted there",
+                uploading(&Uploading::Stats::running));
+  metrics.gauge("parley_uploads_waiting", "Recordings that wait for that, or for another try",
+                uploading(&Uploading::Stats::waiting));
+  metrics.counter("parley_uploaded_total", "Recordings copied to the store",
+                  uploading(&Uploading::Stats::uploaded));
+  metrics.counter("parley_uploaded_bytes_total", "Bytes of those",
+                  uploading(&Uploading::Stats::bytes));
+  metrics.counter("parley_upload_retries_total", "Copying or deleting tried again",
+                  uploading(&Uploading::Stats::retries));
+  metrics.counter("parley_upload_failures_total", "Recordings whose files here are damaged",
+                  uploading(&Uploading::Stats::failed));
+  metrics.counter("parley_store_deletions_total", "Recordings deleted in the store",
+                  uploading(&Uploading::Stats::deleted));
 }
 
 }  // namespace parley::control

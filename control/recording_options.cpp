@@ -4,6 +4,8 @@ namespace parley::control {
 
 Json RecordingOptions::to_json() const {
   Json json = Json::object({{"mode", composite ? "composite" : "tracks"}});
+  if (keep_days) json.set("keep_days", *keep_days);
+  if (!upload) json.set("upload", false);
   if (!composite) return json;
   json.set("composite", Json::object({{"layout", layout},
                                       {"width", width},
@@ -20,6 +22,10 @@ Json RecordingOptions::to_json() const {
 RecordingOptions RecordingOptions::from_json(const Json& json) {
   RecordingOptions options;
   options.composite = text_member(json, "mode") == "composite";
+  if (const Json* days = json.find("keep_days"); days != nullptr && days->as_int()) {
+    options.keep_days = static_cast<std::uint32_t>(*days->as_int());
+  }
+  if (const Json* upload = json.find("upload")) options.upload = *upload != Json(false);
   const Json* how = json.find("composite");
   if (how == nullptr) return options;
   const auto number = [&](std::string_view name, std::uint32_t& into) {
@@ -82,6 +88,10 @@ void read_recording_options(Params& params, RecordingOptions& options) {
   const auto mode = params.choice("mode", {"tracks", "composite"});
   if (mode) options.composite = *mode == "composite";
   read_composite(params, options);
+  if (const auto days = params.optional_integer("keep_days", 0, 36'500)) {
+    options.keep_days = static_cast<std::uint32_t>(*days);
+  }
+  options.upload = params.optional_flag("upload").value_or(options.upload);
   if (mode && *mode == "tracks" && options.composite) {
     params.refuse("composite", "composite is for the mode \"composite\"");
   }

@@ -66,6 +66,68 @@ std::string_view name_of(State state) noexcept {
   return "failed";
 }
 
+std::string_view name_of(RecordingRecord::Copy::State state) noexcept {
+  using Copy = RecordingRecord::Copy::State;
+  switch (state) {
+    case Copy::None:
+      return "none";
+    case Copy::Waiting:
+      return "waiting";
+    case Copy::Delayed:
+      return "delayed";
+    case Copy::Uploaded:
+      return "uploaded";
+    case Copy::Failed:
+      return "failed";
+    case Copy::Deleted:
+      return "deleted";
+  }
+  return "none";
+}
+
+namespace {
+
+Json copy_json(const RecordingRecord::Copy& copy) {
+  Json json = Json::object(
+      {{"state", name_of(copy.state)}, {"bucket", copy.bucket}, {"key_prefix", copy.key_prefix}});
+  if (copy.uploaded_ms != 0) json.set("uploaded_ms", copy.uploaded_ms);
+  if (!copy.reason.empty()) {
+    json.set("reason", copy.reason);
+    json.set("detail", copy.detail);
+  }
+  return json;
+}
+
+RecordingRecord::Copy copy_from(const Json& json) {
+  using Copy = RecordingRecord::Copy;
+  Copy copy;
+  for (const auto state : {Copy::State::Waiting, Copy::State::Delayed, Copy::State::Uploaded,
+                           Copy::State::Failed, Copy::State::Deleted}) {
+    if (text_member(json, "state") == name_of(state)) copy.state = state;
+  }
+  copy.bucket = text_member(json, "bucket");
+  copy.key_prefix = text_member(json, "key_prefix");
+  copy.uploaded_ms = integer_member(json, "uploaded_ms");
+  copy.reason = text_member(json, "reason");
+  copy.detail = text_member(json, "detail");
+  return copy;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> RecordingRecord::delete_at_ms() const noexcept {
+  constexpr std::int64_t kDayMs = 86'400'000;
+  if (!is_over() || options.keep_days.value_or(0) == 0) return std::nullopt;
+  return started_ms + duration_ms + *options.keep_days * kDayMs;
+}
+
+std::vector<std::string> RecordingRecord::file_names() const {
+  std::vector<std::string> names;
+  for (const recorder::RecordedFile& file : files) names.push_back(file.name);
+  if (!manifest.empty()) names.push_back(manifest);
+  return names;
+}
+
 Json RecordingRecord::to_json() const {
   Json list = Json::array();
   for (const recorder::RecordedFile& file : files) list.push(file_json(file, *this));
@@ -83,6 +145,14 @@ Json RecordingRecord::to_json() const {
   const Json how = options.to_json();
   for (const auto& [name, value] : *how.as_object()) json.set(name, value);
   if (composing) json.set("progress_percent", percent);
+  json.set("local", local);
+  if (copy.state != Copy::State::None) json.set("stored", copy_json(copy));
+  if (const auto at = delete_at_ms()) json.set("delete_at_ms", *at);
+  if (deleted_ms != 0) {
+    json.set("deleted_ms", deleted_ms);
+    json.set("deleted_reason", deleted_reason);
+  }
+  if (erased_ms != 0) json.set("erased_ms", erased_ms);
   if (!end_reason.empty()) json.set("end_reason", end_reason);
   if (!failure_reason.empty()) {
     json.set("failure", Json::object({{"reason", failure_reason}, {"detail", failure_detail}}));
@@ -146,6 +216,11 @@ std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
   }
   record.options = RecordingOptions::from_json(*body);
   record.composing = flag_member(*body, "composing");
+  if (const Json* local = body->find("local")) record.local = *local != Json(false);
+  if (const Json* copy = body->find("stored")) record.copy = copy_from(*copy);
+  record.deleted_ms = integer_member(*body, "deleted_ms");
+  record.deleted_reason = text_member(*body, "deleted_reason");
+  record.erased_ms = integer_member(*body, "erased_ms");
   if (const Json* failure = body->find("failure")) {
     record.failure_reason = text_member(*failure, "reason");
     record.failure_detail = text_member(*failure, "detail");

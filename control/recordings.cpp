@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "control/pages.h"
 #include "control/signed_link.h"
 #include "recorder/names.h"
 #include "server/log.h"
@@ -13,6 +14,7 @@ namespace {
 using State = RecordingRecord::State;
 
 constexpr std::string_view kPrefix = "/v1/recordings/";
+constexpr std::string_view kPlayer = "play";  // instead of a file's name, which has an ending
 
 std::string_view content_type_of(std::string_view name) {
   if (name.ends_with(".webm")) return "video/webm";
@@ -36,6 +38,11 @@ RpcError not_running() {
                    "the recording is over, or being finished", "recording_id");
 }
 
+RpcError not_ready() {
+  return rpc_error(Status::FailedPrecondition, "recording_not_ready",
+                   "the recording is not completed", "recording_id");
+}
+
 }  // namespace
 
 Recordings::Recordings(Context& context, recorder::Recorder& recorder, std::string link_key)
@@ -57,8 +64,6 @@ void Recordings::load(const std::vector<Row>& rows) {
     if (record->state == State::Active || record->state == State::Paused) {
       record->state = State::Processing;
     }
-    // The process before this one may have ended between saying so and doing it.
-    if (record->state == State::Deleted) static_cast<void>(recorder_.remove(record->id));
     index(*record);
     records_[record->id] = std::move(*record);
   }
@@ -90,13 +95,6 @@ void Recordings::expect_leftovers(const std::vector<std::string>& found) {
   }
   for (const std::string& id : lost) {
     fail({id, "server_restart", "nothing of it was found on the disk", {}});
-  }
-}
-
-void Recordings::resume_composing() {
-  for (const auto& [id, record] : records_) {
-    // Of others the recorder makes the files whole once more, and reports.
-    if (record.composing && !leftovers_.contains(id)) compose_when_stored(record);
   }
 }
 
@@ -165,6 +163,7 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session,
   record.session_id = session.id();
   record.started_ms = context_.wall_ms();
   record.options = options;
+  if (!record.options.keep_days) record.options.keep_days = context_.config.recording.keep_days;
   const std::string id = record.id;
   index(record);
   const RecordingRecord& stored = records_.emplace(id, std::move(record)).first->second;
@@ -257,6 +256,9 @@ bool Recordings::stop(const std::string& recording_id, std::string_view reason) 
 void Recordings::on_recorder_event(const recorder::RecorderEvent& event) {
   if (const auto* done = std::get_if<recorder::Completed>(&event)) finish(*done);
   if (const auto* failed = std::get_if<recorder::Failed>(&event)) fail(*failed);
+  if (const auto* removed = std::get_if<recorder::Removed>(&event)) {
+    on_removed(removed->recording_id);
+  }
 }
 
 // True for one whose end is known: the process before this one was killed before it was settled.
@@ -300,8 +302,10 @@ void Recordings::finish(const recorder::Completed& done) {
 void Recordings::complete(RecordingRecord& record) {
   record.state = State::Completed;
   record.composing = false;
+  plan_keeping(record);
   store(record);
   tell(record, "recording.completed", Json::object({{"duration_ms", record.duration_ms}}));
+  upload_when_stored(record);
   server::log::info("recording_completed", {{"recording", record.id},
                                             {"duration_ms", record.duration_ms},
                                             {"truncated", record.truncated}});
@@ -327,9 +331,11 @@ void Recordings::fail(const recorder::Failed& failed) {
     record->duration_ms = std::max(record->duration_ms, file.offset_ms + file.duration_ms);
   }
   if (!record->files.empty()) record->manifest = recorder::kManifestName;
+  plan_keeping(*record);
   store(*record);
   tell(*record, "recording.failed", Json::object({{"reason", failed.reason}}));
   settle_when_stored(record->id);
+  upload_when_stored(*record);
   server::log::error(
       "recording_failed",
       {{"recording", record->id}, {"reason", failed.reason}, {"detail", failed.detail}});
@@ -369,23 +375,6 @@ RpcResult<bool> Recordings::resume(const std::string& recording_id) {
     for (const auto& participant : it->second.session->participants()) {
       for (const Track& track : participant->tracks) add_track(it->second, *participant, track);
     }
-  });
-  return true;
-}
-
-RpcResult<bool> Recordings::remove(const std::string& recording_id) {
-  RecordingRecord* record = find_mutable(recording_id);
-  if (record == nullptr || record->state == State::Deleted) return false;
-  if (!record->is_over()) {
-    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_over",
-                                    "stop the recording, and wait for recording.completed",
-                                    "recording_id"));
-  }
-  record->state = State::Deleted;
-  store(*record);
-  tell(*record, "recording.deleted", Json(Json::Object{}));
-  context_.outbox.after([this, recording_id](bool durable) {
-    if (durable) static_cast<void>(recorder_.remove(recording_id));
   });
   return true;
 }
@@ -440,42 +429,81 @@ RpcResult<Json> Recordings::links(const RecordingRecord& record,
                                     "the files were deleted", "recording_id"));
   }
   if (record.state != State::Completed && record.files.empty()) {
-    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_ready",
-                                    "the recording is not completed", "recording_id"));
+    return tl::unexpected(not_ready());
   }
   const std::int64_t expires_ms = context_.wall_ms() + ttl_s * 1'000;
-  const auto link = [&](const std::string& name) {
-    return context_.config.control.public_url +
-           sign_link(std::string(kPrefix) + record.id + "/" + name, expires_ms, audience,
-                     link_key_);
-  };
-  std::vector<std::string> names;
-  for (const recorder::RecordedFile& f : record.files) names.push_back(f.name);
-  if (!record.manifest.empty()) names.push_back(record.manifest);
+  const std::vector<std::string> names = record.file_names();
+  if (names.empty()) return tl::unexpected(not_ready());
   if (file) {
     if (std::find(names.begin(), names.end(), *file) == names.end()) {
       return tl::unexpected(
           rpc_error(Status::NotFound, "file_not_found", "the recording has no such file", "file"));
     }
-    return Json::object({{"url", link(*file)}, {"expires_at_ms", expires_ms}});
+    return Json::object(
+        {{"url", link(record, *file, expires_ms, audience)}, {"expires_at_ms", expires_ms}});
   }
   Json list = Json::array();
   for (const std::string& name : names) {
-    list.push(Json::object({{"name", name}, {"url", link(name)}, {"expires_at_ms", expires_ms}}));
+    list.push(Json::object({{"name", name},
+                            {"url", link(record, name, expires_ms, audience)},
+                            {"expires_at_ms", expires_ms}}));
   }
-  return Json::object({{"files", std::move(list)}});
+  return Json::object({{"page", link(record, kPlayer, expires_ms, audience)},
+                       {"url", link(record, names.front(), expires_ms, audience)},
+                       {"files", std::move(list)},
+                       {"expires_at_ms", expires_ms}});
+}
+
+std::string Recordings::link(const RecordingRecord& record, std::string_view name,
+                             std::int64_t expires_ms, std::string_view audience) const {
+  return context_.config.control.public_url +
+         sign_link(std::string(kPrefix) + record.id + "/" + std::string(name), expires_ms, audience,
+                   link_key_);
+}
+
+HttpResponse Recordings::serve_player_of(const std::string& recording_id,
+                                         const SignedLink& how) const {
+  const RecordingRecord* record = find(recording_id);
+  if (record == nullptr || record->state == State::Deleted) {
+    return plain(404, "the recording is gone");
+  }
+  Json files = Json::array();
+  const Json whole = record->to_json();
+  for (const Json& file : *whole.find("files")->as_array()) {
+    Json shown = file;
+    shown.set("who", text_member(file, "participant_name"));
+    shown.set("url", link(*record, text_member(file, "name"), how.expires_ms, how.audience));
+    files.push(std::move(shown));
+  }
+  return serve_player(Json::object({{"room_name", record->room_name},
+                                    {"started_ms", record->started_ms},
+                                    {"duration_ms", record->duration_ms},
+                                    {"truncated", record->truncated},
+                                    {"files", std::move(files)}}),
+                      origin_of(context_.config.recording.upload));
 }
 
 HttpResponse Recordings::serve(const HttpRequest& request) const {
-  const auto link = verify_link(request.path, request.query, link_key_, context_.wall_ms());
-  if (!link) return plain(403, "this link is not valid: " + std::string(to_string(link.error())));
+  const auto signed_by = verify_link(request.path, request.query, link_key_, context_.wall_ms());
+  if (!signed_by) {
+    return plain(403, "this link is not valid: " + std::string(to_string(signed_by.error())));
+  }
   const std::string_view rest = std::string_view(request.path).substr(kPrefix.size());
   const std::size_t slash = rest.find('/');
   const std::string id(rest.substr(0, slash));
   const std::string name(slash == std::string_view::npos ? "" : rest.substr(slash + 1));
+  if (name == kPlayer) return serve_player_of(id, *signed_by);
   const std::filesystem::path path = recorder_.file_path(id, name);
-  if (path.empty()) return plain(404, "the recording is gone");
   HttpResponse response;
+  if (path.empty()) {
+    const RecordingRecord* record = find(id);
+    const std::int64_t left_s = (signed_by->expires_ms - context_.wall_ms()) / 1'000;
+    const std::string copy = record == nullptr ? "" : link_to_copy(*record, name, left_s);
+    if (copy.empty()) return plain(404, "the recording is gone");
+    response = plain(302, "it is in the object store");
+    response.headers = {{"Location", copy}, {"Cache-Control", "private, no-store"}};
+    return response;
+  }
   response.content_type = std::string(content_type_of(name));
   response.headers = {{"X-Content-Type-Options", "nosniff"},
                       {"Cache-Control", "private, no-store"},

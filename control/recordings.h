@@ -15,6 +15,8 @@
 #include "control/recording_options.h"
 #include "control/rpc.h"
 #include "control/session.h"
+#include "control/signed_link.h"
+#include "control/uploading.h"
 #include "recorder/recorder.h"
 
 namespace parley::control {
@@ -59,6 +61,22 @@ struct RecordingRecord {
   // What went wrong, the reason for programs; of composing, too.
   std::string failure_reason;
   std::string failure_detail;
+  // In the object store.
+  struct Copy {
+    // Delayed: it did not work, and is tried again. Failed: it is not.
+    enum class State : std::uint8_t { None, Waiting, Delayed, Uploaded, Failed, Deleted };
+    State state = State::None;
+    std::string bucket;
+    std::string key_prefix;
+    std::int64_t uploaded_ms = 0;
+    std::string reason;
+    std::string detail;
+  };
+  Copy copy;
+  bool local = true;  // its files are on this machine
+  std::string deleted_reason;
+  std::int64_t deleted_ms = 0;
+  std::int64_t erased_ms = 0;  // when nothing of it was left anywhere
 
   [[nodiscard]] bool runs() const noexcept {
     return state == State::Active || state == State::Paused;
@@ -66,12 +84,16 @@ struct RecordingRecord {
   [[nodiscard]] bool is_over() const noexcept {
     return state == State::Completed || state == State::Failed || state == State::Deleted;
   }
+  // When it is to be deleted.
+  [[nodiscard]] std::optional<std::int64_t> delete_at_ms() const noexcept;
+  [[nodiscard]] std::vector<std::string> file_names() const;
   [[nodiscard]] ComposeJob compose_job() const;
   [[nodiscard]] Json to_json() const;
   [[nodiscard]] Row to_row() const;
   [[nodiscard]] static std::optional<RecordingRecord> from_row(const Row& row);
 };
 [[nodiscard]] std::string_view name_of(RecordingRecord::State state) noexcept;
+[[nodiscard]] std::string_view name_of(RecordingRecord::Copy::State state) noexcept;
 
 // Ties sessions to the recorder: every published track of a recorded session is tapped from its
 // worker, people are told before the first packet is kept, and finished files are served by signed
@@ -84,6 +106,11 @@ class Recordings {
   // Has a finished recording composed; one of composing_events() follows. To be set before anything
   // else is called.
   std::function<void(ComposeJob job)> compose;
+  // Has one copied into the object store, or deleted there; one of uploading_events() follows.
+  std::function<void(const std::string& recording_id, const std::string& key_prefix)> upload;
+  std::function<void(const std::string& recording_id, const std::string& key_prefix,
+                     const std::vector<std::string>& names)>
+      remove_copy;
 
   Recordings(Context& context, recorder::Recorder& recorder, std::string link_key);
 
@@ -91,8 +118,8 @@ class Recordings {
   // After load(): `found` are those the recorder is making whole and will report; of any other
   // interrupted recording nothing was ever written.
   void expect_leftovers(const std::vector<std::string>& found);
-  // Then: goes on with what was being composed.
-  void resume_composing();
+  // Then: goes on with what was being composed, uploaded and deleted.
+  void resume();
   // Watches its tracks from now on. `options`: how it is recorded where nobody says more; `record`:
   // from now on.
   void attach(Session& session, bool record, RecordingOptions options);
@@ -112,14 +139,17 @@ class Recordings {
       const std::optional<std::string>& layout);
   // What is to be told of composing.
   [[nodiscard]] Composing::Events composing_events();
+  // What is to be told of uploading and of deleting in the store.
+  [[nodiscard]] Uploading::Events uploading_events();
   // The session may not be recorded (any more), or may be again.
   void forbid(const Session& session, bool forbidden);
   // Nothing is kept from now on, or everything is again. False when it was so already; an error for
   // one that is over.
   [[nodiscard]] RpcResult<bool> pause(const std::string& recording_id);
   [[nodiscard]] RpcResult<bool> resume(const std::string& recording_id);
-  // Deletes the files of one that is over, once that is kept. False when they were deleted before.
-  [[nodiscard]] RpcResult<bool> remove(const std::string& recording_id);
+  // Deletes the files of one that is over, here and in the store, once that is kept;
+  // recording.erased tells when nothing is left. False when they were deleted before.
+  [[nodiscard]] RpcResult<bool> remove(const std::string& recording_id, std::string_view reason);
   // False when it was over already.
   bool stop(const std::string& recording_id, std::string_view reason);
   void on_recorder_event(const recorder::RecorderEvent& event);
@@ -133,10 +163,12 @@ class Recordings {
   // For the result of join: {recording_id, started_ms} or null.
   [[nodiscard]] Json info(const Session& session) const;
 
-  // {url} for one file, {files: [{name, url, expires_at_ms}]} for all with the manifest.
+  // {url} for one file, {page, files: [{name, url, expires_at_ms}]} for all with the manifest, and
+  // with the page that plays them.
   [[nodiscard]] RpcResult<Json> links(const RecordingRecord& record,
                                       const std::optional<std::string>& file, std::int64_t ttl_s,
                                       std::string_view audience) const;
+  // A file, or that page.
   [[nodiscard]] HttpResponse serve(const HttpRequest& request) const;
 
  private:
@@ -168,6 +200,24 @@ class Recordings {
   void finish(const recorder::Completed& done);
   [[nodiscard]] bool settle_again(const RecordingRecord& record);
   void complete(RecordingRecord& record);
+  // Of one that is over: what is to be done with its files. Before and after it is stored.
+  void plan_keeping(RecordingRecord& record);
+  void upload_when_stored(const RecordingRecord& record);
+  void remove_when_stored(const RecordingRecord& record);
+  void remove_here(const std::string& recording_id);
+  void on_uploaded(const std::string& recording_id);
+  void on_not_uploaded(const std::string& recording_id, RecordingRecord::Copy::State state,
+                       const std::string& reason, const std::string& detail);
+  void on_copy_removed(const std::string& recording_id);
+  void on_removed(const std::string& recording_id);
+  void tell_if_erased(RecordingRecord& record);
+  void look_after_files();
+  [[nodiscard]] std::string link(const RecordingRecord& record, std::string_view name,
+                                 std::int64_t expires_ms, std::string_view audience) const;
+  [[nodiscard]] HttpResponse serve_player_of(const std::string& recording_id,
+                                             const SignedLink& how) const;
+  [[nodiscard]] std::string link_to_copy(const RecordingRecord& record, const std::string& name,
+                                         std::int64_t ttl_s) const;
   void on_compose_progress(const std::string& recording_id, int percent);
   void on_composed(const std::string& recording_id, const ComposedFile& file);
   void on_not_composed(const std::string& recording_id, const std::string& reason,
@@ -188,8 +238,10 @@ class Recordings {
   std::map<std::string, std::vector<std::string>, std::less<>> by_session_;
   std::map<std::string, Active, std::less<>> active_;  // by session
   std::map<std::string, Attached, std::less<>> sessions_;
-  std::set<std::string, std::less<>> forbidden_;  // of those
-  std::set<std::string, std::less<>> leftovers_;  // the recorder will report them
+  std::set<std::string, std::less<>> forbidden_;              // of those
+  std::set<std::string, std::less<>> leftovers_;              // the recorder will report them
+  std::set<std::pair<std::int64_t, std::string>> deadlines_;  // when to delete which
+  std::set<std::string, std::less<>> leaving_;  // this machine, until nothing of them is left
 };
 
 }  // namespace parley::control

@@ -63,6 +63,12 @@ RpcResult<const RecordingRecord*> Recordings::compose_again(
                                     "stop the recording, and wait for recording.completed",
                                     "recording_id"));
   }
+  if (!record->local || leaving_.contains(record->id)) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_moved",
+                                    "its files are in the object store alone: with "
+                                    "recording.upload.keep_local they stay here, too",
+                                    "recording_id"));
+  }
   if (record->manifest.empty()) {
     return tl::unexpected(rpc_error(Status::FailedPrecondition, "nothing_recorded",
                                     "there are no tracks to compose", "recording_id"));
@@ -70,6 +76,7 @@ RpcResult<const RecordingRecord*> Recordings::compose_again(
   record->options = options;
   record->options.composite = true;
   if (layout) record->layouts.clear();
+  deadlines_.erase({record->delete_at_ms().value_or(0), record->id});
   record->state = State::Processing;
   record->composing = true;
   record->percent = 0;
@@ -139,8 +146,10 @@ void Recordings::on_not_composed(const std::string& recording_id, const std::str
   record->failure_reason = reason == "disk_full" ? reason : "compose_failed";
   record->failure_detail = (reason == "disk_full" ? "" : reason + ": ") + detail +
                            "; the tracks are there, recording.compose tries again";
+  plan_keeping(*record);
   store(*record);
   tell(*record, "recording.failed", Json::object({{"reason", record->failure_reason}}));
+  upload_when_stored(*record);
   server::log::error("composing_failed",
                      {{"recording", recording_id}, {"reason", reason}, {"detail", detail}});
 }

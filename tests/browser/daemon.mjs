@@ -63,10 +63,10 @@ export const signJoin = (roomId, more = {}, signing = {}) =>
 
 export class Daemon {
   /**
-   * @param {{workers?: number, maxRoomPeers?: number, bind?: string, options?: string[], config?: string, auth?: object, control?: object}} [settings]
-   *   bind is where media is, options go to the command line, config is YAML appended to the file, auth and control are more of these parts
+   * @param {{workers?: number, maxRoomPeers?: number, bind?: string, options?: string[], config?: string, auth?: object, control?: object, recording?: object}} [settings]
+   *   bind is where media is, options go to the command line, config is YAML appended to the file, auth, control and recording are more of these parts
    */
-  static async start({workers = 2, maxRoomPeers = 200, bind = '127.0.0.1', options = [], config = '', auth = {}, control = {}} = {}) {
+  static async start({workers = 2, maxRoomPeers = 200, bind = '127.0.0.1', options = [], config = '', auth = {}, control = {}, recording = {}} = {}) {
     const daemon = new Daemon();
     daemon.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'parley-browser-'));
     daemon.port = await freeTcpPort();
@@ -78,7 +78,7 @@ export class Daemon {
       `auth: {api_keys: [{id: tests, secrets: ["${SECRET}"], role: admin}]${more(auth)}}`,
       `workers: {count: ${workers}, max_room_peers: ${maxRoomPeers}}`,
       `ice: {port_base: ${daemon.mediaPort}, bind: ["${bind}"]}`,
-      `recording: {directory: "${daemon.directory}/recordings", min_free_bytes: 1048576}`,
+      `recording: {directory: "${daemon.directory}/recordings", min_free_bytes: 1048576${more(recording)}}`,
       `store: {file: "${daemon.directory}/parley.db"}`,
       config,
     ].join('\n'));

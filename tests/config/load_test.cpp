@@ -35,6 +35,26 @@ TEST(Load, TheDocumentedFileHoldsExactlyTheDefaults) {
   EXPECT_EQ(*config, Config{});
 }
 
+TEST(Load, AStoreNeedsABucketAndAKey) {
+  const std::string store = "recording:\n  upload: {endpoint: 'http://127.0.0.1:9000', ";
+  const auto config = load_text(
+      store + "bucket: calls, access_key_id: a, secret_access_key: b, prefix: 'x/'}\n", "p.yaml");
+  ASSERT_TRUE(config) << config.error();
+  EXPECT_TRUE(config->recording.upload.enabled());
+  EXPECT_FALSE(Config{}.recording.upload.enabled());
+  const auto refused = [&](const std::string& rest) { return error_of(store + rest + "}\n"); };
+  EXPECT_EQ(refused("region: eu-1"),
+            "p.yaml:2:11: recording.upload.bucket: missing: where to put recordings");
+  EXPECT_EQ(refused("bucket: calls, access_key_id: a"),
+            "p.yaml:2:11: recording.upload.access_key_id: missing: access_key_id and "
+            "secret_access_key, each also with _file or _env");
+  const std::string whole = "bucket: calls, access_key_id: a, secret_access_key: b, ";
+  for (const char* wrong : {"prefix: /x", "prefix: 'a?b'", "encryption: AES128", "part_bytes: 1000",
+                            "retry_after_ms: 10"}) {
+    EXPECT_NE(refused(whole + wrong), "(accepted)") << wrong;
+  }
+}
+
 TEST(Load, ReadsEveryKindOfValue) {
   const auto config = load_text(
       "log: {level: debug, format: json}\n"

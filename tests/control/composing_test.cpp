@@ -115,9 +115,9 @@ TEST_F(ComposingTest, AFullDiskIsTriedAgainForAnHour) {
 
 TEST_F(ComposingTest, WhoSaysNothingForAnHourIsStartedAgain) {
   composing.add({"a", {}});
-  advance(Composing::kSilence - std::chrono::seconds(1));
+  advance(ProcessQueue::kSilence - std::chrono::seconds(1));
   print(0, R"({"stage":"sound","done_ms":1,"length_ms":10})");
-  advance(Composing::kSilence - std::chrono::seconds(1));
+  advance(ProcessQueue::kSilence - std::chrono::seconds(1));
   EXPECT_EQ(composing.stats().running, 1U);
   advance(std::chrono::seconds(1));
   EXPECT_EQ(composing.stats().running, 0U);

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "call_fixture.h"
+#include "recorded_fixture.h"
 
 namespace parley::control {
 namespace {
@@ -15,7 +15,7 @@ using ::testing::SizeIs;
 using State = RecordingRecord::State;
 
 // Calls in a room whose sessions are made into one picture; composing itself is the test's.
-class ComposedTest : public CallTest {
+class ComposedTest : public RecordedTest {
  protected:
   ComposedTest() {
     hook();
@@ -28,26 +28,6 @@ class ComposedTest : public CallTest {
   }
   void hook() {
     recordings->compose = [this](ComposeJob job) { jobs.push_back(std::move(job)); };
-  }
-  recorder::Completed completed(const std::string& id) const {
-    recorder::Completed done;
-    done.recording_id = id;
-    done.manifest = "/tmp/x/manifest.json";
-    recorder::RecordedFile file;
-    file.name = "anna-camera-1.webm";
-    file.source = "camera";
-    file.size_bytes = 1'000;
-    done.files = {file};
-    done.duration_ms = 5'000;
-    return done;
-  }
-  // A recording whose tracks are on the disk.
-  std::string recorded() {
-    const std::string id = text(ask(1, "recording.start"), "recording_id");
-    static_cast<void>(ask(1, "recording.stop"));
-    recordings->on_recorder_event(completed(id));
-    outbox->flush();
-    return id;
   }
   void composed(const std::string& id) {
     recordings->composing_events().on_done(
@@ -103,7 +83,7 @@ TEST_F(ComposedTest, ARestartGoesOnComposing) {
   hook();
   recordings->load(store.all_rows());
   recordings->expect_leftovers({});
-  recordings->resume_composing();
+  recordings->resume();
   outbox->flush();
   EXPECT_EQ(state(id), State::Processing);
   ASSERT_THAT(jobs, SizeIs(1));
@@ -119,7 +99,7 @@ TEST_F(ComposedTest, ARestartBeforeTheTracksWereSettledWaitsForThem) {
   hook();
   recordings->load(store.all_rows());
   recordings->expect_leftovers({id});
-  recordings->resume_composing();
+  recordings->resume();
   outbox->flush();
   EXPECT_THAT(jobs, SizeIs(0)) << "the recorder has its hands on the folder";
   recordings->on_recorder_event(completed(id));
@@ -212,9 +192,9 @@ TEST_F(ComposedTest, TooManyChangesAreRefused) {
 
 TEST_F(ComposedTest, ADeletedOneIsNotComposedAgain) {
   const std::string id = recorded();
-  EXPECT_EQ(recordings->remove(id).error().reason, "recording_not_over");
+  EXPECT_EQ(recordings->remove(id, "deleted_by_api").error().reason, "recording_not_over");
   composed(id);
-  EXPECT_TRUE(*recordings->remove(id));
+  EXPECT_TRUE(*recordings->remove(id, "deleted_by_api"));
   EXPECT_EQ(recordings->compose_again(id, {}, std::nullopt).error().reason, "recording_deleted");
 }
 

@@ -1,34 +1,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "call_fixture.h"
+#include "recorded_fixture.h"
 
 namespace parley::control {
 namespace {
 
 using ::testing::SizeIs;
 
-class RecordingsTest : public CallTest {
+class RecordingsTest : public RecordedTest {
  protected:
   RecordingsTest() {
     room();
     join(1, "anna", "host");
     publish(1);
     join(2, "bert");
-  }
-  recorder::Completed completed(const std::string& id) const {
-    recorder::Completed done;
-    done.recording_id = id;
-    done.manifest = "/tmp/x/manifest.json";
-    recorder::RecordedFile file;
-    file.name = "anna-camera-1.webm";
-    file.participant_id = recordings->find(id)->people.at(0).participant_id;
-    file.identity = "anna";
-    file.source = "camera";
-    done.files = {file};
-    done.duration_ms = 5'000;
-    done.end_reason = "stopped_by_host";
-    return done;
   }
 };
 

@@ -79,6 +79,29 @@ export interface Recording {
   composite?: Composite;
   /** of composing, while it goes on */
   progress_percent?: number;
+  /** so long after its end it is deleted; 0: never; not said: as configured */
+  keep_days?: number;
+  /** into the object store, where one is configured; not said: true */
+  upload?: boolean;
+  /** its files are on this server */
+  local?: boolean;
+  /** in the object store; delayed: it did not work and is tried again */
+  stored?: {
+    state: 'waiting' | 'delayed' | 'uploaded' | 'failed' | 'deleted';
+    bucket: string;
+    /** each file's name follows */
+    key_prefix: string;
+    uploaded_ms?: number;
+    /** for programs */
+    reason?: string;
+    /** for people */
+    detail?: string;
+  };
+  delete_at_ms?: number;
+  deleted_ms?: number;
+  deleted_reason?: 'deleted_by_api' | 'deleted_by_host' | 'kept_long_enough';
+  /** since then nothing of it is left, here and in the store */
+  erased_ms?: number;
   end_reason?: string;
   failure?: {
     /** for programs */
@@ -111,6 +134,10 @@ export interface Room {
      */
     mode?: 'tracks' | 'composite';
     composite?: Composite;
+    /** so long after its end it is deleted; 0: never; not said: as configured */
+    keep_days?: number;
+    /** into the object store, where one is configured; not said: true */
+    upload?: boolean;
   };
   /** at most 4096 bytes as JSON; given back unchanged */
   attributes?: Record<string, unknown>;
@@ -283,6 +310,10 @@ export interface RoomDefaults {
      */
     mode?: 'tracks' | 'composite';
     composite?: Composite;
+    /** so long after its end it is deleted; 0: never; not said: as configured */
+    keep_days?: number;
+    /** into the object store, where one is configured; not said: true */
+    upload?: boolean;
   };
   /** who is no host waits until one lets him in */
   lobby?: boolean;
@@ -487,6 +518,10 @@ export interface RecordingStartParams {
    */
   mode?: 'tracks' | 'composite';
   composite?: Composite;
+  /** so long after its end it is deleted; 0: never; not said: as configured */
+  keep_days?: number;
+  /** into the object store, where one is configured; not said: true */
+  upload?: boolean;
   /** the same key with the same params gives the stored answer, for 24 hours */
   idempotency_key?: string;
 }
@@ -575,17 +610,22 @@ export interface RecordingListResult {
   next_page_token?: string;
 }
 
-/** Signed links to the files, valid for ttl_s. */
+/** Signed links to the files and to a page that plays them, valid for ttl_s. */
 export interface RecordingAccessLinkParams {
   recording_id: string;
   file?: string;
   ttl_s?: number;
+  /** for whom the links are meant; it stands in them */
+  audience?: 'backend' | 'participants';
 }
 
 export interface RecordingAccessLinkResult {
+  /** of the file that was asked for, else of the first: the composite, where there is one */
   url?: string;
   /** milliseconds since 1970 */
   expires_at_ms?: number;
+  /** of a page that plays it, as long as the links */
+  page?: string;
   files?: {
     name: string;
     url: string;
@@ -619,7 +659,8 @@ export interface RecordingResumeResult {
 }
 
 /**
- * Deletes the files of a recording that is over. Its record stays, with the files' hashes, as the
+ * Deletes the files of a recording that is over, on the server and in the object store;
+ * recording.erased tells when nothing is left. Its record stays, with the files' hashes, as the
  * proof.
  */
 export interface RecordingDeleteParams {
@@ -656,6 +697,10 @@ export interface RoomCreateParams {
      */
     mode?: 'tracks' | 'composite';
     composite?: Composite;
+    /** so long after its end it is deleted; 0: never; not said: as configured */
+    keep_days?: number;
+    /** into the object store, where one is configured; not said: true */
+    upload?: boolean;
   };
   /** at most 4096 bytes as JSON; given back unchanged */
   attributes?: Record<string, unknown>;
@@ -792,6 +837,10 @@ export interface RoomUpdateParams {
      */
     mode?: 'tracks' | 'composite';
     composite?: Composite;
+    /** so long after its end it is deleted; 0: never; not said: as configured */
+    keep_days?: number;
+    /** into the object store, where one is configured; not said: true */
+    upload?: boolean;
   };
   /** at most 4096 bytes as JSON; given back unchanged */
   attributes?: Record<string, unknown>;
@@ -1429,6 +1478,10 @@ export interface TenantPutParams {
        */
       mode?: 'tracks' | 'composite';
       composite?: Composite;
+      /** so long after its end it is deleted; 0: never; not said: as configured */
+      keep_days?: number;
+      /** into the object store, where one is configured; not said: true */
+      upload?: boolean;
     };
     /** who is no host waits until one lets him in */
     lobby?: boolean;
@@ -1994,7 +2047,11 @@ export interface Events {
   'recording.progress': Recording;
   'recording.completed': Recording;
   'recording.failed': Recording;
+  'recording.uploaded': Recording;
+  'recording.upload_delayed': Recording;
+  'recording.upload_failed': Recording;
   'recording.deleted': Recording;
+  'recording.erased': Recording;
   'quota.threshold': QuotaThresholdData;
   'quota.exhausted': QuotaExhaustedData;
   'quota.replenished': QuotaReplenishedData;
