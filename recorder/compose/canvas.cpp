@@ -84,16 +84,23 @@ bool Canvas::prepare(Kept& kept, const Shape& shape) {
   return true;
 }
 
+void Canvas::copy(const Planes& from, const int* strides, Area to) {
+  for (int plane = 0; plane < 3; ++plane) {
+    const int shift = plane == 0 ? 0 : 1;
+    const auto width = static_cast<std::size_t>(to.width >> shift);
+    const std::uint8_t* row = from[static_cast<std::size_t>(plane)];
+    for (int y = 0; y < to.height; y += 1 << shift, row += strides[plane]) {
+      std::memcpy(at(plane, to.x, to.y + y), row, width);
+    }
+  }
+}
+
 void Canvas::draw(const AVFrame& picture, const Fit& fit, std::size_t slot) {
   if (fit.to.empty()) return;
   const AVPixFmtDescriptor* const format =
       av_pix_fmt_desc_get(static_cast<AVPixelFormat>(picture.format));
   if (format == nullptr) return;
-  Kept& kept = scalers_[slot];
-  const Shape shape{
-      picture.format, {fit.from.width, fit.from.height}, {fit.to.width, fit.to.height}};
-  if (kept.shape != shape && !prepare(kept, shape)) return;
-  std::array<const std::uint8_t*, 4> from{};
+  Planes from{};
   for (std::size_t plane = 0; plane < 3 && picture.data[plane] != nullptr; ++plane) {
     const bool colour = plane > 0;
     const int across = colour ? fit.from.x >> format->log2_chroma_w : fit.from.x;
@@ -101,17 +108,19 @@ void Canvas::draw(const AVFrame& picture, const Fit& fit, std::size_t slot) {
     const int step = format->comp[plane].step;
     from[plane] = picture.data[plane] + down * picture.linesize[plane] + across * step;
   }
+  const Shape shape{
+      picture.format, {fit.from.width, fit.from.height}, {fit.to.width, fit.to.height}};
+  if (shape.format == AV_PIX_FMT_YUV420P && shape.from == shape.to) {
+    copy(from, picture.linesize, fit.to);
+    return;
+  }
+  Kept& kept = scalers_[slot];
+  if (kept.shape != shape && !prepare(kept, shape)) return;
   AVFrame& scaled = *kept.scaled;
   sws_scale(kept.scaler.get(), from.data(), picture.linesize, 0, fit.from.height, scaled.data,
             scaled.linesize);
-  for (int plane = 0; plane < 3; ++plane) {
-    const int shift = plane == 0 ? 0 : 1;
-    const auto width = static_cast<std::size_t>(fit.to.width >> shift);
-    for (int row = 0; row < fit.to.height >> shift; ++row) {
-      std::memcpy(at(plane, fit.to.x, fit.to.y + (row << shift)),
-                  scaled.data[plane] + row * scaled.linesize[plane], width);
-    }
-  }
+  std::copy_n(scaled.data, from.size(), from.begin());
+  copy(from, scaled.linesize, fit.to);
 }
 
 void Canvas::label(const Mask& text, Area area, bool in_the_middle) {

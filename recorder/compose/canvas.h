@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -38,6 +39,8 @@ class Canvas {
   [[nodiscard]] std::uint8_t* at(int plane, int x, int y) noexcept;  // of the whole canvas
   void fill(Area area, std::uint8_t y);
   void dim(Area area);
+  using Planes = std::array<const std::uint8_t*, 4>;  // as many as swscale looks for
+  void copy(const Planes& from, const int* strides, Area to);
   struct Shape {
     int format = -1;
     Size from;

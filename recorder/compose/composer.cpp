@@ -44,7 +44,7 @@ Done keep(const fs::path& part, const fs::path& as) {
 
 // Names whatever decides about the bytes that are made, so that what is left of an earlier run is
 // used only for the same. To be counted up when this program makes its pieces in another way.
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 
 std::string mark_of(const Settings& settings, const Plan& plan) {
   std::uint64_t hash = 14'695'981'039'346'656'037U;  // FNV-1a, 64 bits

@@ -17,6 +17,7 @@ namespace {
 
 constexpr double kBitsPerPixel = 0.065;
 constexpr int kMaxSide = 4'096;
+constexpr int kEnoughForFastAac = 64;
 constexpr std::uint64_t kFull = 1U << 20U;  // FFmpeg does not hand on why a write failed
 
 struct Kind {
@@ -40,9 +41,10 @@ std::int64_t by_size(const Settings& settings) {
 void tune(AVCodecContext& codec, const Settings& settings) {
   void* const own = codec.priv_data;
   if (settings.mp4()) {
-    // Without the finer search for movement: a third of the work for a tenth of the size.
+    // Without the finer search for movement: a third of the work for a tenth of the size. After
+    // that, a diamond finds as much as a hexagon.
     av_opt_set(own, "preset", "veryfast", 0);
-    av_opt_set(own, "x264-params", "subme=1", 0);
+    av_opt_set(own, "x264-params", "subme=1:me=dia", 0);
     if (settings.video_kbps > 0) return;
     av_opt_set(own, "crf", "23", 0);
     codec.rc_max_rate = by_size(settings);  // whatever moves and glitters
@@ -122,6 +124,10 @@ std::unique_ptr<Encoder> Encoder::audio(const Settings& settings) {
   codec->time_base = {1, AudioInput::kRate};
   codec->bit_rate = settings.audio_kbps * std::int64_t{1'000};
   codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+  // The default search takes three times as long, and hears better at few bits only.
+  if (settings.mp4() && settings.audio_kbps >= kEnoughForFastAac) {
+    av_opt_set(codec->priv_data, "aac_coder", "fast", 0);
+  }
   if (avcodec_open2(codec.get(), encoder, nullptr) < 0) return nullptr;
   return std::unique_ptr<Encoder>(new Encoder(std::move(codec)));
 }

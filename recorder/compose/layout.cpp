@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kGap = 8;
 constexpr double kMostCut = 0.25;
+constexpr double kNearly = 0.05;
 constexpr int kColumnShare = 5;   // of the canvas's width
 constexpr int kPictureShare = 4;  // of the canvas's width, in PictureInPicture
 
@@ -89,6 +90,12 @@ std::vector<Area> picture_in_picture(Size canvas, std::size_t count, std::size_t
   return areas;
 }
 
+// A little larger than its area on both sides.
+bool nearly_fits(const Fit& fit) noexcept {
+  const auto nearly = [](int from, int to) { return from >= to && from * (1 - kNearly) <= to; };
+  return nearly(fit.from.width, fit.to.width) && nearly(fit.from.height, fit.to.height);
+}
+
 }  // namespace
 
 std::optional<LayoutKind> layout_of(std::string_view name) noexcept {
@@ -120,11 +127,15 @@ Fit fit(Size picture, Area area, bool may_cut) noexcept {
   if (may_cut && 1 - shown <= kMostCut) {
     if (across > down) {
       fit.from.height = even(picture.height * shown);
-      fit.from.y = (picture.height - fit.from.height) / 4 * 2;
     } else {
       fit.from.width = even(picture.width * shown);
-      fit.from.x = (picture.width - fit.from.width) / 4 * 2;
     }
+    if (nearly_fits(fit)) {
+      fit.from.width = area.width;
+      fit.from.height = area.height;
+    }
+    fit.from.x = (picture.width - fit.from.width) / 4 * 2;
+    fit.from.y = (picture.height - fit.from.height) / 4 * 2;
     return fit;
   }
   const double scale = std::min(across, down);

@@ -41,7 +41,8 @@ struct Area {
 
 // How a picture comes into its area. A camera is cut at two sides if that takes no more than a
 // quarter of it, and then fills the area; everything else, and screens always, is shown whole
-// between bars.
+// between bars. A camera that is larger by a few pixels loses those at its edges and keeps each of
+// the others: scaled by so little it would be blurred, and scaling costs a tenth of all the work.
 struct Fit {
   Area from;  // of the picture
   Area to;    // within the canvas

@@ -77,10 +77,10 @@ const Mask& Picture::name_of(std::size_t tile, Area area) {
 
 void Picture::draw(const Shown& shown, const AVFrame* picture) {
   const bool screen = plan_.tiles[shown.tile].screen;
-  canvas_.card(shown.area);
-  if (picture != nullptr) {
-    canvas_.draw(*picture, fit({picture->width, picture->height}, shown.area, !screen), shown.tile);
-  }
+  const Fit place =
+      picture == nullptr ? Fit{} : fit({picture->width, picture->height}, shown.area, !screen);
+  if (place.to != shown.area) canvas_.card(shown.area);  // else nothing of it would be seen
+  if (picture != nullptr) canvas_.draw(*picture, place, shown.tile);
   canvas_.label(name_of(shown.tile, shown.area), shown.area, picture == nullptr);
 }
 

@@ -82,6 +82,20 @@ TEST(Fit, ACameraIsCutALittleAtTwoSides) {
   EXPECT_EQ(cut.to, (Area{0, 0, 320, 180}));
 }
 
+TEST(Fit, ACameraThatIsAFewPixelsLargerLosesThemAndIsNotScaled) {
+  const Fit sharp = fit({640, 360}, {8, 184, 628, 352}, true);
+  EXPECT_EQ(sharp.from, (Area{6, 4, 628, 352}));
+  EXPECT_EQ(sharp.to, (Area{8, 184, 628, 352}));
+  const Fit taller = fit({640, 480}, {0, 0, 628, 352}, true);
+  EXPECT_EQ(taller.from, (Area{6, 64, 628, 352}));
+  const Fit screen = fit({640, 360}, {8, 184, 628, 352}, false);
+  EXPECT_EQ(screen.from, (Area{0, 0, 640, 360}));
+  const Fit larger = fit({680, 382}, {8, 184, 628, 352}, true);
+  EXPECT_EQ(larger.from.width, 680);
+  const Fit smaller = fit({626, 352}, {8, 184, 628, 352}, true);
+  EXPECT_EQ(smaller.from.width, 626);
+}
+
 TEST(Fit, APhoneHeldUprightIsShownWhole) {
   const Fit whole = fit({360, 640}, {0, 0, 640, 360}, true);
   EXPECT_EQ(whole.from, (Area{0, 0, 360, 640}));
