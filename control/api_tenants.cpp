@@ -8,6 +8,7 @@ namespace {
 constexpr std::int64_t kMaxMs = 1'000'000'000'000'000;
 constexpr std::int64_t kMaxTimeMs = 253'402'300'799'000;  // the end of the year 9999
 constexpr std::int64_t kMaxCount = 1'000'000;
+constexpr std::int64_t kMaxBytes = 1'000'000'000'000'000;
 constexpr std::int64_t kDayMs = 86'400'000;
 
 std::string printable(Params& params, std::string_view name) {
@@ -47,6 +48,9 @@ RpcResult<Json> Api::tenant_put(Call& call) {
   tenant.max_rooms = limit("max_rooms");
   tenant.max_sessions = limit("max_sessions");
   tenant.max_participants = limit("max_participants");
+  if (const auto bytes = p.optional_integer("max_storage_bytes", 0, kMaxBytes)) {
+    tenant.max_storage_bytes = static_cast<std::uint64_t>(*bytes);
+  }
   tenant.defaults = read_room_defaults(p, parts_.context.config.rooms);
   tenant.roles = RoleTable::read(p);
   if (const Json::Object* attributes = p.object("attributes")) {
@@ -68,7 +72,11 @@ RpcResult<Json> Api::tenant_put(Call& call) {
 RpcResult<Json> Api::tenant_get(Call& call) {
   const auto id = tenant_of(call);
   if (!id) return tl::unexpected(id.error());
-  if (const Tenant* tenant = parts_.tenants.find(*id)) return tenant->to_json();
+  if (const Tenant* tenant = parts_.tenants.find(*id)) {
+    Json json = tenant->to_json();
+    json.set("storage_bytes", parts_.recordings.stored_bytes(*id));
+    return json;
+  }
   return tl::unexpected(rpc_error(Status::NotFound, "tenant_not_found",
                                   "nothing was ever put for this tenant", "tenant"));
 }

@@ -171,6 +171,10 @@ struct Daemon::Impl {
     recordings.compose = [this](ComposeJob job) {
       later([this, job = std::move(job)] { composing.add(job); });
     };
+    recordings.storage_limit = [this](std::string_view id) {
+      const Tenant* tenant = tenants.find(id);
+      return tenant == nullptr ? std::nullopt : tenant->max_storage_bytes;
+    };
     if (parts.config.recording.upload.enabled()) {
       recordings.upload = [this](const std::string& id, const std::string& key_prefix) {
         later([this, id, key_prefix] { uploading.upload(id, key_prefix); });

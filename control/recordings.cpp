@@ -111,6 +111,10 @@ void Recordings::attach(Session& session, bool record, RecordingOptions options)
                    }});
   if (!record) return;
   if (const auto started = start(session, options_of(session)); !started) {
+    // Nobody asked, so nobody has got the answer.
+    context_.event({"recording.refused", session.tenant(), session.room_id(), id,
+                    Json::object({{"reason", started.error().reason},
+                                  {"detail", started.error().message}})});
     server::log::error("auto_recording_failed",
                        {{"session", id}, {"reason", started.error().reason}});
   }
@@ -154,6 +158,12 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session,
   if (records_.size() >= kMaxRecordings) {
     return tl::unexpected(
         rpc_error(Status::ResourceExhausted, "too_many_recordings", "delete old recordings first"));
+  }
+  const auto limit = storage_limit ? storage_limit(session.tenant()) : std::nullopt;
+  if (limit && stored_bytes(session.tenant()) >= *limit) {
+    return tl::unexpected(rpc_error(Status::ResourceExhausted, "storage_exhausted",
+                                    "the tenant's max_storage_bytes are used: delete old "
+                                    "recordings, or raise them"));
   }
   RecordingRecord record;
   record.id = context_.id("rec");

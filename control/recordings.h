@@ -112,6 +112,9 @@ class Recordings {
                      const std::vector<std::string>& names)>
       remove_copy;
 
+  // How many bytes of recordings a tenant may have. Not set: as many as there is room for.
+  std::function<std::optional<std::uint64_t>(std::string_view tenant)> storage_limit;
+
   Recordings(Context& context, recorder::Recorder& recorder, std::string link_key);
 
   void load(const std::vector<Row>& rows);
@@ -158,6 +161,8 @@ class Recordings {
   [[nodiscard]] const RecordingRecord* running_in(std::string_view session_id) const;
   // Of all recordings of the session; what still runs counts up to now.
   [[nodiscard]] std::int64_t recorded_ms(std::string_view session_id) const;
+  // Of all the tenant's recordings, wherever they are, as far as their size is known.
+  [[nodiscard]] std::uint64_t stored_bytes(std::string_view tenant) const;
   // Newest first.
   void for_each(const std::function<void(const RecordingRecord&)>& visit) const;
   // For the result of join: {recording_id, started_ms} or null.

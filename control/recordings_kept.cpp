@@ -58,6 +58,14 @@ void Recordings::upload_when_stored(const RecordingRecord& record) {
   });
 }
 
+std::uint64_t Recordings::stored_bytes(std::string_view tenant) const {
+  std::uint64_t sum = 0;
+  for (const auto& [id, record] : records_) {
+    if (record.tenant == tenant && record.state != State::Deleted) sum += record.size_bytes;
+  }
+  return sum;
+}
+
 Uploading::Events Recordings::uploading_events() {
   return {[this](const std::string& id) { on_uploaded(id); },
           [this](const std::string& id, const std::string& reason, const std::string& detail) {

@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::string_view kRow = "tenant";
 
-void set_limit(Json& json, std::string_view name, const std::optional<std::uint32_t>& limit) {
+template <class Number>
+void set_limit(Json& json, std::string_view name, const std::optional<Number>& limit) {
   json.set(name, limit ? Json(*limit) : Json());
 }
 
@@ -27,6 +28,7 @@ Json Tenant::to_json() const {
   set_limit(json, "max_rooms", max_rooms);
   set_limit(json, "max_sessions", max_sessions);
   set_limit(json, "max_participants", max_participants);
+  set_limit(json, "max_storage_bytes", max_storage_bytes);
   json.set("defaults", defaults);
   json.set("roles", roles.to_json());
   json.set("attributes", attributes);
@@ -47,6 +49,9 @@ std::optional<Tenant> Tenant::from_row(const Row& row) {
   tenant.max_rooms = limit_member(*body, "max_rooms");
   tenant.max_sessions = limit_member(*body, "max_sessions");
   tenant.max_participants = limit_member(*body, "max_participants");
+  if (const Json* bytes = body->find("max_storage_bytes"); bytes != nullptr && bytes->as_int()) {
+    tenant.max_storage_bytes = static_cast<std::uint64_t>(*bytes->as_int());
+  }
   if (const Json* defaults = body->find("defaults")) tenant.defaults = *defaults;
   // Permissions of another version that this one does not check are left out.
   Params params(*body);

@@ -23,6 +23,7 @@ struct Tenant {
   std::optional<std::uint32_t> max_rooms;
   std::optional<std::uint32_t> max_sessions;      // at once
   std::optional<std::uint32_t> max_participants;  // at once, in all his sessions
+  std::optional<std::uint64_t> max_storage_bytes;  // of recordings; when it is reached none begins
   Json defaults = Json(Json::Object{});           // of his rooms (room_options.h)
   RoleTable roles;
   Json attributes = Json(Json::Object{});

@@ -48,6 +48,7 @@ struct Options {
   std::string capture = "tests/data/rtp/vp8sim-sent.pcap";
   std::string more_config;
   bool metered = false;
+  std::string recordings;
   bool tell = false;
 };
 
@@ -64,7 +65,7 @@ struct Snapshot {
 std::unique_ptr<bench::Target> make_target(const Options& options) {
   if (options.peer == "parley") {
     return std::make_unique<bench::ParleyTarget>(options.server, options.more_config,
-                                                 options.metered);
+                                                 options.metered, options.recordings);
   }
   if (options.peer == "janus") return std::make_unique<bench::JanusTarget>(0);
   if (options.peer == "janus-loop") return std::make_unique<bench::JanusTarget>(1);
@@ -499,6 +500,8 @@ int main(int argc, char** argv) {
   app.add_option("--config", options.more_config, "more YAML for parleyd");
   app.add_flag("--metered", options.metered,
                "of parley: with a limited account of minutes and a backend that gets the events");
+  app.add_option("--record", options.recordings,
+                 "of parley: a folder into which all calls are recorded");
   app.add_flag("--tell", options.tell,
                "receivers tell what arrives by transport-cc feedback, ten times a second");
   CLI11_PARSE(app, argc, argv);

@@ -139,7 +139,7 @@ std::vector<std::string> ParleyTarget::configure(const std::filesystem::path& fo
       << "workers: {count: 1}\n"
       << "ice: {port_base: 41000, bind: [\"127.0.0.1\"]}\n"
       << "rooms: {max_participants: 10000}\n"
-      << "recording: {directory: \"" << (folder / "recordings").string() << "\"}\n"
+      << "recording: {directory: \"" << (recordings_.empty() ? (folder / "recordings").string() : recordings_) << "\"}\n"
       << "store: {file: \"" << (folder / "parley.db").string() << "\"}\n"
       << "auth: {reads_per_s: 0, writes_per_s: 0, api_keys: [{id: load, secrets: [\"" << kSecret
       << "\"]}]}\n"
@@ -159,8 +159,9 @@ void ParleyTarget::make_room(const std::string& name) {
     while (!backend_->open()) backend_->wait();
     backend_->send(Json::object({{"jsonrpc", "2.0"}, {"id", 1}, {"method", "hello"}}));
   }
-  call("room.create",
-       Json::object({{"tenant", "load"}, {"name", name}, {"max_participants", 5'000}}));
+  Json room = Json::object({{"tenant", "load"}, {"name", name}, {"max_participants", 5'000}});
+  if (!recordings_.empty()) room.set("recording", Json::object({{"auto", "session"}}));
+  call("room.create", std::move(room));
 }
 
 std::unique_ptr<Entry> ParleyTarget::enter(Endpoint endpoint) {

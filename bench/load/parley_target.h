@@ -13,9 +13,13 @@ namespace parley::bench {
 class ParleyTarget : public Target {
  public:
   // `more_config` is YAML that is added to its configuration. `metered`: the calls use up minutes
-  // of a limited account, and a backend listens to their events.
-  ParleyTarget(std::string program, std::string more_config, bool metered)
-      : program_(std::move(program)), more_config_(std::move(more_config)), metered_(metered) {}
+  // of a limited account, and a backend listens to their events. `recordings`: the folder into
+  // which all calls are recorded; empty: none is.
+  ParleyTarget(std::string program, std::string more_config, bool metered, std::string recordings)
+      : program_(std::move(program)),
+        more_config_(std::move(more_config)),
+        metered_(metered),
+        recordings_(std::move(recordings)) {}
 
   std::vector<std::string> configure(const std::filesystem::path& folder) override;
   std::string ready() const override { return "listening"; }
@@ -29,6 +33,7 @@ class ParleyTarget : public Target {
   std::string program_;
   std::string more_config_;
   bool metered_;
+  std::string recordings_;
   std::unique_ptr<WebSocket> backend_;
 };
 

@@ -77,7 +77,9 @@ std::unique_ptr<StreamReader> StreamReader::open(const std::filesystem::path& pa
 
 bool StreamReader::feed() {
   while (av_read_frame(input_.get(), packet_.get()) >= 0) {
-    const bool ours = packet_->stream_index == stream_;
+    // Not left to the decoder: that of libvpx decodes whatever it is given.
+    const bool wanted = !key_frames_only_ || (packet_->flags & AV_PKT_FLAG_KEY) != 0;
+    const bool ours = packet_->stream_index == stream_ && wanted;
     if (ours) avcodec_send_packet(codec_.get(), packet_.get());  // a broken one is left out
     av_packet_unref(packet_.get());
     if (ours) return true;

@@ -24,7 +24,7 @@ class StreamReader {
   // When it begins, from the file's zero. Of the frame that next() gave.
   [[nodiscard]] Offset time() const noexcept { return time_; }
   // From here on only these are decoded, to look at a few moments of a long film.
-  void key_frames_only() noexcept { codec_->skip_frame = AVDISCARD_NONKEY; }
+  void key_frames_only() noexcept { key_frames_only_ = true; }
   // As the file's header says.
   [[nodiscard]] Size size() const noexcept { return {codec_->width, codec_->height}; }
   // Goes to the last key frame at or before. False when the file cannot.
@@ -41,6 +41,7 @@ class StreamReader {
   av::Frame frame_{av_frame_alloc()};
   Offset time_{};
   bool drained_ = false;
+  bool key_frames_only_ = false;
 };
 
 // The picture of a file at any time, asked for in rising order.

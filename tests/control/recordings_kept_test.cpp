@@ -225,6 +225,26 @@ TEST_F(KeptTest, AnUploadThatIsUnderWayIsDeletedToo) {
   EXPECT_EQ(count_events("recording.uploaded"), 0U);
 }
 
+TEST_F(KeptTest, ATenantsRecordingsHaveALimit) {
+  std::optional<std::uint64_t> limit;
+  recordings->storage_limit = [&](std::string_view) { return limit; };
+  const std::string id = recorded();
+  EXPECT_EQ(recordings->stored_bytes("seller-1"), 1'000U);
+  limit = 1'001;
+  const std::string second = recorded();
+  EXPECT_EQ(text(ask(1, "recording.start"), "reason"), "storage_exhausted");
+  remove(second);
+  EXPECT_EQ(recordings->stored_bytes("seller-1"), 1'000U);
+  EXPECT_NE(text(ask(1, "recording.start"), "recording_id"), "");
+}
+
+TEST_F(KeptTest, ASessionThatIsNotRecordedByItselfSaysWhy) {
+  recordings->storage_limit = [](std::string_view) { return std::optional<std::uint64_t>(0); };
+  recordings->attach(session(), true, {});
+  outbox->flush();
+  EXPECT_EQ(text(*last_event("recording.refused").find("data"), "reason"), "storage_exhausted");
+}
+
 // Without a store.
 class RetentionTest : public RecordedTest {
  protected:

@@ -86,8 +86,8 @@ TEST(Fit, ACameraThatIsAFewPixelsLargerLosesThemAndIsNotScaled) {
   const Fit sharp = fit({640, 360}, {8, 184, 628, 352}, true);
   EXPECT_EQ(sharp.from, (Area{6, 4, 628, 352}));
   EXPECT_EQ(sharp.to, (Area{8, 184, 628, 352}));
-  const Fit taller = fit({640, 480}, {0, 0, 628, 352}, true);
-  EXPECT_EQ(taller.from, (Area{6, 64, 628, 352}));
+  const Fit taller = fit({640, 400}, {0, 0, 628, 352}, true);
+  EXPECT_EQ(taller.from, (Area{6, 24, 628, 352}));
   const Fit screen = fit({640, 360}, {8, 184, 628, 352}, false);
   EXPECT_EQ(screen.from, (Area{0, 0, 640, 360}));
   const Fit larger = fit({680, 382}, {8, 184, 628, 352}, true);
