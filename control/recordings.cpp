@@ -112,9 +112,9 @@ void Recordings::attach(Session& session, bool record, RecordingOptions options)
   if (!record) return;
   if (const auto started = start(session, options_of(session)); !started) {
     // Nobody asked, so nobody has got the answer.
-    context_.event({"recording.refused", session.tenant(), session.room_id(), id,
-                    Json::object({{"reason", started.error().reason},
-                                  {"detail", started.error().message}})});
+    context_.event(
+        {"recording.refused", session.tenant(), session.room_id(), id,
+         Json::object({{"reason", started.error().reason}, {"detail", started.error().message}})});
     server::log::error("auto_recording_failed",
                        {{"session", id}, {"reason", started.error().reason}});
   }

@@ -21,10 +21,10 @@ struct Tenant {
   std::string name;        // for people
   bool suspended = false;  // nobody may join, nothing may be created
   std::optional<std::uint32_t> max_rooms;
-  std::optional<std::uint32_t> max_sessions;      // at once
-  std::optional<std::uint32_t> max_participants;  // at once, in all his sessions
+  std::optional<std::uint32_t> max_sessions;       // at once
+  std::optional<std::uint32_t> max_participants;   // at once, in all his sessions
   std::optional<std::uint64_t> max_storage_bytes;  // of recordings; when it is reached none begins
-  Json defaults = Json(Json::Object{});           // of his rooms (room_options.h)
+  Json defaults = Json(Json::Object{});            // of his rooms (room_options.h)
   RoleTable roles;
   Json attributes = Json(Json::Object{});
   std::int64_t created_ms = 0;

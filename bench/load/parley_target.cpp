@@ -139,7 +139,8 @@ std::vector<std::string> ParleyTarget::configure(const std::filesystem::path& fo
       << "workers: {count: 1}\n"
       << "ice: {port_base: 41000, bind: [\"127.0.0.1\"]}\n"
       << "rooms: {max_participants: 10000}\n"
-      << "recording: {directory: \"" << (recordings_.empty() ? (folder / "recordings").string() : recordings_) << "\"}\n"
+      << "recording: {directory: \""
+      << (recordings_.empty() ? (folder / "recordings").string() : recordings_) << "\"}\n"
       << "store: {file: \"" << (folder / "parley.db").string() << "\"}\n"
       << "auth: {reads_per_s: 0, writes_per_s: 0, api_keys: [{id: load, secrets: [\"" << kSecret
       << "\"]}]}\n"

@@ -21,6 +21,7 @@ class RecordedTest : public CallTest {
     file.size_bytes = 1'000;
     file.sha256 = "a1b2";
     done.files = {file};
+    done.size_bytes = file.size_bytes;
     done.duration_ms = 5'000;
     done.end_reason = "stopped_by_host";
     return done;

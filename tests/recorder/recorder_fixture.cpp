@@ -42,6 +42,12 @@ std::optional<Failed> Events::next_failed() {
   return std::get<Failed>(*event);
 }
 
+bool Events::next_removes(const std::string& recording_id) {
+  const auto event = next();
+  const auto* removed = event ? std::get_if<Removed>(&*event) : nullptr;
+  return removed != nullptr && removed->recording_id == recording_id;
+}
+
 config::Recording config_in(const std::filesystem::path& folder) {
   config::Recording config;
   config.directory = folder.string();

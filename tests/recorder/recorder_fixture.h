@@ -20,6 +20,8 @@ class Events {
   [[nodiscard]] std::optional<RecorderEvent> next();
   [[nodiscard]] std::optional<Completed> next_completed();
   [[nodiscard]] std::optional<Failed> next_failed();
+  // Whether the next one says that nothing is left of this recording.
+  [[nodiscard]] bool next_removes(const std::string& recording_id);
 
  private:
   std::mutex mutex_;

@@ -153,20 +153,22 @@ TEST(Recorder, SaysThatItsDirectoryCannotBeUsed) {
   EXPECT_EQ(failed->reason, "directory_unusable");
 }
 
-TEST(Recorder, RemovesAFinishedRecordingOnly) {
+TEST(Recorder, RemovesARecordingAndSaysWhenNothingIsLeft) {
   const TemporaryFolder folder;
   Events events;
   {
     Recorder recorder{config_in(folder.path()), events.sink()};
-    EXPECT_FALSE(recorder.remove("rec_1"));
+    EXPECT_TRUE(recorder.remove("rec_1")) << "there is none";
+    EXPECT_TRUE(events.next_removes("rec_1"));
     record(recorder, media(vp8_source(), seconds{1}));
     recorder.stop("rec_1", "empty");
     ASSERT_TRUE(events.next_completed());
   }
   Recorder recorder{config_in(folder.path()), events.sink()};
   EXPECT_TRUE(recorder.remove("rec_1"));
-  EXPECT_FALSE(recorder.remove("rec_1"));
-  EXPECT_FALSE(fs::exists(folder.path() / "rec_1"));
+  EXPECT_FALSE(fs::exists(folder.path() / "rec_1")) << "at once";
+  EXPECT_TRUE(events.next_removes("rec_1"));
+  EXPECT_TRUE(fs::is_empty(folder.path()));
   EXPECT_FALSE(recorder.remove("../rec_1"));
 }
 

@@ -124,10 +124,10 @@ test('AWS\'s published examples are good, each with one byte changed is not', ()
     }
     for (const [i, [header, value]] of request.headers.entries()) {
       for (const other of changed(value)) {
-        const headers = request.headers.with(i, [header, other]);
+        const headers = request.headers.map((pair, at) => (at === i ? [header, other] : pair));
         assert.notEqual(codeOf({...request, headers}), 'good', `${name}: ${header}: ${other}`);
       }
-      const headers = request.headers.toSpliced(i, 1);
+      const headers = request.headers.filter((_, at) => at !== i);
       assert.notEqual(codeOf({...request, headers}), 'good', `${name} without ${header}`);
     }
     assert.equal(codeOf({...request, method: 'DELETE'}), 'SignatureDoesNotMatch', name);

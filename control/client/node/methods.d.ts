@@ -290,6 +290,10 @@ export interface Tenant {
   max_rooms?: number | null;
   max_sessions?: number | null;
   max_participants?: number | null;
+  /** of his recordings; when they are used none begins */
+  max_storage_bytes?: number | null;
+  /** of his recordings, in the answer of tenant.get */
+  storage_bytes?: number;
   defaults?: RoomDefaults;
   roles?: RoleTable;
   attributes?: Record<string, unknown>;
@@ -1465,6 +1469,7 @@ export interface TenantPutParams {
   max_rooms?: number | null;
   max_sessions?: number | null;
   max_participants?: number | null;
+  max_storage_bytes?: number | null;
   /** what his rooms get where room.create does not say; those that are there stay as they are */
   defaults?: {
     max_participants?: number;
@@ -1956,6 +1961,14 @@ export interface QualityRecoveredData {
   identity: string;
 }
 
+/** a session that was to be recorded by itself is not */
+export interface RecordingRefusedData {
+  /** for programs */
+  reason: string;
+  /** for people */
+  detail: string;
+}
+
 export interface QuotaThresholdData {
   percent?: number;
   remaining_ms?: number;
@@ -2041,6 +2054,7 @@ export interface Events {
   'quality.degraded': QualityDegradedData;
   'quality.recovered': QualityRecoveredData;
   'recording.started': Recording;
+  'recording.refused': RecordingRefusedData;
   'recording.paused': Recording;
   'recording.resumed': Recording;
   'recording.stopped': Recording;
