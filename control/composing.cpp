@@ -31,7 +31,8 @@ ComposedFile composed_file(const Json& said) {
                     integer_member(said, "length_ms"),
                     size(said),
                     text_member(said, "sha256"),
-                    {}};
+                    {},
+                    text_member(said, "chapters")};
   const Json* extras = said.find("extras");
   if (extras == nullptr || !extras->is_array()) return file;
   for (const Json& extra : *extras->as_array()) {

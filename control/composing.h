@@ -26,6 +26,7 @@ struct ComposedFile {
   std::uint64_t size_bytes = 0;
   std::string sha256;
   std::vector<Extra> extras;
+  std::string chapters;  // as WebVTT
 };
 
 // Has recordings composed, one after the other, each by a process of its own at low priority. Who

@@ -36,8 +36,9 @@ HttpResponse page(const EmbeddedFile& file, std::string_view media_origin) {
       {"Referrer-Policy", "no-referrer"},
       {"Content-Security-Policy",
        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: " +
-           origin + "; media-src 'self' blob: " + origin + "; connect-src 'self' ws: wss: " +
-           origin + "; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"}};
+           origin + "; media-src 'self' blob: " + origin +
+           "; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; "
+           "frame-ancestors 'self'"}};
   return response;
 }
 

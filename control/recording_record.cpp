@@ -171,6 +171,7 @@ Row RecordingRecord::to_row() const {
   }
   body.set("people", std::move(list));
   body.set("composing", composing);
+  if (!chapters.empty()) body.set("chapters", chapters);
   Json changes = Json::array();
   for (const LayoutChange& change : layouts) {
     changes.push(Json::object({{"at_ms", change.at_ms}, {"layout", change.layout}}));
@@ -216,6 +217,7 @@ std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
   }
   record.options = RecordingOptions::from_json(*body);
   record.composing = flag_member(*body, "composing");
+  record.chapters = text_member(*body, "chapters");
   if (const Json* local = body->find("local")) record.local = *local != Json(false);
   if (const Json* copy = body->find("stored")) record.copy = copy_from(*copy);
   record.deleted_ms = integer_member(*body, "deleted_ms");

@@ -489,6 +489,7 @@ HttpResponse Recordings::serve_player_of(const std::string& recording_id,
                                     {"started_ms", record->started_ms},
                                     {"duration_ms", record->duration_ms},
                                     {"truncated", record->truncated},
+                                    {"chapters", record->chapters},
                                     {"files", std::move(files)}}),
                       origin_of(context_.config.recording.upload));
 }

@@ -55,6 +55,7 @@ struct RecordingRecord {
   };
   std::vector<LayoutChange> layouts;
   std::vector<Pause> pauses;
+  std::string chapters;  // of the composite, as WebVTT
   // The tracks are on the disk, and are being made into one file; how far, in percent.
   bool composing = false;
   int percent = 0;

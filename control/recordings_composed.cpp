@@ -129,6 +129,7 @@ void Recordings::on_composed(const std::string& recording_id, const ComposedFile
   add(file.name, std::string(kComposite), file.size_bytes, file.sha256);
   made[0].codecs = codecs_of(record->options);
   made[0].duration_ms = file.duration_ms;
+  record->chapters = file.chapters;
   for (const auto& extra : file.extras) add(extra.name, extra.kind, extra.size_bytes, extra.sha256);
   record->files.insert(record->files.begin(), std::make_move_iterator(made.begin()),
                        std::make_move_iterator(made.end()));

@@ -10,7 +10,7 @@ import {byId, clock, element} from './ui.js';
  * @typedef {{name: string, source: string, who: string, codecs: string[], offset_ms: number,
  *   duration_ms: number, size_bytes: number, url: string}} File
  * @typedef {{room_name: string, started_ms: number, duration_ms: number, truncated: boolean,
- *   files: File[]}} Recording
+ *   chapters: string, files: File[]}} Recording  chapters as WebVTT
  * @typedef {{from: number, to: number, media: HTMLVideoElement, box: HTMLElement, failed: boolean}} Track
  */
 
@@ -132,12 +132,8 @@ function readChapters(text) {
   }));
 }
 
-async function loadChapters() {
-  const url = beside('chapters');
-  if (!url) return;
-  const answer = await fetch(url).catch(() => undefined);  // of another origin: it may be refused
-  if (!answer?.ok) return;
-  chapters = readChapters(await answer.text());
+function showChapters() {
+  chapters = film ? readChapters(recording.chapters) : [];
   byId('chapter-list').replaceChildren(...chapters.map(({at, title}) => {
     const button = element('button', {type: 'button'}, element('time', {}, clock(at * 1_000)), element('span', {}, title));
     button.onclick = () => go(at);
@@ -201,4 +197,4 @@ if (shown.length === 0) {
 show();
 align();
 setInterval(tick, TICK_MS);
-void loadChapters();
+showChapters();

@@ -14,6 +14,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // the manifest keeps its order
 
+constexpr std::uint64_t kMostChapters = 16U << 10U;  // bytes, in one line
+
 Json manifest_of(const std::filesystem::path& folder) {
   return Json::parse(text_of(folder / recorder::kManifestName), nullptr, false);
 }
@@ -112,13 +114,17 @@ bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
 }
 
 std::string done_line(const Composed& composed) {
-  return Json{{"stage", "done"},
-              {"file", composed.file.filename().string()},
-              {"length_ms", recorder::to_ms(composed.length)},
-              {"size_bytes", composed.size_bytes},
-              {"sha256", composed.sha256},
-              {"extras", json_of(composed.extras)}}
-      .dump();
+  Json line{{"stage", "done"},
+            {"file", composed.file.filename().string()},
+            {"length_ms", recorder::to_ms(composed.length)},
+            {"size_bytes", composed.size_bytes},
+            {"sha256", composed.sha256},
+            {"extras", json_of(composed.extras)}};
+  for (const Extra& extra : composed.extras) {
+    if (extra.kind != "chapters" || extra.size_bytes > kMostChapters) continue;
+    line["chapters"] = text_of(composed.file.parent_path() / extra.name);
+  }
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace parley::compose

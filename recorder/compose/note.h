@@ -20,7 +20,8 @@ struct Wanted {
 [[nodiscard]] bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
                                   const Composed& composed);
 
-// One line of JSON of what was made, for whoever asked for it.
+// One line of JSON of what was made, for whoever asked for it; with its chapters as WebVTT, unless
+// there are very many.
 [[nodiscard]] std::string done_line(const Composed& composed);
 
 // All of a small file; empty when it is not there or larger than a manifest may be.

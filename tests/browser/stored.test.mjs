@@ -118,7 +118,9 @@ test('killed and started again, it goes on when the store is back', async () => 
 });
 
 test('it is watched from the store, by the same link', async (t) => {
-  const {close} = await watch(t);
+  const {chapters, problems, close} = await watch(t);
+  assert.ok(chapters.length > 0, 'no chapters');
+  assert.deepEqual(problems, []);
   await close();
   assert.ok(store.requests.some(({op, headers}) => op === 'get' && headers.range), 'the browser asked for parts');
 });

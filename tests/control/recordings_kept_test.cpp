@@ -180,7 +180,7 @@ TEST_F(KeptTest, WhatIsComposedAnewIsUploadedAfterThatAndNotRemovedBefore) {
   EXPECT_TRUE(std::filesystem::exists(folder));
   EXPECT_EQ(record(id).state, State::Processing);
   asked.clear();
-  recordings->composing_events().on_done(id, {"composite.mp4", 4'900, 500, "abc", {}});
+  recordings->composing_events().on_done(id, {"composite.mp4", 4'900, 500, "abc", {}, {}});
   outbox->flush();
   EXPECT_THAT(asked, ElementsAre(upload_of(id)));
   uploaded(id);
