@@ -115,6 +115,32 @@ test('links give a part of a file, and all of it, and refuse a changed signature
   }
 });
 
+test('without a composite the page plays all tracks together, from anywhere', async (t) => {
+  const [{recording_id: recordingId}] = await host.evaluate(() => window.me.call.recordings());
+  const {page: url} = await daemon.api('recording.access_link', {recording_id: recordingId, audience: 'participants'});
+  const shown = await openChromium(chromium, new URL(url, daemon.url).href, {viewport: {width: 1_100, height: 900}});
+  /** Where each is on the time line of the recording. */
+  const places = () => shown.evaluate(() => {
+    const {files: all} = JSON.parse(document.getElementById('recording').textContent);
+    return [...document.querySelectorAll('video')].map((video, i) => ({
+      at: video.currentTime + all[i].offset_ms / 1_000, runs: !video.paused && video.readyState >= 3,
+    }));
+  });
+  const together = async (from) => {
+    const all = await places();
+    const at = all.map((one) => one.at);
+    return all.length === 2 && all.every(({runs}) => runs) && Math.min(...at) > from && Math.max(...at) - Math.min(...at) < 0.3;
+  };
+  await shown.page.getByRole('button', {name: 'Play'}).first().click();
+  await until('both play', () => together(1), 20_000);
+  await shown.page.getByLabel('Position').fill('5');
+  await until('both play from there', () => together(5.2));
+  t.diagnostic((await places()).map(({at}) => at.toFixed(2)).join(' and '));
+  if (process.env.PARLEY_KEEP) await shown.page.screenshot({path: path.join(process.env.PARLEY_KEEP, 'tracks.png')});
+  assert.deepEqual(shown.problems, []);
+  await shown.close();
+});
+
 test('the files decode without an error and are as long as the call', async (t) => {
   for (const file of files) {
     const {codecs, durationMs} = await probe(file.path);

@@ -31,7 +31,8 @@ class ComposedTest : public RecordedTest {
   }
   void composed(const std::string& id) {
     recordings->composing_events().on_done(
-        id, {"composite.mp4", 4'900, 500, "abc", {{"chapters.vtt", "chapters", 7, "d"}}, "WEBVTT\n"});
+        id,
+        {"composite.mp4", 4'900, 500, "abc", {{"chapters.vtt", "chapters", 7, "d"}}, "WEBVTT\n"});
     outbox->flush();
   }
   [[nodiscard]] State state(const std::string& id) const { return recordings->find(id)->state; }
