@@ -319,7 +319,7 @@ RpcResult<Json> Actions::list_recordings(const Actor& actor, std::string_view ro
   Json list = Json::array();
   recordings_.for_each([&](const RecordingRecord& record) {
     if (record.room_id != room_id || record.state == RecordingRecord::State::Deleted) return;
-    if (list.as_array()->size() < kMaxListed) list.push(record.to_json());
+    if (list.as_array()->size() < kMaxListed) list.push(record.to_json(false));
   });
   return Json::object({{"recordings", std::move(list)}});
 }

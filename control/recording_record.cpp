@@ -128,7 +128,7 @@ std::vector<std::string> RecordingRecord::file_names() const {
   return names;
 }
 
-Json RecordingRecord::to_json() const {
+Json RecordingRecord::to_json(bool for_backend) const {
   Json list = Json::array();
   for (const recorder::RecordedFile& file : files) list.push(file_json(file, *this));
   Json json = Json::object({{"recording_id", id},
@@ -146,7 +146,7 @@ Json RecordingRecord::to_json() const {
   for (const auto& [name, value] : *how.as_object()) json.set(name, value);
   if (composing) json.set("progress_percent", percent);
   json.set("local", local);
-  if (copy.state != Copy::State::None) json.set("stored", copy_json(copy));
+  if (for_backend && copy.state != Copy::State::None) json.set("stored", copy_json(copy));
   if (const auto at = delete_at_ms()) json.set("delete_at_ms", *at);
   if (deleted_ms != 0) {
     json.set("deleted_ms", deleted_ms);
@@ -171,6 +171,8 @@ Row RecordingRecord::to_row() const {
   }
   body.set("people", std::move(list));
   body.set("composing", composing);
+  body.set("place", copy.place);
+  body.set("moves", copy.moves);
   if (!chapters.empty()) body.set("chapters", chapters);
   Json changes = Json::array();
   for (const LayoutChange& change : layouts) {
@@ -220,6 +222,8 @@ std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
   record.chapters = text_member(*body, "chapters");
   if (const Json* local = body->find("local")) record.local = *local != Json(false);
   if (const Json* copy = body->find("stored")) record.copy = copy_from(*copy);
+  record.copy.place = text_member(*body, "place");
+  record.copy.moves = flag_member(*body, "moves");
   record.deleted_ms = integer_member(*body, "deleted_ms");
   record.deleted_reason = text_member(*body, "deleted_reason");
   record.erased_ms = integer_member(*body, "erased_ms");

@@ -69,6 +69,19 @@ void Recordings::load(const std::vector<Row>& rows) {
   }
 }
 
+bool Recordings::forget_an_erased_one() {
+  for (const auto& [age, id] : by_age_) {
+    const auto record = records_.find(id);
+    if (record->second.erased_ms == 0) continue;
+    std::erase(by_session_[record->second.session_id], id);
+    context_.outbox.remove("recording", id);
+    records_.erase(record);
+    by_age_.erase(age);  // ends the walk: `id` is gone
+    return true;
+  }
+  return false;
+}
+
 void Recordings::index(const RecordingRecord& record) {
   by_age_[{record.started_ms, record.id}] = record.id;
   by_session_[record.session_id].push_back(record.id);
@@ -155,7 +168,7 @@ RpcResult<const RecordingRecord*> Recordings::start(Session& session,
     return tl::unexpected(rpc_error(Status::ResourceExhausted, "quota_exhausted",
                                     "without minutes nothing more is recorded"));
   }
-  if (records_.size() >= kMaxRecordings) {
+  if (records_.size() >= kMaxRecordings && !forget_an_erased_one()) {
     return tl::unexpected(
         rpc_error(Status::ResourceExhausted, "too_many_recordings", "delete old recordings first"));
   }
@@ -275,7 +288,11 @@ void Recordings::on_recorder_event(const recorder::RecorderEvent& event) {
 bool Recordings::settle_again(const RecordingRecord& record) {
   if (!record.is_over() && !record.composing) return false;
   recorder_.settle(record.id);
-  if (record.composing && leftovers_.erase(record.id) > 0) compose_when_stored(record);
+  if (leftovers_.erase(record.id) == 0) return true;
+  if (record.composing)
+    compose_when_stored(record);
+  else
+    upload_when_stored(record);
   return true;
 }
 
@@ -289,6 +306,7 @@ void Recordings::finish(const recorder::Completed& done) {
     adopted.room_name = done.info.room_name;
     adopted.session_id = done.info.session_id;
     adopted.started_ms = done.info.started_ms;
+    adopted.options.keep_days = context_.config.recording.keep_days;
     index(adopted);
     record = &records_.emplace(adopted.id, std::move(adopted)).first->second;
   }

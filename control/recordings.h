@@ -67,8 +67,10 @@ struct RecordingRecord {
     // Delayed: it did not work, and is tried again. Failed: it is not.
     enum class State : std::uint8_t { None, Waiting, Delayed, Uploaded, Failed, Deleted };
     State state = State::None;
+    std::string place;  // the bucket's address
     std::string bucket;
     std::string key_prefix;
+    bool moves = false;  // the files here are to be removed
     std::int64_t uploaded_ms = 0;
     std::string reason;
     std::string detail;
@@ -89,7 +91,8 @@ struct RecordingRecord {
   [[nodiscard]] std::optional<std::int64_t> delete_at_ms() const noexcept;
   [[nodiscard]] std::vector<std::string> file_names() const;
   [[nodiscard]] ComposeJob compose_job() const;
-  [[nodiscard]] Json to_json() const;
+  // Participants are not told where the store is and what it says.
+  [[nodiscard]] Json to_json(bool for_backend = true) const;
   [[nodiscard]] Row to_row() const;
   [[nodiscard]] static std::optional<RecordingRecord> from_row(const Row& row);
 };
@@ -197,6 +200,8 @@ class Recordings {
   };
   [[nodiscard]] static RpcError too_many_changes();
   void index(const RecordingRecord& record);
+  // Of the oldest one of which nothing is left; false: there is none.
+  bool forget_an_erased_one();
   void begin(const std::string& session_id);
   void add_track(Active& active, const Participant& participant, const Track& track);
   void remove_track(Active& active, const Track& track);
@@ -211,7 +216,8 @@ class Recordings {
   void upload_when_stored(const RecordingRecord& record);
   void remove_when_stored(const RecordingRecord& record);
   void remove_here(const std::string& recording_id);
-  void on_uploaded(const std::string& recording_id);
+  void on_uploaded(const std::string& recording_id, const Uploading::UploadedFiles& files);
+  [[nodiscard]] bool is_reachable(const RecordingRecord::Copy& copy) const;
   void on_not_uploaded(const std::string& recording_id, RecordingRecord::Copy::State state,
                        const std::string& reason, const std::string& detail);
   void on_copy_removed(const std::string& recording_id);

@@ -21,17 +21,20 @@ void Recordings::resume() {
     if (const auto at = record.delete_at_ms(); at && record.state != State::Deleted) {
       deadlines_.emplace(*at, id);
     }
+    // A power cut may have brought back what was gone.
+    const bool is_back = !record.local && !recorder_.file_path(id, record.manifest).empty();
     if (record.state == State::Deleted) {
       // The process before this one may have ended between saying so and doing it.
       if (record.erased_ms == 0) remove_when_stored(record);
+      if (is_back) remove_here(id);
+    } else if (leftovers_.contains(id)) {
+      continue;  // the recorder makes the files whole once more, and reports
     } else if (record.composing) {
-      // Of others the recorder makes the files whole once more, and reports.
-      if (!leftovers_.contains(id)) compose_when_stored(record);
+      compose_when_stored(record);
     } else if (record.copy.state == Copy::State::Waiting ||
                record.copy.state == Copy::State::Delayed) {
       upload_when_stored(record);
-    } else if (record.copy.state == Copy::State::Uploaded && record.local &&
-               !context_.config.recording.upload.keep_local) {
+    } else if (is_back || (record.copy.moves && record.local)) {
       remove_here(id);
     }
   }
@@ -42,12 +45,18 @@ void Recordings::plan_keeping(RecordingRecord& record) {
   if (const auto at = record.delete_at_ms()) deadlines_.emplace(*at, record.id);
   const config::Upload& to = context_.config.recording.upload;
   if (!to.enabled() || !record.options.upload || record.manifest.empty()) return;
-  record.copy = {Copy::State::Waiting,
-                 to.bucket,
-                 to.prefix + record.tenant + "/" + record.id + "/",
-                 0,
-                 {},
-                 {}};
+  record.copy = {};
+  record.copy.state = Copy::State::Waiting;
+  record.copy.place = place_of(to) ? place_of(to)->url({}) : "";
+  record.copy.bucket = to.bucket;
+  record.copy.key_prefix = to.prefix + record.tenant + "/" + record.id + "/";
+}
+
+// Whether the store that is configured now is the one where the copy is.
+bool Recordings::is_reachable(const Copy& copy) const {
+  const config::Upload& to = context_.config.recording.upload;
+  const auto place = place_of(to);
+  return to.enabled() && place && place->url({}) == copy.place;
 }
 
 void Recordings::upload_when_stored(const RecordingRecord& record) {
@@ -67,7 +76,9 @@ std::uint64_t Recordings::stored_bytes(std::string_view tenant) const {
 }
 
 Uploading::Events Recordings::uploading_events() {
-  return {[this](const std::string& id) { on_uploaded(id); },
+  return {[this](const std::string& id, const Uploading::UploadedFiles& files) {
+            on_uploaded(id, files);
+          },
           [this](const std::string& id, const std::string& reason, const std::string& detail) {
             on_not_uploaded(id, Copy::State::Delayed, reason, detail);
           },
@@ -77,18 +88,33 @@ Uploading::Events Recordings::uploading_events() {
           [this](const std::string& id) { on_copy_removed(id); }};
 }
 
-void Recordings::on_uploaded(const std::string& recording_id) {
+void Recordings::on_uploaded(const std::string& recording_id,
+                             const Uploading::UploadedFiles& files) {
   RecordingRecord* record = find_mutable(recording_id);
   // One that is being composed anew is uploaded again after that.
   if (record == nullptr || record->composing || record->state == State::Deleted) return;
+  const auto is_there = [&](const recorder::RecordedFile& file) {
+    const auto found = files.find(file.name);
+    return found != files.end() && found->second == file.sha256;
+  };
+  if (!std::all_of(record->files.begin(), record->files.end(), is_there)) {
+    // It was begun before the last of them was made.
+    record->copy.state = Copy::State::Waiting;
+    upload_when_stored(*record);
+    return;
+  }
   record->copy.state = Copy::State::Uploaded;
+  // What is in no list, because it could not be finished, was not copied either.
+  const bool others = recorder_.has_others(recording_id, record->file_names());
+  if (others) server::log::warn("recording_stays_here", {{"recording", recording_id}});
+  record->copy.moves = !context_.config.recording.upload.keep_local && !others;
   record->copy.uploaded_ms = context_.wall_ms();
   record->copy.reason.clear();
   record->copy.detail.clear();
   store(*record);
   tell(*record, "recording.uploaded", Json(Json::Object{}));
   server::log::info("recording_uploaded", {{"recording", recording_id}});
-  if (context_.config.recording.upload.keep_local) return;
+  if (!record->copy.moves) return;
   context_.outbox.after([this, recording_id](bool durable) {
     const RecordingRecord* still = find(recording_id);
     const bool kept =
@@ -105,10 +131,12 @@ void Recordings::on_not_uploaded(const std::string& recording_id, Copy::State st
     server::log::warn("recording_not_erased", {{"recording", recording_id}, {"reason", reason}});
     return;
   }
+  const bool known = record->copy.state == state;
   record->copy.state = state;
   record->copy.reason = reason;
   record->copy.detail = detail;
   store(*record);
+  if (known) return;  // told already, before a restart perhaps
   const bool delayed = state == Copy::State::Delayed;
   tell(*record, delayed ? "recording.upload_delayed" : "recording.upload_failed",
        Json::object({{"reason", reason}}));
@@ -141,7 +169,11 @@ void Recordings::remove_when_stored(const RecordingRecord& record) {
     const bool has_copy =
         gone->copy.state != Copy::State::None && gone->copy.state != Copy::State::Deleted;
     // An upload that goes on reads the files, so it is ended first.
-    if (has_copy && remove_copy) remove_copy(id, gone->copy.key_prefix, gone->file_names());
+    if (has_copy && remove_copy && is_reachable(gone->copy)) {
+      remove_copy(id, gone->copy.key_prefix, gone->file_names());
+    } else if (has_copy) {
+      server::log::error("copy_out_of_reach", {{"recording", id}, {"place", gone->copy.place}});
+    }
     remove_here(id);
   });
 }
@@ -196,7 +228,9 @@ std::string Recordings::link_to_copy(const RecordingRecord& record, const std::s
   if (record.copy.state != Copy::State::Uploaded || record.state == State::Deleted) return {};
   const std::vector<std::string> names = record.file_names();
   const auto place = place_of(context_.config.recording.upload);
-  if (!place || std::find(names.begin(), names.end(), name) == names.end()) return {};
+  if (!place || !is_reachable(record.copy) ||
+      std::find(names.begin(), names.end(), name) == names.end())
+    return {};
   return upload::presigned_url(*place, credentials_of(context_.config.recording.upload),
                                record.copy.key_prefix + name, context_.wall_ms() / 1'000,
                                std::max<std::int64_t>(1, ttl_s));

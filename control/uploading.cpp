@@ -42,7 +42,7 @@ void Uploading::forget(const std::string& id) {
 }
 
 void Uploading::add(const std::string& id, bool deletes, std::vector<std::string> arguments) {
-  jobs_[id] = {deletes, false, first_pause_, false, 0, {}, {}};
+  jobs_[id] = {deletes, {}, first_pause_, false, 0, {}, {}, {}};
   queue_.add({id, std::move(arguments)});
 }
 
@@ -52,6 +52,11 @@ void Uploading::line(const std::string& id, const Json& said) {
   if (stage == "done") {
     job.done = true;
     job.bytes = static_cast<std::uint64_t>(integer_member(said, "size_bytes"));
+    const Json* files = said.find("files");
+    if (files == nullptr || !files->is_array()) return;
+    for (const Json& file : *files->as_array()) {
+      job.files[text_member(file, "name")] = text_member(file, "sha256");
+    }
   } else if (stage == "failed") {
     job.reason = text_member(said, "reason");
     job.detail = text_member(said, "detail");
@@ -65,8 +70,10 @@ ProcessQueue::Events::Verdict Uploading::ended(const std::string& id,
     const bool deletes = job.deletes;
     (deletes ? deleted_ : uploaded_) += 1;
     bytes_ += job.bytes;
+    const UploadedFiles files = std::move(job.files);
     jobs_.erase(id);
-    return {{}, [this, id, deletes] { (deletes ? events_.on_deleted : events_.on_uploaded)(id); }};
+    if (deletes) return {{}, [this, id] { events_.on_deleted(id); }};
+    return {{}, [this, id, files] { events_.on_uploaded(id, files); }};
   }
   if (!end.not_started.empty()) {
     job.reason = "not_started";
@@ -86,7 +93,7 @@ ProcessQueue::Events::Verdict Uploading::ended(const std::string& id,
   const rtp::Duration after = job.pause;
   job.pause = std::min<rtp::Duration>(2 * job.pause, kLongestPause);
   ProcessQueue::Events::Verdict verdict{after, {}};
-  if (!std::exchange(job.delayed, true)) {
+  if (std::exchange(job.told, reason) != reason) {
     verdict.tell = [this, id, reason, detail] { events_.on_delayed(id, reason, detail); };
   }
   return verdict;

@@ -20,6 +20,8 @@ namespace parley::control {
 // in the recordings' records: after a restart they are added again.
 class Uploading {
  public:
+  using UploadedFiles = std::map<std::string, std::string, std::less<>>;
+
   static constexpr rtp::Duration kLongestPause = std::chrono::minutes(10);
 
   struct Stats {
@@ -32,8 +34,9 @@ class Uploading {
     std::uint64_t retries = 0;
   };
   struct Events {
-    std::function<void(const std::string& recording_id)> on_uploaded;
-    // Once until it is done: it is tried again.
+    // With the SHA-256 of each file that was found in the store, by name.
+    std::function<void(const std::string& recording_id, const UploadedFiles& files)> on_uploaded;
+    // Once for each reason until it is done: it is tried again.
     std::function<void(const std::string& recording_id, const std::string& reason,
                        const std::string& detail)>
         on_delayed;
@@ -61,11 +64,12 @@ class Uploading {
  private:
   struct Job {
     bool deletes = false;
-    bool delayed = false;  // and told
+    std::string told;  // the reason why it was delayed
     rtp::Duration pause{};
     // Of the process that runs.
     bool done = false;
     std::uint64_t bytes = 0;
+    UploadedFiles files;
     std::string reason;
     std::string detail;
   };

@@ -107,7 +107,10 @@ std::optional<RecorderEvent> adopt(const fs::path& root, const std::string& reco
     return Failed{recording_id, "no_media", "nothing that plays was written before the stop", {}};
   }
   const fs::path path = folder / kManifestName;
-  if (!replace_file(path, manifest.to_json(), {})) return std::nullopt;
+  // One that was finished may say more by now, of what was composed.
+  std::error_code error;
+  const bool finished = journal->ended && !manifest.truncated && fs::exists(path, error);
+  if (!finished && !replace_file(path, manifest.to_json(), {})) return std::nullopt;
   return to_event(manifest, path);
 }
 

@@ -291,6 +291,19 @@ bool Recorder::remove(const std::string& recording_id) {
   return true;
 }
 
+bool Recorder::has_others(const std::string& recording_id,
+                          const std::vector<std::string>& names) const {
+  std::error_code error;
+  fs::directory_iterator entry(impl_->root / recording_id, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    const bool media =
+        name.ends_with(".webm") || name.ends_with(".mp4") || name.ends_with(kPartSuffix);
+    if (media && std::find(names.begin(), names.end(), name) == names.end()) return true;
+  }
+  return false;
+}
+
 fs::path Recorder::file_path(const std::string& recording_id, const std::string& name) const {
   if (!is_id(recording_id) || !is_file_name(name) || name == kJournalName) return {};
   const fs::path path = impl_->root / recording_id / name;

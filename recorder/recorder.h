@@ -115,6 +115,10 @@ class Recorder {
   // Removes the recording's folder, at once for whoever looks; Removed follows, also when there was
   // none. False when it is not finished, or cannot be removed.
   [[nodiscard]] bool remove(const std::string& recording_id);
+  // Whether the folder has media besides these files: what could not be finished, and is in no
+  // list.
+  [[nodiscard]] bool has_others(const std::string& recording_id,
+                                const std::vector<std::string>& names) const;
   // Where a file of a finished recording lies; empty unless it exists and the name is one of ours,
   // so "../" gets nowhere.
   [[nodiscard]] std::filesystem::path file_path(const std::string& recording_id,

@@ -1,5 +1,6 @@
 #include "recorder/writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace parley::recorder {
@@ -61,7 +62,12 @@ bool Writer::post(const std::string& recording_id, disk::Job job) {
 void Writer::remove(std::filesystem::path path, std::string recording_id) {
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back({std::move(recording_id), Remove{std::move(path)}, 0});
+    const bool there = std::any_of(removals_.begin(), removals_.end(), [&](const Task& task) {
+      return std::get<Remove>(task.work).path == path;
+    });
+    if (there) return;
+    auto& queue = recording_id.empty() ? tasks_ : removals_;
+    queue.push_back({std::move(recording_id), Remove{std::move(path)}, 0});
   }
   wake_.notify_one();
 }
@@ -111,7 +117,14 @@ void Writer::run() {
     if (finish_some()) continue;
     std::unique_lock lock(mutex_);
     if (stopping_ && tasks_.empty()) return;  // what was never finished is left to adopt
-    wake_.wait(lock, [this] { return !tasks_.empty() || stopping_; });
+    if (tasks_.empty() && !removals_.empty()) {
+      const Task removal = std::move(removals_.front());
+      removals_.pop_front();
+      lock.unlock();
+      remove_now(removal);
+      continue;
+    }
+    wake_.wait(lock, [this] { return !tasks_.empty() || !removals_.empty() || stopping_; });
   }
 }
 
@@ -119,14 +132,22 @@ void Writer::perform(Task task) {
   if (auto* begin = std::get_if<Begin>(&task.work)) {
     recordings_.try_emplace(task.recording_id, options_, std::move(begin->info));
   } else if (auto* remove = std::get_if<Remove>(&task.work)) {
-    std::error_code error;  // then it is tried again at the next start
-    std::filesystem::remove_all(remove->path, error);
-    if (!error && !task.recording_id.empty()) sink_(Removed{task.recording_id});
+    std::error_code ignored;
+    std::filesystem::remove_all(remove->path, ignored);
     return;
   } else if (const auto found = recordings_.find(task.recording_id); found != recordings_.end()) {
     found->second.apply(std::move(std::get<disk::Job>(task.work)));
   }
   settle(task.recording_id, task.size);
+}
+
+// What fails is tried again when it is asked for again, and at the next start.
+void Writer::remove_now(const Task& task) {
+  const std::filesystem::path& path = std::get<Remove>(task.work).path;
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  // Said only once a power cut cannot bring it back.
+  if (!error && sync_directory(path.parent_path())) sink_(Removed{task.recording_id});
 }
 
 void Writer::settle(const std::string& recording_id, std::uint64_t size) {

@@ -63,6 +63,7 @@ class Writer {
 
   void run();
   void perform(Task task);
+  void remove_now(const Task& task);
   [[nodiscard]] bool finish_some();
   void settle(const std::string& recording_id, std::uint64_t size);
 
@@ -74,6 +75,7 @@ class Writer {
   mutable std::mutex mutex_;  // all below
   std::condition_variable wake_;
   std::deque<Task> tasks_;
+  std::deque<Task> removals_;  // of whole recordings: when nobody waits for the disk
   std::map<std::string, Account> accounts_;
   Stats stats_;
   bool stopping_ = false;

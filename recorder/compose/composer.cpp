@@ -111,6 +111,7 @@ class Composer {
     }
     const fs::path result = folder_ / name;
     if (!has_room(bytes_of(pieces) + bytes_of({work_ / kSound}))) return no_room();
+    if (!forget_composite(folder_, name)) return cannot_write(folder_ / recorder::kManifestName);
     if (const Done joined = join(work_ / kSound, pieces, result); !joined) return pass(joined);
     auto extras = make_extras(result, *speakers);
     if (!extras) return tl::unexpected(extras.error());

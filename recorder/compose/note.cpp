@@ -65,6 +65,28 @@ std::optional<Composed> composed_of(const std::filesystem::path& folder, const J
   return composed;
 }
 
+std::size_t list_size(const Json& manifest) {
+  const auto all = manifest.find("composites");
+  return all != manifest.end() && all->is_array() ? all->size() : 0;
+}
+
+// The composites of other names.
+Json others_of(const Json& manifest, const std::string& name) {
+  Json kept = Json::array();
+  if (list_size(manifest) == 0) return kept;
+  for (const Json& one : manifest["composites"]) {
+    if (one.is_object() && one.value("name", Json()) != name) kept.push_back(one);
+  }
+  return kept;
+}
+
+bool write_manifest(const std::filesystem::path& folder, const Json& manifest) {
+  const auto done = recorder::replace_file(
+      folder / recorder::kManifestName,
+      manifest.dump(2, ' ', false, Json::error_handler_t::replace) + '\n', {});
+  return done.has_value();
+}
+
 }  // namespace
 
 std::string text_of(const std::filesystem::path& path) {
@@ -90,16 +112,20 @@ std::optional<Composed> noted_composite(const std::filesystem::path& folder, con
   return std::nullopt;
 }
 
+bool forget_composite(const std::filesystem::path& folder, const std::string& name) {
+  Json manifest = manifest_of(folder);
+  if (!manifest.is_object()) return false;
+  Json kept = others_of(manifest, name);
+  if (kept.size() == list_size(manifest)) return true;  // nothing to forget
+  manifest["composites"] = std::move(kept);
+  return write_manifest(folder, manifest);
+}
+
 bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
                     const Composed& composed) {
   Json manifest = manifest_of(folder);
   if (!manifest.is_object()) return false;
-  Json kept = Json::array();
-  if (const auto all = manifest.find("composites"); all != manifest.end() && all->is_array()) {
-    for (const Json& one : *all) {
-      if (one.is_object() && one.value("name", Json()) != wanted.name) kept.push_back(one);
-    }
-  }
+  Json kept = others_of(manifest, wanted.name);
   kept.push_back({{"name", wanted.name},
                   {"settings", wanted.settings},
                   {"duration_ms", recorder::to_ms(composed.length)},
@@ -107,10 +133,7 @@ bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
                   {"sha256", composed.sha256},
                   {"extras", json_of(composed.extras)}});
   manifest["composites"] = std::move(kept);
-  const auto done = recorder::replace_file(
-      folder / recorder::kManifestName,
-      manifest.dump(2, ' ', false, Json::error_handler_t::replace) + '\n', {});
-  return done.has_value();
+  return write_manifest(folder, manifest);
 }
 
 std::string done_line(const Composed& composed) {

@@ -17,6 +17,8 @@ struct Wanted {
 // Nothing when it is not noted, was made with other settings, or is not there in that size.
 [[nodiscard]] std::optional<Composed> noted_composite(const std::filesystem::path& folder,
                                                       const Wanted& wanted);
+// Before its file is replaced: until it is noted again the manifest names what is there.
+[[nodiscard]] bool forget_composite(const std::filesystem::path& folder, const std::string& name);
 [[nodiscard]] bool note_composite(const std::filesystem::path& folder, const Wanted& wanted,
                                   const Composed& composed);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -17,19 +16,9 @@ std::string text(const Json& line, const char* key) {
   return found != line.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-std::optional<Sha256> digest(std::string_view text) {
-  Sha256 bytes{};
-  if (text.size() != 2 * bytes.size()) return std::nullopt;
-  const auto nibble = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-  };
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const int high = nibble(text[2 * i]);
-    const int low = nibble(text[2 * i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes[i] = static_cast<std::uint8_t>(16 * high + low);
-  }
-  return bytes;
+// What a store calls its parts may be anything.
+std::string line_of(const Json& line) {
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 
 // False for a line that is none of ours.
@@ -53,7 +42,7 @@ bool take_line(const Json& line, Journal::Contents& contents) {
     progress.sha256 = text(line, "sha256");
   } else {
     const auto number = line.find("part");
-    const auto hash = digest(text(line, "sha256"));
+    const auto hash = from_hex(text(line, "sha256"));
     if (number == line.end() || !number->is_number_integer() || !hash) return false;
     // In order, one after the other; one that is sent again, and those after it, are others now.
     const auto place = number->get<std::int64_t>();
@@ -89,15 +78,17 @@ recorder::Disk<Journal> Journal::open(const std::filesystem::path& folder, const
   std::string before;
   std::error_code error;
   if (const auto size = std::filesystem::file_size(path, error); !error && size <= kMaxBytes) {
+    before.resize(static_cast<std::size_t>(size));
     std::ifstream in(path, std::ios::binary);
-    before.assign(std::istreambuf_iterator<char>(in), {});
+    in.read(before.data(), static_cast<std::streamsize>(before.size()));
+    before.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, in.gcount())));
   }
   Contents contents = parse(before);
   before.resize(contents.bytes);
   if (contents.to != to) {
     contents = {};
     contents.to = to;
-    before = Json{{"to", to}}.dump() + '\n';
+    before = line_of({{"to", to}});
     contents.bytes = before.size();
   }
   // Whole, in place of one with a torn end.
@@ -126,22 +117,20 @@ recorder::Disk<void> Journal::add(const std::string& line) {
 
 recorder::Disk<void> Journal::begun(const std::string& file) {
   had_parts_ = true;
-  return add(Json{{"file", file}, {"begun", true}}.dump() + '\n');
+  return add(line_of({{"file", file}, {"begun", true}}));
 }
 recorder::Disk<void> Journal::opened(const std::string& file, const std::string& upload_id) {
-  return add(Json{{"file", file}, {"upload", upload_id}}.dump() + '\n');
+  return add(line_of({{"file", file}, {"upload", upload_id}}));
 }
 recorder::Disk<void> Journal::sent(const std::string& file, const Part& part) {
-  return add(
-      Json{{"file", file}, {"part", part.number}, {"etag", part.etag}, {"sha256", hex(part.sha256)}}
-          .dump() +
-      '\n');
+  return add(line_of(
+      {{"file", file}, {"part", part.number}, {"etag", part.etag}, {"sha256", hex(part.sha256)}}));
 }
 recorder::Disk<void> Journal::again(const std::string& file) {
-  return add(Json{{"file", file}, {"again", true}}.dump() + '\n');
+  return add(line_of({{"file", file}, {"again", true}}));
 }
 recorder::Disk<void> Journal::kept(const std::string& file, const std::string& sha256) {
-  return add(Json{{"file", file}, {"kept", true}, {"sha256", sha256}}.dump() + '\n');
+  return add(line_of({{"file", file}, {"kept", true}, {"sha256", sha256}}));
 }
 
 }  // namespace parley::upload

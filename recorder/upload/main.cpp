@@ -22,6 +22,8 @@ namespace upload = parley::upload;
 using Json = nlohmann::ordered_json;
 
 constexpr int kBadUsage = 2;
+constexpr std::size_t kMostDetail = 1'000;
+constexpr std::int64_t kAliveEveryS = 60;
 
 struct Options {
   std::string folder;
@@ -44,7 +46,9 @@ void say(const Json& line) {
 }
 
 int fail(const upload::Failure& failure, int code) {
-  say({{"stage", "failed"}, {"reason", failure.reason}, {"detail", failure.detail}});
+  say({{"stage", "failed"},
+       {"reason", failure.reason},
+       {"detail", failure.detail.substr(0, kMostDetail)}});
   std::fprintf(stderr, "parley-upload: %s\n", failure.detail.c_str());
   return code;
 }
@@ -83,6 +87,13 @@ int run(const Options& options, upload::StoreSettings settings) {
   settings.timeout = std::chrono::milliseconds(options.timeout_ms);
   settings.first_pause = std::chrono::milliseconds(options.pause_ms);
   settings.max_bytes_per_s = options.max_kbps * 1'000 / 8;
+  // So that nobody takes a slow line for a process that hangs.
+  settings.alive = [told = parley::server::Loop::wall_ms()]() mutable {
+    const std::int64_t now = parley::server::Loop::wall_ms();
+    if (now - told < kAliveEveryS * 1'000 && now >= told) return;
+    told = now;
+    say({{"stage", "alive"}});
+  };
   upload::Store store(std::move(settings), [] { return parley::server::Loop::wall_ms() / 1'000; });
 
   if (!options.remove.empty()) {
@@ -134,7 +145,9 @@ int main(int argc, char** argv) {
   app.add_option("--endpoint", options.endpoint, "http(s)://HOST[:PORT]")->required();
   app.add_option("--region", options.region)->capture_default_str();
   app.add_option("--bucket", options.bucket)->required();
-  app.add_option("--key-prefix", options.key_prefix, "of each object's key, with its last slash");
+  app.add_option("--key-prefix", options.key_prefix,
+                 "of each object's key, of this recording alone, with its last slash")
+      ->required();
   app.add_flag("--virtual-host", options.virtual_host, "the bucket in the host, not in the path");
   app.add_option("--part-bytes", options.part_bytes, "larger files go in parts of this size")
       ->check(CLI::Range(std::uint64_t{1'024}, std::uint64_t{1} << 30U))
@@ -159,6 +172,12 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (options.folder.empty() == options.remove.empty()) {
     return fail({"bad_settings", "name a folder, or names with --delete", {}}, kBadUsage);
+  }
+  if (options.key_prefix.empty() || !options.key_prefix.ends_with('/')) {
+    return fail({"bad_settings",
+                 "key-prefix ends with a slash: uploads that are open below it are ended",
+                 {}},
+                kBadUsage);
   }
   if (!parley::recorder::work_in_background(options.parent)) {
     return fail({"stopped", "its parent is gone", {}}, 1);

@@ -134,6 +134,21 @@ std::string hex(rtp::ConstBytes bytes) {
   return text;
 }
 
+std::optional<Sha256> from_hex(std::string_view text) {
+  Sha256 bytes{};
+  if (text.size() != 2 * bytes.size()) return std::nullopt;
+  const auto nibble = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const int high = nibble(text[2 * i]);
+    const int low = nibble(text[2 * i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    bytes[i] = static_cast<std::uint8_t>(16 * high + low);
+  }
+  return bytes;
+}
+
 std::string base64(rtp::ConstBytes bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // and the zero that is written behind it
   const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(),

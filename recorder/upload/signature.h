@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,7 +44,8 @@ struct Place {
 using Sha256 = std::array<std::uint8_t, 32>;
 [[nodiscard]] Sha256 sha256(rtp::ConstBytes bytes);
 [[nodiscard]] Sha256 sha256(std::string_view text);
-[[nodiscard]] std::string hex(rtp::ConstBytes bytes);     // lower-case
+[[nodiscard]] std::string hex(rtp::ConstBytes bytes);  // lower-case
+[[nodiscard]] std::optional<Sha256> from_hex(std::string_view text);
 [[nodiscard]] std::string base64(rtp::ConstBytes bytes);  // RFC 4648, section 4
 // All but the unreserved characters of RFC 3986, section 2.3, as %XX.
 [[nodiscard]] std::string percent_encoded(std::string_view text, bool keep_slashes);

@@ -9,6 +9,7 @@
 
 #include <curl/curl.h>
 #include <openssl/evp.h>
+#include <sys/socket.h>
 
 #include "recorder/upload/reply.h"
 
@@ -101,6 +102,18 @@ struct Store::Connection {
     on->answer.body.append(bytes, all);
     return all;
   }
+  static int progress(void* settings, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    const auto* const of = static_cast<const StoreSettings*>(settings);
+    if (of->alive) of->alive();
+    return 0;
+  }
+  // Who is killed takes back what the kernel has not sent yet: nothing of it arrives later, behind
+  // what the next process does.
+  static int connected(void*, curl_socket_t socket, curlsocktype) {
+    const linger at_once{1, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    return CURL_SOCKOPT_OK;
+  }
   static std::size_t header(char* bytes, std::size_t size, std::size_t count, void* self) {
     const std::string_view line(bytes, size * count);
     const std::size_t colon = line.find(':');
@@ -158,6 +171,10 @@ Result<Store::Answer> Store::once(const Ask& ask) {
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, seconds);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Connection::write);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &on);
+  curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &Connection::connected);
+  curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, &Connection::progress);
+  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &settings_);
+  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Connection::header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &on);
   if (!settings_.ca_file.empty()) {

@@ -41,6 +41,7 @@ struct StoreSettings {
   int tries = 5;                               // of a request that may be repeated
   std::chrono::milliseconds first_pause{200};  // between them, twice as long each time
   std::uint64_t max_bytes_per_s = 0;           // of what is sent; 0: no limit
+  std::function<void()> alive;                 // called once a second or so while bytes go
 };
 
 // An object as the store says that it has it.

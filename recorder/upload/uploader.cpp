@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -81,6 +80,9 @@ class Reader {
         buffer_(static_cast<std::size_t>(part_bytes)),
         hash_(EVP_MD_CTX_new()) {
     EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr);
+    std::error_code error;
+    // One that is not there will not come back.
+    opened_ = file_.is_open() || !std::filesystem::exists(path, error);
   }
   // The next part; empty at the end, or where it cannot be read.
   [[nodiscard]] rtp::ConstBytes next() {
@@ -90,6 +92,8 @@ class Reader {
     EVP_DigestUpdate(hash_.get(), buffer_.data(), count);
     return rtp::ConstBytes(buffer_).first(count);
   }
+  // False where it could not be opened or read, which may be better later.
+  [[nodiscard]] bool well() const { return opened_ && !file_.bad(); }
   [[nodiscard]] Sha256 digest() {
     Sha256 bytes{};
     unsigned size = bytes.size();
@@ -99,6 +103,7 @@ class Reader {
 
  private:
   std::ifstream file_;
+  bool opened_ = false;
   std::vector<std::uint8_t> buffer_;
   std::unique_ptr<EVP_MD_CTX, FreeContext> hash_;
 };
@@ -135,8 +140,12 @@ class Uploader {
 
   Result<void> keep(const LocalFile& file) {
     const Progress& before = journal_.of(file.name);
-    if (before.kept && before.sha256 == file.sha256) return told(done_ + file.size);
-    if (before.kept) {  // it was composed anew
+    if (before.kept && before.sha256 == file.sha256) {  // when this was noted
+      auto still = is_kept(file, checksums_of(file, before.parts));
+      if (!still) return tl::unexpected(still.error());
+      if (*still) return told(done_ + file.size);
+    }
+    if (before.kept) {  // it was composed anew, or somebody deleted it there
       if (auto noted = journal_.again(file.name); !noted) return disk_failed(noted.error());
     }
     const std::uint64_t begun_at = done_;
@@ -172,14 +181,34 @@ class Uploader {
     return failed("local_damaged", file.name + ": it is not what the manifest says");
   }
 
+  // What a store may say of the file, that went in these parts or, without any, whole: its hash, or
+  // that of its parts' hashes.
+  [[nodiscard]] static Checksums checksums_of(const LocalFile& file,
+                                              const std::vector<Part>& parts) {
+    Checksums checksums;
+    if (const auto whole = from_hex(file.sha256)) checksums.push_back(base64(*whole));
+    if (parts.empty()) return checksums;
+    std::string hashes;
+    for (const Part& part : parts) {
+      hashes.append(reinterpret_cast<const char*>(part.sha256.data()), part.sha256.size());
+    }
+    checksums.push_back(base64(sha256(hashes)) + "-" + std::to_string(parts.size()));
+    return checksums;
+  }
+
+  [[nodiscard]] static tl::unexpected<Failure> unreadable(const LocalFile& file) {
+    return failed("disk_error", file.name + ": it cannot be read now");
+  }
+
   Result<Checksums> send_whole(const LocalFile& file) {
     Reader reader(job_.folder / file.name, file.size + 1);
     const rtp::ConstBytes bytes = reader.next();
     const Sha256 hash = reader.digest();
+    if (!reader.well()) return unreadable(file);
     if (bytes.size() != file.size || hex(hash) != file.sha256) return damaged(file);
     auto put = store_.put(key_of(file), content_type_of(file.name), bytes);
     if (!put) return tl::unexpected(put.error());
-    return Checksums{base64(hash)};
+    return checksums_of(file, {});
   }
 
   Result<Checksums> send_parts(const LocalFile& file) {
@@ -208,7 +237,6 @@ class Uploader {
     const std::string id = journal_.of(file.name).upload_id;
     const std::vector<Part> before = journal_.of(file.name).parts;
     std::vector<Part> parts;
-    std::string hashes;
     std::uint64_t size = 0;
     Reader reader(job_.folder / file.name, part_bytes_of(file));
     for (rtp::ConstBytes bytes = reader.next(); !bytes.empty(); bytes = reader.next()) {
@@ -223,22 +251,19 @@ class Uploader {
         if (auto noted = journal_.sent(file.name, *part); !noted) return disk_failed(noted.error());
         parts.push_back(*std::move(part));
       }
-      const Sha256& hash = parts.back().sha256;
-      hashes.append(reinterpret_cast<const char*>(hash.data()), hash.size());
       size += bytes.size();
       if (auto ok = told(begun_at + std::min(size, file.size)); !ok) {
         return tl::unexpected(ok.error());
       }
     }
+    if (!reader.well()) return unreadable(file);
     const Sha256 whole = reader.digest();
     if (size != file.size || hex(whole) != file.sha256) {
       if (auto ended = store_.abort(key, id); !ended) return tl::unexpected(ended.error());
       if (auto noted = journal_.again(file.name); !noted) return disk_failed(noted.error());
       return damaged(file);
     }
-    // Of its parts' hashes, or of all of it where the store knows that.
-    const Checksums checksums{base64(sha256(hashes)) + "-" + std::to_string(parts.size()),
-                              base64(whole)};
+    const Checksums checksums = checksums_of(file, parts);
     if (auto completed = store_.complete(key, id, parts); !completed) {
       if (completed.error().code != "NoSuchUpload") return tl::unexpected(completed.error());
       // Perhaps it was completed, and the answer got lost.
@@ -273,9 +298,9 @@ class Uploader {
     auto stored = store_.head(key_of(file));
     if (!stored) return tl::unexpected(stored.error());
     if (!*stored || (*stored)->size != file.size) return false;
-    if (!(*stored)->checksum.empty()) {
-      return std::find(checksums.begin(), checksums.end(), (*stored)->checksum) != checksums.end();
-    }
+    const std::string& checksum = (*stored)->checksum;
+    if (std::find(checksums.begin(), checksums.end(), checksum) != checksums.end()) return true;
+    // It keeps none, or one of another form: what it gives back is what it has.
     auto hash = store_.sha256_of(key_of(file));
     if (!hash) return tl::unexpected(hash.error());
     return hex(*hash) == file.sha256;
@@ -314,10 +339,16 @@ Result<std::vector<Kept>> upload(const Job& job, Store& store, const Report& rep
   const auto path = job.folder / recorder::kManifestName;
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
-  if (error) return failed("bad_manifest", "manifest.json: " + error.message());
+  if (error) {
+    const bool missing = error == std::errc::no_such_file_or_directory;
+    return failed(missing ? "bad_manifest" : "disk_error", "manifest.json: " + error.message());
+  }
   if (size > kMaxManifest) return failed("bad_manifest", "manifest.json is too large");
+  std::string manifest(static_cast<std::size_t>(size), '\0');
   std::ifstream in(path, std::ios::binary);
-  const std::string manifest{std::istreambuf_iterator<char>(in), {}};
+  if (!in.read(manifest.data(), static_cast<std::streamsize>(manifest.size()))) {
+    return failed("disk_error", "manifest.json: it cannot be read now");
+  }
   auto files = files_in(manifest);
   if (!files) return tl::unexpected(files.error());
   // Last: who finds it in the store finds all that it names.

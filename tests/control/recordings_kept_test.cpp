@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -62,7 +63,12 @@ class KeptTest : public RecordedTest {
     return "delete " + id + " from " + prefix(id) + ": anna-camera-1.webm manifest.json";
   }
   void uploaded(const std::string& id) {
-    recordings->uploading_events().on_uploaded(id);
+    Uploading::UploadedFiles files;
+    for (const auto& file : record(id).files) files[file.name] = file.sha256;
+    uploaded(id, files);
+  }
+  void uploaded(const std::string& id, const Uploading::UploadedFiles& files) {
+    recordings->uploading_events().on_uploaded(id, files);
     outbox->flush();
   }
   void removed_here(const std::string& id) {
@@ -117,6 +123,54 @@ TEST_F(KeptTest, StaysHereTooWhereThatIsWanted) {
   const auto folder = folder_of(id);
   uploaded(id);
   EXPECT_TRUE(std::filesystem::exists(folder));
+}
+
+TEST_F(KeptTest, WhatWasKeptHereIsNotRemovedByALaterStart) {
+  config.recording.upload.keep_local = true;
+  const std::string id = recorded();
+  const auto folder = folder_of(id);
+  uploaded(id);
+  config.recording.upload = {};  // the section is gone, and keep_local with it
+  restart();
+  EXPECT_TRUE(std::filesystem::exists(folder));
+}
+
+TEST_F(KeptTest, AnUploadThatLacksAFileDoesNotCount) {
+  const std::string id = recorded();
+  const auto folder = folder_of(id);
+  asked.clear();
+  uploaded(id, {{"manifest.json", "00"}});
+  EXPECT_EQ(record(id).copy.state, Copy::Waiting);
+  EXPECT_THAT(asked, ElementsAre(upload_of(id)));
+  EXPECT_TRUE(std::filesystem::exists(folder));
+}
+
+TEST_F(KeptTest, MediaThatIsInNoListStaysHere) {
+  const std::string id = recorded();
+  const auto folder = folder_of(id);
+  std::ofstream(folder / "bert-camera-1.webm.part") << "could not be finished";
+  uploaded(id);
+  EXPECT_EQ(record(id).copy.state, Copy::Uploaded);
+  EXPECT_TRUE(std::filesystem::exists(folder));
+}
+
+TEST_F(KeptTest, ACopyInAnotherStoreIsNotCalledErased) {
+  const std::string id = recorded();
+  uploaded(id);
+  removed_here(id);
+  config.recording.upload.bucket = "another";
+  asked.clear();
+  EXPECT_NE(fetch(id).status, 302);
+  remove(id);
+  removed_here(id);
+  EXPECT_THAT(asked, IsEmpty());
+  EXPECT_EQ(count_events("recording.erased"), 0U);
+}
+
+TEST_F(KeptTest, ParticipantsAreNotToldOfTheStore) {
+  const std::string id = recorded();
+  recordings->uploading_events().on_delayed(id, "store_refused", "arn:aws:iam::1234");
+  EXPECT_THAT(ask(1, "recording.list").dump(), Not(HasSubstr("arn:aws")));
 }
 
 TEST_F(KeptTest, LinksLeadToTheStoreOnceItIsThere) {

@@ -47,7 +47,9 @@ class UploadingTest : public testing::Test {
                       },
                       2,
                       seconds(30),
-                      {[this](const std::string& id) { told.push_back(id + " uploaded"); },
+                      {[this](const std::string& id, const Uploading::UploadedFiles&) {
+                         told.push_back(id + " uploaded");
+                       },
                        [this](const std::string& id, const std::string& reason,
                               const std::string&) { told.push_back(id + " delayed " + reason); },
                        [this](const std::string& id, const std::string& reason,
