@@ -74,6 +74,10 @@ struct RecordingRecord {
     std::int64_t uploaded_ms = 0;
     std::string reason;
     std::string detail;
+    // Something of it may be there.
+    [[nodiscard]] bool exists() const noexcept {
+      return state != State::None && state != State::Deleted;
+    }
   };
   Copy copy;
   bool local = true;  // its files are on this machine

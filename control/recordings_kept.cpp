@@ -13,6 +13,7 @@ using State = RecordingRecord::State;
 using Copy = RecordingRecord::Copy;
 
 constexpr rtp::Duration kLookAfter = std::chrono::minutes(1);
+constexpr std::string_view kDiffers = "files_differ";
 
 }  // namespace
 
@@ -60,8 +61,8 @@ bool Recordings::is_reachable(const Copy& copy) const {
 }
 
 void Recordings::upload_when_stored(const RecordingRecord& record) {
-  if (record.copy.state != Copy::State::Waiting && record.copy.state != Copy::State::Delayed)
-    return;
+  const Copy::State state = record.copy.state;
+  if (state != Copy::State::Waiting && state != Copy::State::Delayed) return;
   context_.outbox.after([this, id = record.id, prefix = record.copy.key_prefix](bool durable) {
     if (durable && upload) upload(id, prefix);
   });
@@ -98,8 +99,13 @@ void Recordings::on_uploaded(const std::string& recording_id,
     return found != files.end() && found->second == file.sha256;
   };
   if (!std::all_of(record->files.begin(), record->files.end(), is_there)) {
-    // It was begun before the last of them was made.
+    // It was begun before the last of them was made. Once more; not for ever, if they never agree.
+    if (record->copy.reason == kDiffers) {
+      return on_not_uploaded(recording_id, Copy::State::Failed, std::string(kDiffers),
+                             "the manifest and the list of the recording's files do not agree");
+    }
     record->copy.state = Copy::State::Waiting;
+    record->copy.reason = kDiffers;
     upload_when_stored(*record);
     return;
   }
@@ -166,12 +172,10 @@ void Recordings::remove_when_stored(const RecordingRecord& record) {
   context_.outbox.after([this, id = record.id](bool durable) {
     const RecordingRecord* gone = find(id);
     if (!durable || gone == nullptr) return;
-    const bool has_copy =
-        gone->copy.state != Copy::State::None && gone->copy.state != Copy::State::Deleted;
     // An upload that goes on reads the files, so it is ended first.
-    if (has_copy && remove_copy && is_reachable(gone->copy)) {
+    if (gone->copy.exists() && remove_copy && is_reachable(gone->copy)) {
       remove_copy(id, gone->copy.key_prefix, gone->file_names());
-    } else if (has_copy) {
+    } else if (gone->copy.exists()) {
       server::log::error("copy_out_of_reach", {{"recording", id}, {"place", gone->copy.place}});
     }
     remove_here(id);
@@ -203,9 +207,8 @@ void Recordings::on_removed(const std::string& recording_id) {
 
 // The proof of deletion: what there was, by its hashes, and since when nothing of it is left.
 void Recordings::tell_if_erased(RecordingRecord& record) {
-  const bool has_copy =
-      record.copy.state != Copy::State::None && record.copy.state != Copy::State::Deleted;
-  if (record.state != State::Deleted || record.local || has_copy || record.erased_ms != 0) return;
+  const bool is_left = record.local || record.copy.exists();
+  if (record.state != State::Deleted || is_left || record.erased_ms != 0) return;
   record.erased_ms = context_.wall_ms();
   store(record);
   tell(record, "recording.erased", Json(Json::Object{}));
@@ -228,9 +231,8 @@ std::string Recordings::link_to_copy(const RecordingRecord& record, const std::s
   if (record.copy.state != Copy::State::Uploaded || record.state == State::Deleted) return {};
   const std::vector<std::string> names = record.file_names();
   const auto place = place_of(context_.config.recording.upload);
-  if (!place || !is_reachable(record.copy) ||
-      std::find(names.begin(), names.end(), name) == names.end())
-    return {};
+  const bool known = std::find(names.begin(), names.end(), name) != names.end();
+  if (!known || !place || !is_reachable(record.copy)) return {};
   return upload::presigned_url(*place, credentials_of(context_.config.recording.upload),
                                record.copy.key_prefix + name, context_.wall_ms() / 1'000,
                                std::max<std::int64_t>(1, ttl_s));

@@ -32,4 +32,13 @@ std::string sanitized(std::string_view text) {
   return name;
 }
 
+std::string_view content_type_of(std::string_view name) noexcept {
+  if (name.ends_with(".webm")) return "video/webm";
+  if (name.ends_with(".mp4")) return "video/mp4";
+  if (name.ends_with(".json")) return "application/json";
+  if (name.ends_with(".jpg")) return "image/jpeg";
+  if (name.ends_with(".vtt")) return "text/vtt";
+  return "application/octet-stream";
+}
+
 }  // namespace parley::recorder

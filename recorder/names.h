@@ -14,6 +14,9 @@ namespace parley::recorder {
 // Anything else made harmless: other characters become '_', at most 64 of them, never empty.
 [[nodiscard]] std::string sanitized(std::string_view text);
 
+// Of a file of ours, by its ending.
+[[nodiscard]] std::string_view content_type_of(std::string_view name) noexcept;
+
 inline constexpr std::string_view kPartSuffix = ".part";  // being written
 inline constexpr std::string_view kManifestName = "manifest.json";
 inline constexpr std::string_view kJournalName = "journal";

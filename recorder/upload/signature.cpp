@@ -1,9 +1,9 @@
 #include "recorder/upload/signature.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
-#include <optional>
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -70,14 +70,6 @@ std::string signature(const Request& request, const Pairs& headers, std::string_
   return hex(hmac(key, text));
 }
 
-std::string lower(std::string_view text) {
-  std::string small(text);
-  std::transform(small.begin(), small.end(), small.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return small;
-}
-
 bool plain(std::string_view text, std::string_view also) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -92,7 +84,7 @@ tl::expected<Place, std::string> Place::of(std::string_view endpoint, std::strin
   const auto wrong = [](std::string what) { return tl::unexpected(std::move(what)); };
   Place place;
   const std::size_t after = endpoint.find("://");
-  place.scheme = lower(endpoint.substr(0, after == std::string_view::npos ? 0 : after));
+  place.scheme = lower_case(endpoint.substr(0, after == std::string_view::npos ? 0 : after));
   if (place.scheme != "http" && place.scheme != "https") {
     return wrong("an endpoint begins with http:// or https://");
   }
@@ -104,7 +96,7 @@ tl::expected<Place, std::string> Place::of(std::string_view endpoint, std::strin
   if (!plain(bucket, ".-_")) return wrong("a bucket's name has letters, digits, . - and _");
   if (!plain(region, "-_")) return wrong("a region's name has letters, digits and -");
   place.host =
-      lower(virtual_host ? std::string(bucket) + "." + std::string(host) : std::string(host));
+      lower_case(virtual_host ? std::string(bucket) + "." + std::string(host) : std::string(host));
   if (!virtual_host) place.base = "/" + std::string(bucket);
   place.region = region;
   return place;
@@ -115,38 +107,12 @@ std::string Place::path(std::string_view key) const {
   return base + "/" + percent_encoded(key, true);
 }
 
-Sha256 sha256(rtp::ConstBytes bytes) {
-  Sha256 digest{};
-  unsigned size = digest.size();
-  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
-  return digest;
-}
-
-Sha256 sha256(std::string_view text) { return sha256(bytes_of(text)); }
-
-std::string hex(rtp::ConstBytes bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : bytes) {
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 0xfU];
-  }
-  return text;
-}
-
-std::optional<Sha256> from_hex(std::string_view text) {
-  Sha256 bytes{};
-  if (text.size() != 2 * bytes.size()) return std::nullopt;
-  const auto nibble = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-  };
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    const int high = nibble(text[2 * i]);
-    const int low = nibble(text[2 * i + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    bytes[i] = static_cast<std::uint8_t>(16 * high + low);
-  }
-  return bytes;
+std::string lower_case(std::string_view text) {
+  std::string small(text);
+  std::transform(small.begin(), small.end(), small.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return small;
 }
 
 std::string base64(rtp::ConstBytes bytes) {

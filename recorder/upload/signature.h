@@ -1,8 +1,6 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,7 +8,7 @@
 
 #include <tl/expected.hpp>
 
-#include "rtp/types.h"
+#include "recorder/sha256.h"
 
 namespace parley::upload {
 
@@ -41,12 +39,12 @@ struct Place {
   }
 };
 
-using Sha256 = std::array<std::uint8_t, 32>;
-[[nodiscard]] Sha256 sha256(rtp::ConstBytes bytes);
-[[nodiscard]] Sha256 sha256(std::string_view text);
-[[nodiscard]] std::string hex(rtp::ConstBytes bytes);  // lower-case
-[[nodiscard]] std::optional<Sha256> from_hex(std::string_view text);
-[[nodiscard]] std::string base64(rtp::ConstBytes bytes);  // RFC 4648, section 4
+using recorder::from_hex;
+using recorder::hex;
+using recorder::sha256;
+using recorder::Sha256;
+[[nodiscard]] std::string lower_case(std::string_view text);  // of ASCII
+[[nodiscard]] std::string base64(rtp::ConstBytes bytes);      // RFC 4648, section 4
 // All but the unreserved characters of RFC 3986, section 2.3, as %XX.
 [[nodiscard]] std::string percent_encoded(std::string_view text, bool keep_slashes);
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <curl/curl.h>
-#include <openssl/evp.h>
 #include <sys/socket.h>
 
 #include "recorder/upload/reply.h"
@@ -25,10 +24,6 @@ struct EndTransfer {
 struct FreeList {
   void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
 };
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
-};
-
 // Codes of stores that ask for the same once more, or whose cause lies on the way.
 bool is_passing(long status, std::string_view code) {
   constexpr std::array<std::string_view, 8> kPassing{
@@ -36,14 +31,6 @@ bool is_passing(long status, std::string_view code) {
       "OperationAborted", "IncompleteBody", "XAmzContentSHA256Mismatch", "BadDigest"};
   return status >= 500 || status == 429 || status == 408 ||
          std::find(kPassing.begin(), kPassing.end(), code) != kPassing.end();
-}
-
-std::string lower(std::string_view text) {
-  std::string small(text);
-  for (char& c : small) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return small;
 }
 
 }  // namespace
@@ -70,7 +57,7 @@ struct Store::Answer {
 
 struct Store::Connection {
   std::unique_ptr<CURL, EndTransfer> easy{curl_easy_init()};
-  std::unique_ptr<EVP_MD_CTX, FreeContext> hash{EVP_MD_CTX_new()};
+  recorder::Hasher hash;
   const Ask* ask = nullptr;
   std::size_t sent = 0;
   Answer answer;
@@ -92,7 +79,7 @@ struct Store::Connection {
     auto* on = static_cast<Connection*>(self);
     const std::size_t all = size * count;
     if (on->ask->hash) {
-      EVP_DigestUpdate(on->hash.get(), bytes, all);
+      on->hash.update({reinterpret_cast<const std::uint8_t*>(bytes), all});
       if (on->answer.body.size() < kMaxReply) {  // what says why there is none
         on->answer.body.append(bytes, std::min(all, kMaxReply - on->answer.body.size()));
       }
@@ -122,7 +109,7 @@ struct Store::Connection {
       while (!value.empty() && (value.back() == '\r' || value.back() == '\n'))
         value.remove_suffix(1);
       while (value.starts_with(' ')) value.remove_prefix(1);
-      static_cast<Connection*>(self)->answer.headers.emplace_back(lower(line.substr(0, colon)),
+      static_cast<Connection*>(self)->answer.headers.emplace_back(lower_case(line.substr(0, colon)),
                                                                   value);
     }
     return line.size();
@@ -140,7 +127,7 @@ Result<Store::Answer> Store::once(const Ask& ask) {
   on.ask = &ask;
   on.sent = 0;
   on.answer = {};
-  EVP_DigestInit_ex(on.hash.get(), EVP_sha256(), nullptr);
+  on.hash = {};
   CURL* easy = on.easy.get();
   curl_easy_reset(easy);  // keeps the connection
   std::array<char, CURL_ERROR_SIZE> error{};
@@ -203,8 +190,7 @@ Result<Store::Answer> Store::once(const Ask& ask) {
   }
   Answer answer = std::move(on.answer);
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &answer.status);
-  unsigned size = answer.sha256.size();
-  EVP_DigestFinal_ex(on.hash.get(), answer.sha256.data(), &size);
+  answer.sha256 = on.hash.digest();
   // Completing an upload is answered at once with 200, and then with what went wrong (S3 API,
   // CompleteMultipartUpload).
   const bool wrong = answer.status < 200 || answer.status > 299 ||

@@ -1,13 +1,10 @@
 #include "recorder/upload/uploader.h"
 
 #include <algorithm>
-#include <array>
 #include <fstream>
-#include <memory>
 #include <utility>
 
 #include <nlohmann/json.hpp>
-#include <openssl/evp.h>
 
 #include "recorder/names.h"
 #include "recorder/sha256.h"
@@ -20,23 +17,6 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t kMaxParts = 10'000;  // of S3
 constexpr int kTries = 3;                    // of a file that the store keeps otherwise
-
-struct FreeContext {
-  void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
-};
-
-std::string content_type_of(std::string_view name) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kTypes{
-      {{".webm", "video/webm"},
-       {".mp4", "video/mp4"},
-       {".json", "application/json"},
-       {".vtt", "text/vtt"},
-       {".jpg", "image/jpeg"}}};
-  for (const auto& [ending, type] : kTypes) {
-    if (name.ends_with(ending)) return std::string(type);
-  }
-  return "application/octet-stream";
-}
 
 tl::unexpected<Failure> disk_failed(const recorder::DiskError& error) {
   return failed(error.reason, error.detail);
@@ -52,7 +32,11 @@ bool add_file(const Json& entry, std::vector<LocalFile>& files) {
       !size.is_number_unsigned() || !hash.is_string() || files.size() >= kMaxFiles) {
     return false;
   }
-  files.push_back({name.get<std::string>(), size.get<std::uint64_t>(), hash.get<std::string>()});
+  std::string text = name.get<std::string>();
+  // Chapters and stills have the same names with each composite, and are those of the newest, which
+  // is the last one.
+  std::erase_if(files, [&](const LocalFile& file) { return file.name == text; });
+  files.push_back({std::move(text), size.get<std::uint64_t>(), hash.get<std::string>()});
   return true;
 }
 
@@ -76,10 +60,7 @@ Result<void> end_open_uploads(Store& store, const std::string& prefix) {
 class Reader {
  public:
   Reader(const std::filesystem::path& path, std::uint64_t part_bytes)
-      : file_(path, std::ios::binary),
-        buffer_(static_cast<std::size_t>(part_bytes)),
-        hash_(EVP_MD_CTX_new()) {
-    EVP_DigestInit_ex(hash_.get(), EVP_sha256(), nullptr);
+      : file_(path, std::ios::binary), buffer_(static_cast<std::size_t>(part_bytes)) {
     std::error_code error;
     // One that is not there will not come back.
     opened_ = file_.is_open() || !std::filesystem::exists(path, error);
@@ -89,23 +70,19 @@ class Reader {
     auto* const into = reinterpret_cast<char*>(buffer_.data());
     file_.read(into, static_cast<std::streamsize>(buffer_.size()));
     const auto count = static_cast<std::size_t>(std::max<std::streamsize>(0, file_.gcount()));
-    EVP_DigestUpdate(hash_.get(), buffer_.data(), count);
-    return rtp::ConstBytes(buffer_).first(count);
+    const auto bytes = rtp::ConstBytes(buffer_).first(count);
+    hash_.update(bytes);
+    return bytes;
   }
   // False where it could not be opened or read, which may be better later.
   [[nodiscard]] bool well() const { return opened_ && !file_.bad(); }
-  [[nodiscard]] Sha256 digest() {
-    Sha256 bytes{};
-    unsigned size = bytes.size();
-    EVP_DigestFinal_ex(hash_.get(), bytes.data(), &size);
-    return bytes;
-  }
+  [[nodiscard]] Sha256 digest() { return hash_.digest(); }
 
  private:
   std::ifstream file_;
   bool opened_ = false;
   std::vector<std::uint8_t> buffer_;
-  std::unique_ptr<EVP_MD_CTX, FreeContext> hash_;
+  recorder::Hasher hash_;
 };
 
 class Uploader {
@@ -206,7 +183,7 @@ class Uploader {
     const Sha256 hash = reader.digest();
     if (!reader.well()) return unreadable(file);
     if (bytes.size() != file.size || hex(hash) != file.sha256) return damaged(file);
-    auto put = store_.put(key_of(file), content_type_of(file.name), bytes);
+    auto put = store_.put(key_of(file), std::string(recorder::content_type_of(file.name)), bytes);
     if (!put) return tl::unexpected(put.error());
     return checksums_of(file, {});
   }
@@ -283,7 +260,7 @@ class Uploader {
       } else if (auto noted = journal_.begun(file.name); !noted) {
         return disk_failed(noted.error());
       }
-      auto id = store_.begin(key, content_type_of(file.name));
+      auto id = store_.begin(key, std::string(recorder::content_type_of(file.name)));
       if (id) {
         if (auto noted = journal_.opened(file.name, *id); !noted) {
           return disk_failed(noted.error());

@@ -143,6 +143,10 @@ TEST_F(KeptTest, AnUploadThatLacksAFileDoesNotCount) {
   EXPECT_EQ(record(id).copy.state, Copy::Waiting);
   EXPECT_THAT(asked, ElementsAre(upload_of(id)));
   EXPECT_TRUE(std::filesystem::exists(folder));
+  uploaded(id, {{"manifest.json", "00"}});
+  EXPECT_EQ(record(id).copy.state, Copy::Failed) << "not for ever";
+  EXPECT_THAT(asked, SizeIs(1));
+  EXPECT_TRUE(std::filesystem::exists(folder));
 }
 
 TEST_F(KeptTest, MediaThatIsInNoListStaysHere) {

@@ -178,6 +178,19 @@ TEST(FilesIn, AreAllThatTheManifestNames) {
   EXPECT_EQ(files->at(2).size, 5U);
 }
 
+TEST(FilesIn, OfTwoCompositesTheChaptersAreThoseOfTheNewest) {
+  const auto files =
+      files_in(R"({"schema":1,"files":[],"composites":[)"
+               R"({"name":"composite.mp4","size_bytes":4,"sha256":"b1","extras":[)"
+               R"({"name":"chapters.vtt","size_bytes":5,"sha256":"c1"}]},)"
+               R"({"name":"composite-sound.mp4","size_bytes":6,"sha256":"b2","extras":[)"
+               R"({"name":"chapters.vtt","size_bytes":7,"sha256":"c2"}]}]})");
+  ASSERT_TRUE(files.has_value()) << files.error().detail;
+  ASSERT_EQ(files->size(), 3U);
+  EXPECT_EQ(files->back().name, "chapters.vtt");
+  EXPECT_EQ(files->back().sha256, "c2");
+}
+
 TEST(FilesIn, RefusesNamesThatLeaveTheFolder) {
   for (const char* name : {"../a", "/etc/passwd", "a/b", ".hidden", ""}) {
     const auto files = files_in(std::string(R"({"schema":1,"files":[{"name":")") + name +
