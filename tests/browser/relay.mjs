@@ -1,18 +1,9 @@
 /** A line of so many bits per second between a browser and the server: UDP relayed through a queue, both ways. */
 import dgram from 'node:dgram';
 
-const DATAGRAM_OVERHEAD = 28;
+import {seededRandom} from '../upload/faults.mjs';
 
-/** A sequence of numbers from 0 to 1 that is the same for the same seed. @param {number} seed */
-function dice(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+const DATAGRAM_OVERHEAD = 28;
 
 /**
  * @param {number} target the server's port on this machine
@@ -24,7 +15,7 @@ function dice(seed) {
 export async function relay(target, {seed = 1, ...given} = {}) {
   const line = {down: Infinity, up: Infinity, loss: 0, burst: 1, delayMs: 15, jitterMs: 0, reorder: 0, queueMs: 400,
     ...given, lost: 0, passed: 0};
-  const random = dice(seed);
+  const random = seededRandom(seed);
   const front = dgram.createSocket('udp4');
   let back = dgram.createSocket('udp4');
   let client = null;
