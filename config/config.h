@@ -172,6 +172,7 @@ struct Upload {
 struct Recording {
   bool enabled = true;
   std::string directory = "parley-data/recordings";
+  std::string encryption_key_file;             // of the directory, by the kernel; empty: not
   std::uint32_t tap_bytes = 2'097'152;         // ring from worker to recorder, per track
   std::uint32_t queue_bytes = 33'554'432;      // recorder to writer, per recording
   std::uint32_t sync_interval_ms = 2'000;      // fdatasync

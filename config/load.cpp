@@ -308,6 +308,7 @@ void read_upload(Section& s, Upload& upload) {
 void read_recording(Section& s, Recording& recording) {
   s.flag("enabled", recording.enabled)
       .text("directory", recording.directory)
+      .text("encryption_key_file", recording.encryption_key_file)
       .number("tap_bytes", recording.tap_bytes, 65'536, 1'073'741'824)
       .number("queue_bytes", recording.queue_bytes, 1'048'576, 2'147'483'648)
       .number("sync_interval_ms", recording.sync_interval_ms, 10, 600'000)

@@ -283,6 +283,18 @@ RpcResult<Json> Actions::compose_recording(const Actor& actor, const RecordingRe
   return (*composed)->to_json();
 }
 
+RpcResult<Json> Actions::upload_recording(const Actor& actor, const RecordingRecord& record) {
+  if (auto ok =
+          authorize(actor, Permission::Record, "recording.upload", record.tenant, record.room_id);
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  const std::string id = record.id;
+  const auto begun = recordings_.upload_now(id);
+  if (!begun) return tl::unexpected(begun.error());
+  return Json::object({{"recording_id", id}, {"already", !*begun}});
+}
+
 RpcResult<Json> Actions::delete_recording(const Actor& actor, const RecordingRecord& record) {
   if (auto ok =
           authorize(actor, Permission::Record, "recording.delete", record.tenant, record.room_id);

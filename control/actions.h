@@ -69,6 +69,7 @@ class Actions {
   [[nodiscard]] RpcResult<Json> compose_recording(const Actor& actor, const RecordingRecord& record,
                                                   const RecordingOptions& options,
                                                   const std::optional<std::string>& layout);
+  [[nodiscard]] RpcResult<Json> upload_recording(const Actor& actor, const RecordingRecord& record);
   [[nodiscard]] RpcResult<Json> delete_recording(const Actor& actor, const RecordingRecord& record);
   // All of a participant's room; a key filters by itself.
   [[nodiscard]] RpcResult<Json> list_recordings(const Actor& actor, std::string_view room_id);

@@ -82,6 +82,7 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"recording.compose", {&Api::recording_compose, true}},
       {"recording.pause", {&Api::recording_pause, true}},
       {"recording.resume", {&Api::recording_resume, true}},
+      {"recording.upload", {&Api::recording_upload, true}},
       {"recording.delete", {&Api::recording_delete, true}},
       {"recording.get", {&Api::recording_get, false}},
       {"recording.list", {&Api::recording_list, false}},

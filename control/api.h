@@ -175,6 +175,7 @@ class Api {
   RpcResult<Json> recording_compose(Call& call);
   RpcResult<Json> recording_pause(Call& call);
   RpcResult<Json> recording_resume(Call& call);
+  RpcResult<Json> recording_upload(Call& call);
   RpcResult<Json> recording_delete(Call& call);
   RpcResult<Json> recording_get(Call& call);
   RpcResult<Json> recording_list(Call& call);

@@ -259,6 +259,12 @@ RpcResult<Json> Api::recording_resume(Call& call) {
   return parts_.actions.pause_recording(actor_of(call.principal), **record, false);
 }
 
+RpcResult<Json> Api::recording_upload(Call& call) {
+  const auto record = recording_of(call);
+  if (!record) return tl::unexpected(record.error());
+  return parts_.actions.upload_recording(actor_of(call.principal), **record);
+}
+
 RpcResult<Json> Api::recording_delete(Call& call) {
   const auto record = recording_of(call);
   if (!record) return tl::unexpected(record.error());

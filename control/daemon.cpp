@@ -19,6 +19,8 @@
 #include "control/rtc_sockets.h"
 #include "control/sessions.h"
 #include "control/store.h"
+#include "recorder/encryption.h"
+#include "recorder/sha256.h"
 #include "server/log.h"
 
 namespace parley::control {
@@ -44,6 +46,16 @@ std::string link_key_of(const StoreState& state, Outbox& outbox, std::int64_t no
   std::string key = random_secret();
   outbox.put({"secret", "recording_links", "", Json::object({{"key", key}}).dump(), now_ms});
   return key;
+}
+
+tl::expected<recorder::OpenFolder, std::string> open_folder(const config::Recording& config) {
+  auto folder = recorder::OpenFolder::open(config, [](std::string_view why) {
+    server::log::warn("recordings_still_readable", {{"why", why}});
+  });
+  if (folder && folder->key()) {
+    server::log::info("recordings_encrypted", {{"key", recorder::hex(*folder->key())}});
+  }
+  return folder;
 }
 
 ServerFacts facts_of(const StoreState& state, std::string version, std::int64_t now_ms) {
@@ -96,7 +108,7 @@ std::vector<std::string> waiting_for_restart(const config::Config& now, config::
 }  // namespace
 
 struct Daemon::Impl {
-  Impl(Parts daemon_parts, OpenedStore& opened, Keyring ring)
+  Impl(Parts daemon_parts, OpenedStore& opened, Keyring ring, recorder::OpenFolder folder)
       : parts(std::move(daemon_parts)),
         config(parts.config),
         store(std::move(opened.store)),
@@ -120,6 +132,7 @@ struct Daemon::Impl {
         metering(context),
         revocations(context),
         sessions(context, tenants, revocations, rooms, metering),
+        recordings_folder(std::move(folder)),
         recorder(parts.config.recording,
                  [this](recorder::RecorderEvent event) { from_recorder(std::move(event)); }),
         recordings(context, recorder, link_key_of(opened.state, outbox, server::Loop::wall_ms())),
@@ -285,6 +298,7 @@ struct Daemon::Impl {
   Composing composing;
   Uploading uploading;
   std::string store_origin;  // of the object store, for pages that play what is there; or empty
+  recorder::OpenFolder recordings_folder;  // until nobody below has a file open there
   Actions actions;
   Idempotency idempotency;
   Consumers consumers;
@@ -484,10 +498,14 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   auto store = open_sqlite_store(parts.loop, parts.config.store);
   if (!store) return tl::unexpected(store.error());
   const std::string file = parts.config.store.file;
-  auto impl = std::make_unique<Impl>(std::move(parts), *store, std::move(*keyring));
+  auto impl =
+      std::make_unique<Impl>(std::move(parts), *store, std::move(*keyring), std::move(*folder));
   if (auto loaded = impl->load(store->state.rows); !loaded) {
     return tl::unexpected("store.file: " + file + ": " + loaded.error());
   }
+  // The store is ours alone by now: no other daemon reads what is closed again if this start fails.
+  auto folder = open_folder(parts.config.recording);
+  if (!folder) return tl::unexpected(folder.error());
   Impl* const self = impl.get();
   ListenerHandlers handlers;
   handlers.on_request = [self](ConnectionId connection, const HttpRequest& request) {

@@ -259,6 +259,7 @@ void Recordings::on_recorder_event(const recorder::RecorderEvent& event) {
 
 // True for one whose end is known: the process before this one was killed before it was settled.
 bool Recordings::settle_again(const RecordingRecord& record) {
+  if (const auto* left = std::get_if<recorder::NotRemoved>(&event)) on_not_removed(*left);
   if (!record.is_over() && !record.composing) return false;
   recorder_.settle(record.id);
   if (leftovers_.erase(record.id) == 0) return true;

@@ -161,6 +161,9 @@ class Recordings {
   // Deletes the files of one that is over, here and in the store, once that is kept;
   // recording.erased tells when nothing is left. False when they were deleted before.
   [[nodiscard]] RpcResult<bool> remove(const std::string& recording_id, std::string_view reason);
+  // Copies one that is over and whose files are here into the store. False when it is there
+  // already, or on its way.
+  [[nodiscard]] RpcResult<bool> upload_now(const std::string& recording_id);
   // False when it was over already.
   bool stop(const std::string& recording_id, std::string_view reason);
   void on_recorder_event(const recorder::RecorderEvent& event);
@@ -220,6 +223,8 @@ class Recordings {
   void upload_when_stored(const RecordingRecord& record);
   void remove_when_stored(const RecordingRecord& record);
   void remove_here(const std::string& recording_id);
+  // To the configured store, from the beginning.
+  void aim_copy(RecordingRecord& record) const;
   void on_uploaded(const std::string& recording_id, const Uploading::UploadedFiles& files);
   [[nodiscard]] bool is_reachable(const RecordingRecord::Copy& copy) const;
   void on_not_uploaded(const std::string& recording_id, RecordingRecord::Copy::State state,
@@ -229,6 +234,7 @@ class Recordings {
   void tell_if_erased(RecordingRecord& record);
   void look_after_files();
   [[nodiscard]] std::string link(const RecordingRecord& record, std::string_view name,
+  void on_not_removed(const recorder::NotRemoved& what);
                                  std::int64_t expires_ms, std::string_view audience) const;
   [[nodiscard]] HttpResponse serve_player_of(const std::string& recording_id,
                                              const SignedLink& how) const;
@@ -261,3 +267,4 @@ class Recordings {
 };
 
 }  // namespace parley::control
+  std::set<std::string, std::less<>> stuck_;    // of those: told that it did not work

@@ -34,6 +34,11 @@ void Recordings::resume() {
       compose_when_stored(record);
     } else if (record.copy.state == Copy::State::Waiting ||
                record.copy.state == Copy::State::Delayed) {
+      // Another store may be configured by now: that is where it goes, so that it is found there.
+      if (context_.config.recording.upload.enabled() && !is_reachable(record.copy)) {
+        aim_copy(record);
+        store(record);
+      }
       upload_when_stored(record);
     } else if (is_back || (record.copy.moves && record.local)) {
       remove_here(id);
@@ -46,6 +51,11 @@ void Recordings::plan_keeping(RecordingRecord& record) {
   if (const auto at = record.delete_at_ms()) deadlines_.emplace(*at, record.id);
   const config::Upload& to = context_.config.recording.upload;
   if (!to.enabled() || !record.options.upload || record.manifest.empty()) return;
+  aim_copy(record);
+}
+
+void Recordings::aim_copy(RecordingRecord& record) const {
+  const config::Upload& to = context_.config.recording.upload;
   record.copy = {};
   record.copy.state = Copy::State::Waiting;
   record.copy.place = place_of(to) ? place_of(to)->url({}) : "";
@@ -66,6 +76,34 @@ void Recordings::upload_when_stored(const RecordingRecord& record) {
   context_.outbox.after([this, id = record.id, prefix = record.copy.key_prefix](bool durable) {
     if (durable && upload) upload(id, prefix);
   });
+}
+
+RpcResult<bool> Recordings::upload_now(const std::string& recording_id) {
+  RecordingRecord* record = find_mutable(recording_id);
+  if (record == nullptr || record->state == State::Deleted) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_deleted",
+                                    "the files were deleted", "recording_id"));
+  }
+  if (!record->is_over()) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_over",
+                                    "stop the recording, and wait for recording.completed",
+                                    "recording_id"));
+  }
+  if (!context_.config.recording.upload.enabled()) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "no_object_store",
+                                    "recording.upload is not configured"));
+  }
+  const Copy::State state = record->copy.state;
+  if (state != Copy::State::None && state != Copy::State::Failed) return false;
+  if (recorder_.file_path(recording_id, record->manifest).empty()) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_here",
+                                    "its files are not on this server", "recording_id"));
+  }
+  record->options.upload = true;  // what is composed later goes there, too
+  aim_copy(*record);
+  store(*record);
+  upload_when_stored(*record);
+  return true;
 }
 
 std::uint64_t Recordings::stored_bytes(std::string_view tenant) const {
@@ -200,9 +238,16 @@ void Recordings::on_removed(const std::string& recording_id) {
   RecordingRecord* record = find_mutable(recording_id);
   if (record == nullptr) return;
   leaving_.erase(recording_id);
+  stuck_.erase(recording_id);
   record->local = false;
   store(*record);
   tell_if_erased(*record);
+}
+
+void Recordings::on_not_removed(const recorder::NotRemoved& what) {
+  if (!stuck_.insert(what.recording_id).second) return;
+  server::log::error("recording_not_removed",
+                     {{"recording", what.recording_id}, {"detail", what.detail}});
 }
 
 // The proof of deletion: what there was, by its hashes, and since when nothing of it is left.

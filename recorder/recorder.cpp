@@ -286,7 +286,10 @@ bool Recorder::remove(const std::string& recording_id) {
   const fs::path folder = impl_->root / recording_id;
   const fs::path removed = impl_->root / (std::string{kRemovedPrefix} + recording_id);
   // Renamed at once, so that nothing is found there any more; the writer removes it.
-  if (::rename(folder.c_str(), removed.c_str()) != 0 && errno != ENOENT) return false;
+  if (::rename(folder.c_str(), removed.c_str()) != 0 && errno != ENOENT) {
+    impl_->sink(NotRemoved{recording_id, disk_error("rename").detail});
+    return false;
+  }
   impl_->writer.remove(removed, recording_id);
   return true;
 }

@@ -68,7 +68,11 @@ struct Failed {  // the files up to here are kept and listed, if any plays
 struct Removed {  // nothing of it is left on the disk
   std::string recording_id;
 };
-using RecorderEvent = std::variant<Completed, Failed, Removed>;
+struct NotRemoved {  // it is tried again when it is asked for again, and at the next start
+  std::string recording_id;
+  std::string detail;
+};
+using RecorderEvent = std::variant<Completed, Failed, Removed, NotRemoved>;
 
 struct RecorderStats {
   std::uint64_t active_recordings = 0;
@@ -113,7 +117,7 @@ class Recorder {
   // so that no kill between the end and the store loses a recording.
   void settle(const std::string& recording_id);
   // Removes the recording's folder, at once for whoever looks; Removed follows, also when there was
-  // none. False when it is not finished, or cannot be removed.
+  // none, or NotRemoved. False when it is not finished, or cannot be removed.
   [[nodiscard]] bool remove(const std::string& recording_id);
   // Whether the folder has media besides these files: what could not be finished, and is in no
   // list.

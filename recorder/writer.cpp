@@ -146,8 +146,11 @@ void Writer::remove_now(const Task& task) {
   const std::filesystem::path& path = std::get<Remove>(task.work).path;
   std::error_code error;
   std::filesystem::remove_all(path, error);
+  if (error) return sink_(NotRemoved{task.recording_id, error.message()});
   // Said only once a power cut cannot bring it back.
-  if (!error && sync_directory(path.parent_path())) sink_(Removed{task.recording_id});
+  const auto synced = sync_directory(path.parent_path());
+  if (!synced) return sink_(NotRemoved{task.recording_id, synced.error().detail});
+  sink_(Removed{task.recording_id});
 }
 
 void Writer::settle(const std::string& recording_id, std::uint64_t size) {

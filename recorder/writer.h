@@ -34,7 +34,7 @@ class Writer {
   void begin(RecordingInfo info);
   // False when the recording's queue is full; then the job is dropped. Finish is always taken.
   [[nodiscard]] bool post(const std::string& recording_id, disk::Job job);
-  // Removes a file or a tree that nobody uses any more; of a recording's, Removed is told.
+  // Removes a file or a tree that nobody uses any more; of a recording's it is told.
   void remove(std::filesystem::path path, std::string recording_id = {});
   // What went wrong with a recording's disk, while it has not been reported.
   [[nodiscard]] std::optional<DiskError> failure(const std::string& recording_id) const;

@@ -23,6 +23,7 @@
 #include "control/daemon.h"
 #include "control/random_id.h"
 #include "control/tls.h"
+#include "recorder/encryption.h"
 #include "server/log.h"
 #include "server/loop.h"
 #include "server/metrics.h"
@@ -332,6 +333,9 @@ int main(int argc, char** argv) {
 
   const auto config = read_config(options);
   if (!config) return fail(kBadConfig, config.error());
+  if (const std::string& file = config->recording.encryption_key_file; !file.empty()) {
+    if (auto key = recorder::EncryptionKey::read(file); !key) return fail(kBadConfig, key.error());
+  }
   if (options.check_config) {
     std::puts("the configuration is in order");
     return 0;

@@ -103,7 +103,7 @@ int run(const Options& options, upload::StoreSettings settings) {
     for (const std::string& name : options.remove) {
       deleted.push_back({{"name", name}, {"key", options.key_prefix + name}});
     }
-    say({{"stage", "done"}, {"deleted", std::move(deleted)}});
+    say({{"stage", "done"}, {"deleted", std::move(deleted)}, {"others", *removed}});
     return 0;
   }
   const std::filesystem::path folder = options.folder;
@@ -140,7 +140,8 @@ int main(int argc, char** argv) {
   upload::StoreSettings settings;
   auto* const folder =
       app.add_option("folder", options.folder, "of the recording: has its manifest.json");
-  app.add_option("--delete", options.remove, "names of objects to delete under the prefix")
+  app.add_option("--delete", options.remove,
+                 "names of objects to delete under the prefix, with all else that is there")
       ->excludes(folder);
   app.add_option("--endpoint", options.endpoint, "http(s)://HOST[:PORT]")->required();
   app.add_option("--region", options.region)->capture_default_str();
@@ -169,7 +170,11 @@ int main(int argc, char** argv) {
   app.add_option("--storage-class", settings.storage_class, "as the store names it");
   app.add_option("--ca-file", settings.ca_file, "PEM; empty: the system's authorities");
   app.add_option("--parent", options.parent, "PID of who started it: end when that process ends");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadUsage;
+  }
   if (options.folder.empty() == options.remove.empty()) {
     return fail({"bad_settings", "name a folder, or names with --delete", {}}, kBadUsage);
   }

@@ -17,9 +17,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kLongestPause{10'000};
 constexpr std::chrono::milliseconds kToConnect{10'000};
+constexpr std::chrono::milliseconds kSlowedPause{2'000};  // libcurl sends what a second may have
 
 struct EndTransfer {
   void operator()(CURL* easy) const noexcept { curl_easy_cleanup(easy); }
+};
+struct EndTransfers {
+  void operator()(CURLM* multi) const noexcept { curl_multi_cleanup(multi); }
 };
 struct FreeList {
   void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
@@ -56,12 +60,52 @@ struct Store::Answer {
 };
 
 struct Store::Connection {
+  std::unique_ptr<CURLM, EndTransfers> multi{curl_multi_init()};  // keeps the connection
   std::unique_ptr<CURL, EndTransfer> easy{curl_easy_init()};
   recorder::Hasher hash;
   const Ask* ask = nullptr;
   std::size_t sent = 0;
   Answer answer;
 
+  [[nodiscard]] std::int64_t figure(CURLINFO which) const {
+    curl_off_t value = 0;
+    curl_easy_getinfo(easy.get(), which, &value);
+    return value;
+  }
+  // Changes with each byte that comes or goes, and when the connection stands.
+  [[nodiscard]] std::int64_t moved() const {
+    long head = 0;
+    curl_easy_getinfo(easy.get(), CURLINFO_HEADER_SIZE, &head);
+    return head + figure(CURLINFO_SIZE_UPLOAD_T) + figure(CURLINFO_SIZE_DOWNLOAD_T) +
+           figure(CURLINFO_PRETRANSFER_TIME_T);
+  }
+  // As curl_easy_perform(), whose CURLOPT_LOW_SPEED_TIME counts whole seconds.
+  CURLcode perform(std::chrono::milliseconds timeout) {
+    curl_multi_add_handle(multi.get(), easy.get());
+    const CURLcode result = run(timeout);
+    curl_multi_remove_handle(multi.get(), easy.get());  // closes what has not ended
+    return result;
+  }
+  CURLcode run(std::chrono::milliseconds timeout) {
+    const auto turn = static_cast<int>(std::clamp<std::int64_t>(timeout.count() / 4, 1, 1'000));
+    std::int64_t seen = 0;
+    std::int64_t since_us = 0;
+    for (int running = 1;;) {
+      if (curl_multi_perform(multi.get(), &running) != CURLM_OK) return CURLE_RECV_ERROR;
+      if (running == 0) break;
+      const std::int64_t now_us = figure(CURLINFO_TOTAL_TIME_T);
+      const std::int64_t all = moved();
+      if (all != seen) since_us = now_us;
+      seen = all;
+      if (now_us - since_us >= std::chrono::microseconds(timeout).count()) {
+        return CURLE_OPERATION_TIMEDOUT;
+      }
+      curl_multi_poll(multi.get(), nullptr, 0, turn, nullptr);
+    }
+    int left = 0;
+    const CURLMsg* const message = curl_multi_info_read(multi.get(), &left);
+    return message == nullptr ? CURLE_RECV_ERROR : message->data.result;
+  }
   static std::size_t read(char* into, std::size_t size, std::size_t count, void* self) {
     auto* on = static_cast<Connection*>(self);
     const std::size_t left = on->ask->body.size() - on->sent;
@@ -129,7 +173,7 @@ Result<Store::Answer> Store::once(const Ask& ask) {
   on.answer = {};
   on.hash = {};
   CURL* easy = on.easy.get();
-  curl_easy_reset(easy);  // keeps the connection
+  curl_easy_reset(easy);
   std::array<char, CURL_ERROR_SIZE> error{};
   Pairs headers = ask.request.headers;
   const Pairs proof =
@@ -144,7 +188,6 @@ Result<Store::Answer> Store::once(const Ask& ask) {
   add("expect:");  // nobody needs to be asked before
   const std::string url = settings_.place.scheme + "://" + settings_.place.host + ask.request.path +
                           query_text(ask.request.query);
-  const auto seconds = static_cast<long>((settings_.timeout.count() + 999) / 1'000);
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -154,8 +197,6 @@ Result<Store::Answer> Store::once(const Ask& ask) {
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error.data());
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(std::min(settings_.timeout, kToConnect).count()));
-  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, seconds);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Connection::write);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &on);
   curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &Connection::connected);
@@ -167,9 +208,11 @@ Result<Store::Answer> Store::once(const Ask& ask) {
   if (!settings_.ca_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, settings_.ca_file.c_str());
   }
+  std::chrono::milliseconds timeout = settings_.timeout;
   if (settings_.max_bytes_per_s > 0) {
     curl_easy_setopt(easy, CURLOPT_MAX_SEND_SPEED_LARGE,
                      static_cast<curl_off_t>(settings_.max_bytes_per_s));
+    timeout += kSlowedPause;
   }
   const std::string& method = ask.request.method;
   if (method == "HEAD") {
@@ -184,7 +227,7 @@ Result<Store::Answer> Store::once(const Ask& ask) {
   }
   if (method != "HEAD") curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method.c_str());
 
-  const CURLcode result = curl_easy_perform(easy);
+  const CURLcode result = on.perform(timeout);
   if (result != CURLE_OK) {
     return failed("store_unavailable", error[0] != 0 ? error.data() : curl_easy_strerror(result));
   }
@@ -339,6 +382,36 @@ Result<std::vector<OpenUpload>> Store::open_uploads(const std::string& prefix) {
     key_marker = *next;
     id_marker = text_in(answer->body, "NextUploadIdMarker").value_or("");
   }
+}
+
+Result<std::vector<std::string>> Store::keys_below(const std::string& prefix) {
+  std::vector<std::string> found;
+  std::string token;
+  for (std::size_t page = 0; page < kMaxElements; ++page) {
+    Ask ask{{"GET",
+             settings_.place.path(""),
+             {{"delimiter", "/"}, {"list-type", "2"}, {"prefix", prefix}},
+             {},
+             sha256(std::string_view())},
+            {}};
+    if (!token.empty()) ask.request.query.emplace_back("continuation-token", token);
+    auto answer = patiently(
+        ask, [](const Answer& a) { return !elements(a.body, "ListBucketResult").empty(); });
+    if (!answer) return tl::unexpected(answer.error());
+    for (const std::string_view object : elements(answer->body, "Contents")) {
+      auto key = text_in(object, "Key");
+      const bool ours = key && key->starts_with(prefix) &&  // not of a store that filters nothing
+                        key->find('/', prefix.size()) == std::string::npos;
+      if (ours) found.push_back(*std::move(key));
+    }
+    const auto next = text_in(answer->body, "NextContinuationToken");
+    if (text_in(answer->body, "IsTruncated") != "true" || !next || next->empty() ||
+        found.size() >= kMaxElements) {
+      return found;
+    }
+    token = *next;
+  }
+  return found;
 }
 
 Result<std::optional<Stored>> Store::head(const std::string& key) {

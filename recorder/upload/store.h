@@ -91,6 +91,9 @@ class Store {
   [[nodiscard]] Result<void> abort(const std::string& key, const std::string& upload_id);
   // All whose key begins so.
   [[nodiscard]] Result<std::vector<OpenUpload>> open_uploads(const std::string& prefix);
+  // Keys that begin so and have no slash after that; 10,000 at most, which are enough to do
+  // something about before asking again.
+  [[nodiscard]] Result<std::vector<std::string>> keys_below(const std::string& prefix);
   // Nothing: there is no such object.
   [[nodiscard]] Result<std::optional<Stored>> head(const std::string& key);
   // Reads all of it back.

@@ -17,6 +17,7 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t kMaxParts = 10'000;  // of S3
 constexpr int kTries = 3;                    // of a file that the store keeps otherwise
+constexpr int kMaxLists = 100;               // of what is to be removed, 10,000 keys each
 
 tl::unexpected<Failure> disk_failed(const recorder::DiskError& error) {
   return failed(error.reason, error.detail);
@@ -54,6 +55,24 @@ Result<void> end_open_uploads(Store& store, const std::string& prefix) {
     if (auto ended = store.abort(one.key, one.id); !ended) return ended;
   }
   return {};
+}
+
+// What lies there though no record names it: of an upload that was killed, or put there by hand.
+Result<std::size_t> remove_others(Store& store, const std::string& prefix) {
+  std::size_t removed = 0;
+  std::vector<std::string> before;
+  for (int list = 0; list < kMaxLists; ++list) {
+    auto keys = store.keys_below(prefix);
+    if (!keys) return tl::unexpected(keys.error());
+    if (keys->empty()) return removed;
+    if (*keys == before) return failed("store_unavailable", before.front() + ": it is still there");
+    for (const std::string& key : *keys) {
+      if (auto done = store.remove(key); !done) return tl::unexpected(done.error());
+      ++removed;
+    }
+    before = *std::move(keys);
+  }
+  return failed("store_unavailable", prefix + ": somebody puts objects there all the time");
 }
 
 // A file read once, in parts, with the hash of all of it at the end.
@@ -335,16 +354,20 @@ Result<std::vector<Kept>> upload(const Job& job, Store& store, const Report& rep
   return Uploader(job, store, report, *std::move(journal)).run(*files);
 }
 
-Result<void> remove(const std::string& key_prefix, const std::vector<std::string>& names,
-                    Store& store) {
-  if (auto ended = end_open_uploads(store, key_prefix); !ended) return ended;
+Result<std::size_t> remove(const std::string& key_prefix, const std::vector<std::string>& names,
+                           Store& store) {
+  if (auto ended = end_open_uploads(store, key_prefix); !ended) {
+    return tl::unexpected(ended.error());
+  }
   for (const std::string& name : names) {
-    if (auto removed = store.remove(key_prefix + name); !removed) return removed;
+    if (auto removed = store.remove(key_prefix + name); !removed) {
+      return tl::unexpected(removed.error());
+    }
     auto left = store.head(key_prefix + name);
     if (!left) return tl::unexpected(left.error());
     if (*left) return failed("store_unavailable", key_prefix + name + ": it is still there");
   }
-  return {};
+  return remove_others(store, key_prefix);
 }
 
 }  // namespace parley::upload

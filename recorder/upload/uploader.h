@@ -43,8 +43,10 @@ using Report = std::function<bool(std::uint64_t done, std::uint64_t all)>;
 // end no upload is left open under the prefix. One process at a time: the caller holds the folder.
 [[nodiscard]] Result<std::vector<Kept>> upload(const Job& job, Store& store, const Report& report);
 
-// Removes the objects, and ends what is open under the prefix. Asks for each whether it is gone.
-[[nodiscard]] Result<void> remove(const std::string& key_prefix,
-                                  const std::vector<std::string>& names, Store& store);
+// Removes the objects, whatever else lies directly under the prefix, and ends what is open there.
+// Asks for each of these names whether it is gone, and for a list with nothing in it. How many were
+// found besides.
+[[nodiscard]] Result<std::size_t> remove(const std::string& key_prefix,
+                                         const std::vector<std::string>& names, Store& store);
 
 }  // namespace parley::upload

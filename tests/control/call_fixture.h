@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <mutex>
+#include <set>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -114,7 +116,11 @@ class CallTest : public testing::Test {
     metering.emplace(*context);
     revocations.emplace(*context);
     sessions.emplace(*context, *tenants, *revocations, *rooms, *metering);
-    recorder.emplace(config.recording, [](const recorder::RecorderEvent&) {});
+    recorder.emplace(config.recording, [this](const recorder::RecorderEvent& event) {
+      const auto* ended = std::get_if<recorder::Failed>(&event);  // without media it always is
+      const std::lock_guard lock(recorder_mutex);
+      if (ended != nullptr) recorder_ended.insert(ended->recording_id);
+    });
     recordings.emplace(*context, *recorder, std::string("a key for links, long enough to do"));
     actions.emplace(*context, *rooms, *sessions, *recordings);
     idempotency.emplace(*context);
@@ -307,6 +313,8 @@ class CallTest : public testing::Test {
   std::optional<Metering> metering;
   std::optional<Revocations> revocations;
   std::optional<Sessions> sessions;
+  std::mutex recorder_mutex;             // the next
+  std::set<std::string> recorder_ended;  // what the recorder, on its thread, has done with
   std::optional<recorder::Recorder> recorder;
   std::optional<Recordings> recordings;
   std::optional<Actions> actions;

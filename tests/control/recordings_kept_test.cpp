@@ -79,12 +79,38 @@ class KeptTest : public RecordedTest {
     ASSERT_TRUE(recordings->remove(id, "deleted_by_api").has_value());
     outbox->flush();
   }
+  [[nodiscard]] bool has_ended(const std::string& id) {
+    const std::lock_guard lock(recorder_mutex);
+    return recorder_ended.contains(id);
+  }
   // A folder as of a recording that the recorder has written and is done with.
   [[nodiscard]] std::filesystem::path folder_of(const std::string& id) {
-    while (!recorder->remove(id)) std::this_thread::yield();
+    while (!has_ended(id) || !recorder->remove(id)) std::this_thread::yield();
     const auto folder = std::filesystem::path(config.recording.directory) / id;
     std::filesystem::create_directories(folder);
     return folder;
+  }
+  // Its files are here.
+  void write_files(const std::string& id) {
+    std::ofstream(folder_of(id) / "manifest.json") << "{}";
+  }
+  // Ends as one that is not to be uploaded.
+  std::string recorded_to_stay() {
+    RecordingOptions options;
+    options.upload = false;
+    const auto started = recordings->start(session(), options);
+    const std::string id = started ? (*started)->id : "";
+    outbox->flush();
+    recordings->stop(id, "stopped_by_api");
+    recordings->on_recorder_event(completed(id));
+    outbox->flush();
+    return id;
+  }
+  // "begun", "already" or the reason why not.
+  std::string upload_now(const std::string& id) {
+    const auto begun = recordings->upload_now(id);
+    outbox->flush();
+    return !begun ? begun.error().reason : *begun ? "begun" : "already";
   }
   [[nodiscard]] const RecordingRecord& record(const std::string& id) const {
     return *recordings->find(id);
@@ -216,17 +242,58 @@ TEST_F(KeptTest, ARestartGoesOnUploadingAndDeleting) {
 }
 
 TEST_F(KeptTest, NothingIsUploadedThatIsNotWanted) {
-  RecordingOptions options;
-  options.upload = false;
-  const auto started = recordings->start(session(), options);
-  ASSERT_TRUE(started.has_value());
-  const std::string id = (*started)->id;
-  outbox->flush();
-  recordings->stop(id, "stopped_by_api");
-  recordings->on_recorder_event(completed(id));
-  outbox->flush();
+  const std::string id = recorded_to_stay();
   EXPECT_THAT(asked, IsEmpty());
   EXPECT_EQ(record(id).to_json().find("stored"), nullptr);
+}
+
+TEST_F(KeptTest, WhatWasToStayIsUploadedWhenSomebodyAsks) {
+  const std::string id = recorded_to_stay();
+  write_files(id);
+  EXPECT_EQ(upload_now(id), "begun");
+  EXPECT_THAT(asked, ElementsAre(upload_of(id)));
+  EXPECT_EQ(upload_now(id), "already") << "on its way";
+  restart();
+  EXPECT_THAT(asked, ElementsAre(upload_of(id)));
+  uploaded(id);
+  EXPECT_EQ(upload_now(id), "already") << "there";
+  EXPECT_EQ(count_events("recording.uploaded"), 1U);
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(config.recording.directory) / id));
+}
+
+TEST_F(KeptTest, AFailedUploadIsTriedAgainWhenSomebodyAsks) {
+  const std::string id = recorded();
+  write_files(id);
+  recordings->uploading_events().on_failed(id, "local_damaged", "anna-camera-1.webm");
+  asked.clear();
+  EXPECT_EQ(upload_now(id), "begun");
+  EXPECT_THAT(asked, ElementsAre(upload_of(id)));
+  EXPECT_EQ(record(id).copy.state, Copy::Waiting);
+  EXPECT_EQ(record(id).copy.reason, "");
+}
+
+TEST_F(KeptTest, WhatCannotBeUploadedSaysWhy) {
+  EXPECT_EQ(upload_now("rec_none"), "recording_deleted");
+  const std::string runs = text(ask(1, "recording.start"), "recording_id");
+  EXPECT_EQ(upload_now(runs), "recording_not_over");
+  static_cast<void>(ask(1, "recording.stop"));
+  recordings->on_recorder_event(recorder::Failed{runs, "no_media", "", {}});
+  EXPECT_EQ(upload_now(runs), "recording_not_here") << "there never were any files";
+  const std::string id = recorded_to_stay();
+  EXPECT_EQ(upload_now(id), "recording_not_here");
+  config.recording.upload = {};
+  EXPECT_EQ(upload_now(id), "no_object_store");
+  remove(id);
+  EXPECT_EQ(upload_now(id), "recording_deleted");
+}
+
+TEST_F(KeptTest, WhatWaitsGoesToTheStoreThatIsConfiguredByThen) {
+  const std::string id = recorded();
+  config.recording.upload.bucket = "another";
+  restart();
+  EXPECT_THAT(asked, ElementsAre(upload_of(id)));
+  uploaded(id);
+  EXPECT_THAT(fetch(id).headers.at(0).second, HasSubstr("http://127.0.0.1:9000/another/"));
 }
 
 TEST_F(KeptTest, WhatIsComposedAnewIsUploadedAfterThatAndNotRemovedBefore) {

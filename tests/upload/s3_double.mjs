@@ -39,6 +39,14 @@ const unescape = (text) => text.replace(/&(#x?)?(\w+);/g, (whole, number, name) 
   return PLAIN[whole];
 });
 
+/** Where a list goes on: opaque, and in need of every kind of escaping. */
+const tokenOf = (key) => `1+/=&<"${Buffer.from(key).toString('base64')}`;
+function keyOfToken(token) {
+  const key = Buffer.from(token.slice(tokenOf('').length), 'base64').toString();
+  if (tokenOf(key) === token) return key;
+  throw new S3Error(400, 'InvalidArgument', 'The continuation token provided is incorrect');
+}
+
 const COMPLETE = new RegExp('^\\s*(?:<\\?xml[^>]*\\?>)?\\s*' +
     '<CompleteMultipartUpload(?: xmlns="[^"]*")?>([^]*)</CompleteMultipartUpload>\\s*$');
 
@@ -127,7 +135,7 @@ export class S3Double {
    *   bucket?: string, minPartBytes?: number, checksums?: boolean, skewMs?: number,
    *   now?: () => number, listPage?: number}} [options]
    *   S3 has 5 MiB for minPartBytes; without checksums it is an older store, that knows nothing of
-   *   them and writes its XML as Go does; listPage is how many uploads it lists at a time
+   *   them and writes its XML as Go does; listPage is how many uploads or objects it lists at a time
    */
   constructor({accessKey = 'AKIATESTTESTTESTTEST', secretKey = 'a/secret+of=the/tests+0123456789',
     sessionToken, region = 'eu-test-1', bucket = 'recordings', minPartBytes = 0, checksums = true,
@@ -204,6 +212,7 @@ export class S3Double {
 
   #opOf({method, key, uploadId, partNumber}, query) {
     if (method === 'GET' && key === '' && 'uploads' in query) return 'list';
+    if (method === 'GET' && key === '' && query['list-type'] === '2') return 'list_objects';
     if (key === '') return 'bad';
     if (uploadId !== undefined) {
       if (method === 'PUT' && partNumber >= 1 && partNumber <= MAX_PARTS) return 'upload_part';
@@ -468,6 +477,31 @@ export class S3Double {
         MaxUploads: this.listPage, IsTruncated: more,
         Upload: page.map((one) => ({Key: name(one.key), UploadId: one.uploadId,
           Owner: {ID: 'b1d16700c70b0b05'}, StorageClass: 'STANDARD'})),
+      });
+    },
+
+    list_objects({query}) {
+      const {prefix = '', delimiter = '', 'continuation-token': token} = query;
+      const from = token === undefined ? '' : keyOfToken(token);
+      const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+      const short = (key) => {
+        const end = delimiter && key.indexOf(delimiter, prefix.length);
+        return delimiter && end >= 0 ? key.slice(0, end + delimiter.length) : key;
+      };
+      const found = [...new Set(keys.map(short))].filter((name) => name > from);
+      const page = found.slice(0, Math.min(this.listPage, Number(query['max-keys'] ?? 1_000)));
+      const more = page.length < found.length;
+      const whole = page.filter((name) => this.objects.has(name));
+      return this.#xml('ListBucketResult', {
+        Name: this.bucket, Prefix: prefix, KeyCount: page.length, MaxKeys: this.listPage,
+        ...(delimiter && {Delimiter: delimiter}), IsTruncated: more,
+        ...(token !== undefined && {ContinuationToken: token}),
+        ...(more && {NextContinuationToken: tokenOf(page.at(-1))}),
+        Contents: whole.map((key) => ({Key: key, LastModified: new Date(0).toISOString(),
+          ETag: this.objects.get(key).etag, Size: this.objects.get(key).bytes.length,
+          StorageClass: 'STANDARD'})),
+        CommonPrefixes: page.filter((name) => !whole.includes(name))
+            .map((name) => ({Prefix: name})),
       });
     },
 

@@ -293,6 +293,34 @@ test('open uploads are listed by prefix and page by page, and can be aborted', a
   }
 });
 
+test('objects are listed by prefix and page by page, what is deeper by its folder', async () => {
+  const store = await new S3Double({listPage: 2}).start();
+  try {
+    for (const key of ['a/1', 'a/2+', 'a/3/x', 'a/3/y', 'a/4', 'a', 'b/1']) {
+      store.objects.set(key, {bytes: Buffer.from('x'), etag: '"0"'});
+    }
+    const list = async (more = '') => {
+      const found = [];
+      for (let token = ''; ;) {
+        const {text, code} = await ask(store, 'GET',
+            `/recordings?list-type=2&prefix=a%2F${more}${token}`);
+        if (code) return code;
+        found.push(...[...text.matchAll(/<(?:Key|CommonPrefixes><Prefix)>(.*?)</g)]
+            .map(([, name]) => name));
+        const [, next] = /<NextContinuationToken>(.*)<\/NextContinuationToken>/.exec(text) ?? [];
+        assert.equal(text.includes('<IsTruncated>true'), next !== undefined);
+        if (next === undefined) return found;
+        token = `&continuation-token=${encode(unescape(next))}`;
+      }
+    };
+    assert.deepEqual(await list(), ['a/1', 'a/2+', 'a/3/x', 'a/3/y', 'a/4']);
+    assert.deepEqual((await list('&delimiter=%2F')).sort(), ['a/1', 'a/2+', 'a/3/', 'a/4']);
+    assert.equal(await list('&continuation-token=made-up'), 'InvalidArgument');
+  } finally {
+    await store.stop();
+  }
+});
+
 test('an older store knows no checksums', async () => {
   const store = await new S3Double({checksums: false}).start();
   try {

@@ -255,6 +255,16 @@ test('it gets over a store that does not answer, and gives up one that never doe
   assertFailed(await never, 'store_unavailable');
 });
 
+test('a line that is slowed down is not taken for one that is dead', async () => {
+  const small = new Folder({files: {'a.webm': 2_000}, composed: false});
+  try { // a thousand bytes go, and then none for a second
+    assertDone(await upload(store, small, ['--max-kbps', '8', '--timeout-ms', '900']));
+    assertStored(store, small);
+  } finally {
+    small.remove();
+  }
+});
+
 test('what an older store has is read back and compared', async () => {
   store = await open({checksums: false});
   const left = faultOnce(store, 'flip');
@@ -448,7 +458,7 @@ test('settings that make no sense are told apart', async () => {
   // What is no command line at all, nobody but a person can have written.
   for (const more of [['--part-bytes', '0'], ['--tries', '0'], ['--no-such'], ['--delete', 'x']]) {
     const {code, stdout, stderr} = await upload(store, folder, more);
-    assert.ok(code > 1, `${more}: ${code}`);
+    assert.equal(code, 2, `${more}`);
     assert.ok((stdout + stderr).includes(more[0]), `${more}: ${stdout}${stderr}`);
   }
   assert.equal(store.requests.length, 0);

@@ -682,6 +682,22 @@ export interface RecordingDeleteResult {
  * Makes a room. What is not said is as in the tenant's defaults, then as in the configuration. The
  * same name with the same settings gives the room that is there.
  */
+/**
+ * Copies a recording that is over into the object store: one that was to stay, that was over before
+ * there was a store, or whose copy has failed. recording.uploaded follows.
+ */
+export interface RecordingUploadParams {
+  recording_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RecordingUploadResult {
+  recording_id: string;
+  /** it is there, or on its way */
+  already: boolean;
+}
+
 export interface RoomCreateParams {
   /** the seller */
   tenant: string;
@@ -1821,6 +1837,7 @@ export interface Methods {
   'webhook.put': {params: WebhookPutParams; result: WebhookPutResult};
   'webhook.redeliver': {params: WebhookRedeliverParams; result: WebhookRedeliverResult};
   'webhook.test': {params: WebhookTestParams; result: WebhookTestResult};
+  'recording.upload': {params: RecordingUploadParams; result: RecordingUploadResult};
 }
 
 export interface RoomLockedData {
