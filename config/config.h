@@ -178,9 +178,10 @@ struct Recording {
   std::uint32_t sync_interval_ms = 2'000;      // fdatasync
   std::uint64_t min_free_bytes = 268'435'456;  // stop before the disk is full
   std::uint32_t max_link_ttl_s = 604'800;
-  std::uint32_t compose_at_once = 1;  // processes that make one picture of a recording
-  std::string compose_program;        // empty: parley-compose beside parleyd
-  std::uint32_t keep_days = 0;        // then it is deleted; 0: kept until somebody deletes it
+  std::uint32_t compose_at_once = 1;       // processes that make one picture of a recording
+  std::uint32_t compose_live_at_once = 2;  // of those that do while it runs
+  std::string compose_program;             // empty: parley-compose beside parleyd
+  std::uint32_t keep_days = 0;             // then it is deleted; 0: kept until somebody deletes it
   Upload upload;
   friend bool operator==(const Recording&, const Recording&) = default;
 };

@@ -315,6 +315,7 @@ void read_recording(Section& s, Recording& recording) {
       .number("min_free_bytes", recording.min_free_bytes, 0, std::uint64_t{1} << 60)
       .number("max_link_ttl_s", recording.max_link_ttl_s, 1, kMaxU32)
       .number("compose_at_once", recording.compose_at_once, 1, 64)
+      .number("compose_live_at_once", recording.compose_live_at_once, 1, 64)
       .text("compose_program", recording.compose_program)
       .number("keep_days", recording.keep_days, 0, 36'500)
       .section("upload", [&](Section& u) { read_upload(u, recording.upload); });

@@ -45,19 +45,46 @@ ComposedFile composed_file(const Json& said) {
 }  // namespace
 
 Composing::Composing(Timers& timers, std::function<rtp::Time()> now, ProcessQueue::Spawn spawn,
-                     std::uint32_t at_once, Events events)
+                     Limits limits, Events events)
     : events_(std::move(events)),
-      queue_(timers, std::move(now), std::move(spawn), at_once,
-             {[this](const std::string& id) {
-                Job& job = jobs_[id];
-                job.done.reset();
-                job.reason.clear();
-                job.detail.clear();
-              },
-              [this](const std::string& id, const Json& said) { line(id, said); },
-              [this](const std::string& id, const ProcessQueue::End& end) {
-                return ended(id, end);
-              }}) {}
+      queue_(timers, now, spawn, limits.at_once, events_of_queue()),
+      soon_(timers, now, spawn, limits.live_at_once, events_of_queue()),
+      live_(timers, now, spawn, limits.live_at_once,
+            {[](const std::string&) {}, [](const std::string&, const Json&) {},
+             [this](const std::string& id, const ProcessQueue::End& end) {
+               return live_ended(id, end);
+             }}) {}
+
+ProcessQueue::Events Composing::events_of_queue() {
+  return {[this](const std::string& id) {
+            Job& job = jobs_[id];
+            job.done.reset();
+            job.reason.clear();
+            job.detail.clear();
+          },
+          [this](const std::string& id, const Json& said) { line(id, said); },
+          [this](const std::string& id, const ProcessQueue::End& end) { return ended(id, end); }};
+}
+
+ProcessQueue& Composing::queue_of(const ComposeJob& job) {
+  const auto& list = job.arguments;
+  return std::find(list.begin(), list.end(), "--live") == list.end() ? queue_ : soon_;
+}
+
+void Composing::stop() {
+  queue_.stop();
+  soon_.stop();
+  live_.stop();
+}
+
+// Whatever it could not do is done after the recording's end.
+ProcessQueue::Events::Verdict Composing::live_ended(const std::string& id,
+                                                    const ProcessQueue::End& end) {
+  const bool again = end.process.signal != 0 && ++live_crashes_[id] < kCrashes;
+  if (!again) live_crashes_.erase(id);
+  if (!end.well()) server::log::warn("live_composing_ended", {{"recording", id}, {"again", again}});
+  return {again ? std::optional(kAfterCrash) : std::nullopt, [] {}};
+}
 
 void Composing::line(const std::string& id, const Json& said) {
   Job& job = jobs_[id];
@@ -107,7 +134,12 @@ ProcessQueue::Events::Verdict Composing::ended(const std::string& id,
 }
 
 Composing::Stats Composing::stats() const {
-  return {queue_.waiting(), queue_.running(), composed_, failed_, queue_.retries()};
+  return {queue_.waiting() + soon_.waiting(),
+          queue_.running() + soon_.running(),
+          live_.running(),
+          composed_,
+          failed_,
+          queue_.retries() + soon_.retries() + live_.retries()};
 }
 
 ProcessQueue::Spawn composer_program(server::Loop& loop, const config::Recording& config,

@@ -43,9 +43,14 @@ class Composing {
   struct Stats {
     std::uint64_t waiting = 0;
     std::uint64_t running = 0;
+    std::uint64_t live = 0;  // while their recordings run
     std::uint64_t composed = 0;
     std::uint64_t failed = 0;
     std::uint64_t retries = 0;
+  };
+  struct Limits {  // of processes
+    std::uint32_t at_once = 1;
+    std::uint32_t live_at_once = 1;
   };
   struct Events {
     std::function<void(const std::string& recording_id, int percent)> on_progress;
@@ -57,11 +62,14 @@ class Composing {
 
   // `timers` and `now` must outlive it.
   Composing(Timers& timers, std::function<rtp::Time()> now, ProcessQueue::Spawn spawn,
-            std::uint32_t at_once, Events events);
+            Limits limits, Events events);
 
-  void add(ComposeJob job) { queue_.add(std::move(job)); }
+  void add(ComposeJob job) { queue_of(job).add(std::move(job)); }
+  // Makes one of a recording that begins, as far as it goes while that runs. It is to be added once
+  // the recording is over; nothing is told before.
+  void follow(ComposeJob job) { live_.add(std::move(job)); }
   // Nothing more is started.
-  void stop() { queue_.stop(); }
+  void stop();
   [[nodiscard]] Stats stats() const;
 
  private:
@@ -74,14 +82,20 @@ class Composing {
     std::string reason;
     std::string detail;
   };
+  [[nodiscard]] ProcessQueue::Events events_of_queue();
+  [[nodiscard]] ProcessQueue& queue_of(const ComposeJob& job);
   void line(const std::string& id, const Json& said);
+  ProcessQueue::Events::Verdict live_ended(const std::string& id, const ProcessQueue::End& end);
   ProcessQueue::Events::Verdict ended(const std::string& id, const ProcessQueue::End& end);
 
   Events events_;
   std::map<std::string, Job, std::less<>> jobs_;
   std::uint64_t composed_ = 0;
   std::uint64_t failed_ = 0;
+  std::map<std::string, int, std::less<>> live_crashes_;
   ProcessQueue queue_;
+  ProcessQueue soon_;  // what live ones left: it is little, and somebody waits for it
+  ProcessQueue live_;
 };
 
 // parley-compose as configured, or from beside this program. `end_turn` is called after each of its

@@ -136,9 +136,11 @@ struct Daemon::Impl {
         recorder(parts.config.recording,
                  [this](recorder::RecorderEvent event) { from_recorder(std::move(event)); }),
         recordings(context, recorder, link_key_of(opened.state, outbox, server::Loop::wall_ms())),
-        composing(timers, context.now,
-                  composer_program(parts.loop, parts.config.recording, [this] { end_turn(); }),
-                  parts.config.recording.compose_at_once, recordings.composing_events()),
+        composing(
+            timers, context.now,
+            composer_program(parts.loop, parts.config.recording, [this] { end_turn(); }),
+            {parts.config.recording.compose_at_once, parts.config.recording.compose_live_at_once},
+            recordings.composing_events()),
         uploading(timers, context.now,
                   uploader_program(parts.loop, parts.config.recording, [this] { end_turn(); }),
                   parts.config.recording.upload.at_once,
@@ -183,6 +185,9 @@ struct Daemon::Impl {
     };
     recordings.compose = [this](ComposeJob job) {
       later([this, job = std::move(job)] { composing.add(job); });
+    };
+    recordings.compose_live = [this](ComposeJob job) {
+      later([this, job = std::move(job)] { composing.follow(job); });
     };
     recordings.storage_limit = [this](std::string_view id) {
       const Tenant* tenant = tenants.find(id);
@@ -293,12 +298,12 @@ struct Daemon::Impl {
   Metering metering;
   Revocations revocations;
   Sessions sessions;
+  recorder::OpenFolder recordings_folder;  // until nobody below has a file open there
   recorder::Recorder recorder;
   Recordings recordings;
   Composing composing;
   Uploading uploading;
   std::string store_origin;  // of the object store, for pages that play what is there; or empty
-  recorder::OpenFolder recordings_folder;  // until nobody below has a file open there
   Actions actions;
   Idempotency idempotency;
   Consumers consumers;
@@ -497,15 +502,15 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   }
   auto store = open_sqlite_store(parts.loop, parts.config.store);
   if (!store) return tl::unexpected(store.error());
+  // The store is ours alone by now: no other daemon reads what is closed again if this start fails.
+  auto folder = open_folder(parts.config.recording);
+  if (!folder) return tl::unexpected(folder.error());
   const std::string file = parts.config.store.file;
   auto impl =
       std::make_unique<Impl>(std::move(parts), *store, std::move(*keyring), std::move(*folder));
   if (auto loaded = impl->load(store->state.rows); !loaded) {
     return tl::unexpected("store.file: " + file + ": " + loaded.error());
   }
-  // The store is ours alone by now: no other daemon reads what is closed again if this start fails.
-  auto folder = open_folder(parts.config.recording);
-  if (!folder) return tl::unexpected(folder.error());
   Impl* const self = impl.get();
   ListenerHandlers handlers;
   handlers.on_request = [self](ConnectionId connection, const HttpRequest& request) {

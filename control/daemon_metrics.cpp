@@ -124,6 +124,8 @@ void DaemonMetrics::add_recorder(server::Metrics& metrics) {
   };
   metrics.gauge("parley_composing_running", "Recordings being composed",
                 composing(&Composing::Stats::running));
+  metrics.gauge("parley_composing_live", "Recordings being composed while they run",
+                composing(&Composing::Stats::live));
   metrics.gauge("parley_composing_waiting", "Recordings that wait for being composed",
                 composing(&Composing::Stats::waiting));
   metrics.counter("parley_composed_total", "Recordings composed",

@@ -6,6 +6,7 @@ Json RecordingOptions::to_json() const {
   Json json = Json::object({{"mode", composite ? "composite" : "tracks"}});
   if (keep_days) json.set("keep_days", *keep_days);
   if (!upload) json.set("upload", false);
+  if (stills) json.set("stills", true);
   if (!composite) return json;
   json.set("composite", Json::object({{"layout", layout},
                                       {"width", width},
@@ -15,7 +16,8 @@ Json RecordingOptions::to_json() const {
                                       {"video_kbps", video_kbps},
                                       {"audio_kbps", audio_kbps},
                                       {"audio_only", audio_only},
-                                      {"names", names}}));
+                                      {"names", names},
+                                      {"live", live}}));
   return json;
 }
 
@@ -26,6 +28,7 @@ RecordingOptions RecordingOptions::from_json(const Json& json) {
     options.keep_days = static_cast<std::uint32_t>(*days->as_int());
   }
   if (const Json* upload = json.find("upload")) options.upload = *upload != Json(false);
+  options.stills = flag_member(json, "stills");
   const Json* how = json.find("composite");
   if (how == nullptr) return options;
   const auto number = [&](std::string_view name, std::uint32_t& into) {
@@ -40,10 +43,12 @@ RecordingOptions RecordingOptions::from_json(const Json& json) {
   number("audio_kbps", options.audio_kbps);
   options.audio_only = flag_member(*how, "audio_only");
   options.names = flag_member(*how, "names");
+  options.live = flag_member(*how, "live");
   return options;
 }
 
 std::vector<std::string> RecordingOptions::arguments() const {
+  if (!composite) return {"--stills-only"};
   std::vector<std::string> list{
       "--size",       std::to_string(width) + "x" + std::to_string(height),
       "--fps",        std::to_string(fps),
@@ -52,6 +57,7 @@ std::vector<std::string> RecordingOptions::arguments() const {
       "--audio-kbps", std::to_string(audio_kbps)};
   if (audio_only) list.emplace_back("--sound-only");
   if (!names) list.emplace_back("--no-names");
+  if (live) list.emplace_back("--live");
   return list;
 }
 
@@ -81,6 +87,7 @@ void read_composite(Params& params, RecordingOptions& options) {
   number("audio_kbps", 16, 256, options.audio_kbps);
   options.audio_only = inner.optional_flag("audio_only").value_or(options.audio_only);
   options.names = inner.optional_flag("names").value_or(options.names);
+  options.live = inner.optional_flag("live").value_or(options.live);
   if (auto ok = inner.finish(); !ok) params.refuse_inside("composite", ok.error());
 }
 
@@ -92,6 +99,7 @@ void read_recording_options(Params& params, RecordingOptions& options) {
     options.keep_days = static_cast<std::uint32_t>(*days);
   }
   options.upload = params.optional_flag("upload").value_or(options.upload);
+  options.stills = params.optional_flag("stills").value_or(options.stills);
   if (mode && *mode == "tracks" && options.composite) {
     params.refuse("composite", "composite is for the mode \"composite\"");
   }

@@ -24,19 +24,23 @@ struct RecordingOptions {
   std::uint32_t audio_kbps = 96;
   bool audio_only = false;
   bool names = true;
+  bool live = false;                       // made while the recording runs
+  bool stills = false;                     // chapters and stills, also where there is no composite
   std::optional<std::uint32_t> keep_days;  // then it is deleted; 0: never; none: as configured
   bool upload = true;                      // where a store is configured
   friend bool operator==(const RecordingOptions&, const RecordingOptions&) = default;
 
-  // {mode, composite?, keep_days?, upload?} as the API names it.
+  // What is to be made of the tracks by parley-compose.
+  [[nodiscard]] bool composes() const noexcept { return composite || stills; }
+  // {mode, composite?, stills?, keep_days?, upload?} as the API names it.
   [[nodiscard]] Json to_json() const;
   [[nodiscard]] static RecordingOptions from_json(const Json& json);
   // Of the program; the layout is not among them.
   [[nodiscard]] std::vector<std::string> arguments() const;
 };
 
-// Reads `mode`, `composite`, `keep_days` and `upload` into options; what is not said stays. With a
-// `composite` the mode need not be said.
+// Reads `mode`, `composite`, `stills`, `keep_days` and `upload` into options; what is not said
+// stays. With a `composite` the mode need not be said.
 void read_recording_options(Params& params, RecordingOptions& options);
 // Reads `composite` alone.
 void read_composite(Params& params, RecordingOptions& options);

@@ -252,6 +252,8 @@ ComposeJob RecordingRecord::compose_job() const {
     job.arguments.emplace_back(option);
     job.arguments.push_back(std::move(value));
   };
+  // Beside tracks, stills count as these do, pauses included.
+  if (!options.composite) return job;
   add("--layout", options.layout);
   for (const LayoutChange& change : layouts) {
     add("--layout-change", std::to_string(change.at_ms) + "=" + change.layout);

@@ -181,8 +181,12 @@ void Recordings::begin(const std::string& session_id) {
   active.begun = true;
   active.since = context_.now();
   recorder_.start({record.id, record.tenant, record.room_id, record.room_name, record.session_id,
-                   record.started_ms},
+                   record.started_ms, record.is_live()},
                   active.since);
+  for (const auto& change : record.layouts) {
+    recorder_.note(record.id, {change.at_ms, change.layout});
+  }
+  if (record.is_live() && compose_live) compose_live(record.compose_job());
   if (active.session == nullptr) return;
   for (const auto& participant : active.session->participants()) {
     for (const Track& track : participant->tracks) add_track(active, *participant, track);
@@ -255,11 +259,11 @@ void Recordings::on_recorder_event(const recorder::RecorderEvent& event) {
   if (const auto* removed = std::get_if<recorder::Removed>(&event)) {
     on_removed(removed->recording_id);
   }
+  if (const auto* left = std::get_if<recorder::NotRemoved>(&event)) on_not_removed(*left);
 }
 
 // True for one whose end is known: the process before this one was killed before it was settled.
 bool Recordings::settle_again(const RecordingRecord& record) {
-  if (const auto* left = std::get_if<recorder::NotRemoved>(&event)) on_not_removed(*left);
   if (!record.is_over() && !record.composing) return false;
   recorder_.settle(record.id);
   if (leftovers_.erase(record.id) == 0) return true;
@@ -291,7 +295,7 @@ void Recordings::finish(const recorder::Completed& done) {
   record->files = done.files;
   record->manifest = done.manifest.filename().string();
   if (record->end_reason.empty()) record->end_reason = done.end_reason;
-  if (record->options.composite) {
+  if (record->options.composes()) {
     record->composing = true;
     store(*record);
   } else {
@@ -356,6 +360,7 @@ RpcResult<bool> Recordings::pause(const std::string& recording_id) {
   active.paused = true;
   for (const Tap& tap : active.taps) recorder_.remove_track(recording_id, tap.track_id);
   close_taps(active);
+  recorder_.note(recording_id, {record->pauses.back().from_ms, "pause"});
   return true;
 }
 
@@ -365,6 +370,7 @@ RpcResult<bool> Recordings::resume(const std::string& recording_id) {
   if (record->state == State::Active) return false;
   record->state = State::Active;
   end_pause(*record);
+  recorder_.note(recording_id, {*record->pauses.back().to_ms, "resume"});
   store(*record);
   tell(*record, "recording.resumed", Json(Json::Object{}));
   // As at the start, everybody has been told before the first packet is kept.

@@ -95,6 +95,7 @@ struct RecordingRecord {
   [[nodiscard]] std::optional<std::int64_t> delete_at_ms() const noexcept;
   [[nodiscard]] std::vector<std::string> file_names() const;
   [[nodiscard]] ComposeJob compose_job() const;
+  [[nodiscard]] bool is_live() const noexcept { return options.composite && options.live; }
   // Participants are not told where the store is and what it says.
   [[nodiscard]] Json to_json(bool for_backend = true) const;
   [[nodiscard]] Row to_row() const;
@@ -114,6 +115,8 @@ class Recordings {
   // Has a finished recording composed; one of composing_events() follows. To be set before anything
   // else is called.
   std::function<void(ComposeJob job)> compose;
+  // The same of one that begins, to be made while it runs: what is left is composed as usual.
+  std::function<void(ComposeJob job)> compose_live;
   // Has one copied into the object store, or deleted there; one of uploading_events() follows.
   std::function<void(const std::string& recording_id, const std::string& key_prefix)> upload;
   std::function<void(const std::string& recording_id, const std::string& key_prefix,
@@ -158,12 +161,12 @@ class Recordings {
   // one that is over.
   [[nodiscard]] RpcResult<bool> pause(const std::string& recording_id);
   [[nodiscard]] RpcResult<bool> resume(const std::string& recording_id);
-  // Deletes the files of one that is over, here and in the store, once that is kept;
-  // recording.erased tells when nothing is left. False when they were deleted before.
-  [[nodiscard]] RpcResult<bool> remove(const std::string& recording_id, std::string_view reason);
   // Copies one that is over and whose files are here into the store. False when it is there
   // already, or on its way.
   [[nodiscard]] RpcResult<bool> upload_now(const std::string& recording_id);
+  // Deletes the files of one that is over, here and in the store, once that is kept;
+  // recording.erased tells when nothing is left. False when they were deleted before.
+  [[nodiscard]] RpcResult<bool> remove(const std::string& recording_id, std::string_view reason);
   // False when it was over already.
   bool stop(const std::string& recording_id, std::string_view reason);
   void on_recorder_event(const recorder::RecorderEvent& event);
@@ -220,21 +223,21 @@ class Recordings {
   void complete(RecordingRecord& record);
   // Of one that is over: what is to be done with its files. Before and after it is stored.
   void plan_keeping(RecordingRecord& record);
+  // To the configured store, from the beginning.
+  void aim_copy(RecordingRecord& record) const;
   void upload_when_stored(const RecordingRecord& record);
   void remove_when_stored(const RecordingRecord& record);
   void remove_here(const std::string& recording_id);
-  // To the configured store, from the beginning.
-  void aim_copy(RecordingRecord& record) const;
   void on_uploaded(const std::string& recording_id, const Uploading::UploadedFiles& files);
   [[nodiscard]] bool is_reachable(const RecordingRecord::Copy& copy) const;
   void on_not_uploaded(const std::string& recording_id, RecordingRecord::Copy::State state,
                        const std::string& reason, const std::string& detail);
   void on_copy_removed(const std::string& recording_id);
   void on_removed(const std::string& recording_id);
+  void on_not_removed(const recorder::NotRemoved& what);
   void tell_if_erased(RecordingRecord& record);
   void look_after_files();
   [[nodiscard]] std::string link(const RecordingRecord& record, std::string_view name,
-  void on_not_removed(const recorder::NotRemoved& what);
                                  std::int64_t expires_ms, std::string_view audience) const;
   [[nodiscard]] HttpResponse serve_player_of(const std::string& recording_id,
                                              const SignedLink& how) const;
@@ -264,7 +267,7 @@ class Recordings {
   std::set<std::string, std::less<>> leftovers_;              // the recorder will report them
   std::set<std::pair<std::int64_t, std::string>> deadlines_;  // when to delete which
   std::set<std::string, std::less<>> leaving_;  // this machine, until nothing of them is left
+  std::set<std::string, std::less<>> stuck_;    // of those: told that it did not work
 };
 
 }  // namespace parley::control
-  std::set<std::string, std::less<>> stuck_;    // of those: told that it did not work

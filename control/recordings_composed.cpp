@@ -12,6 +12,7 @@ namespace {
 using State = RecordingRecord::State;
 
 constexpr std::string_view kComposite = "composite";  // the source of such a file
+constexpr std::string_view kSheet = "sheet";          // of what is made without one
 constexpr int kToldStep = 10;                         // percent
 
 std::vector<std::string> codecs_of(const RecordingOptions& options) {
@@ -46,6 +47,7 @@ RpcResult<bool> Recordings::set_layout(const std::string& recording_id, const st
   if (now == layout) return false;
   if (record->layouts.size() >= kMaxChanges) return tl::unexpected(too_many_changes());
   record->layouts.push_back({recorded_for_ms(*record), layout});
+  recorder_.note(recording_id, {record->layouts.back().at_ms, layout});
   store(*record);
   return true;
 }
@@ -75,6 +77,7 @@ RpcResult<const RecordingRecord*> Recordings::compose_again(
   }
   record->options = options;
   record->options.composite = true;
+  record->options.live = false;
   if (layout) record->layouts.clear();
   deadlines_.erase({record->delete_at_ms().value_or(0), record->id});
   record->state = State::Processing;
@@ -126,9 +129,10 @@ void Recordings::on_composed(const std::string& recording_id, const ComposedFile
     added.size_bytes = size;
     added.sha256 = sha256;
   };
-  add(file.name, std::string(kComposite), file.size_bytes, file.sha256);
-  made[0].codecs = codecs_of(record->options);
-  made[0].duration_ms = file.duration_ms;
+  const bool film = record->options.composite;
+  add(file.name, std::string(film ? kComposite : kSheet), file.size_bytes, file.sha256);
+  if (film) made[0].codecs = codecs_of(record->options);
+  if (film) made[0].duration_ms = file.duration_ms;
   record->chapters = file.chapters;
   for (const auto& extra : file.extras) add(extra.name, extra.kind, extra.size_bytes, extra.sha256);
   record->files.insert(record->files.begin(), std::make_move_iterator(made.begin()),

@@ -77,7 +77,7 @@ void DiskRecording::on(disk::Open job) {
   auto file = DiskFile::create(part_path(job.file.name));
   if (!file) return fail(file.error());
   const std::string name = job.file.name;
-  open_.emplace(name, OpenFile{std::move(*file), {std::move(job.file), {}}, 0, 0, {}, {}});
+  open_.emplace(name, OpenFile{std::move(*file), {std::move(job.file), {}}, 0, 0, 0, {}, {}});
 }
 
 void DiskRecording::on(disk::Write job) {
@@ -87,6 +87,11 @@ void DiskRecording::on(disk::Write job) {
   auto written = file.disk.write_at(options_->calls, job.place, job.bytes);
   if (!written) return fail(written.error());
   file.size = std::max(file.size, job.place + job.bytes.size());
+}
+
+void DiskRecording::on(disk::Header job) {
+  const auto found = open_.find(job.file);
+  if (found != open_.end()) found->second.header_size = found->second.size;
 }
 
 void DiskRecording::on(disk::Boundary job) {
@@ -129,8 +134,23 @@ void DiskRecording::close(OpenFile file) {
   if (auto synced = sync_directory(folder_); !synced) fail(synced.error());
   file.entry.file.duration_ms = to_ms(file.good_duration);
   file.entry.file.size_bytes = file.size;
+  if (manifest_.info.followed) {
+    write_journal(journal::closed_line(name, file.entry.file.duration_ms));
+  }
   manifest_.files.push_back(std::move(file.entry));
   hashing_.push_back({manifest_.files.size() - 1, FileHash{path(name)}});
+}
+
+void DiskRecording::on(disk::Changed job) {
+  write_journal(journal::change_line(job.change));
+  manifest_.changes.push_back(std::move(job.change));
+}
+
+void DiskRecording::on(disk::Reached job) {
+  for (const auto& [name, file] : open_) {
+    write_journal(journal::whole_line(name, {file.header_size, file.good_size}));
+  }
+  write_journal(journal::reached_line(job.ms));
 }
 
 void DiskRecording::on(disk::Finish job) {

@@ -28,6 +28,9 @@ struct Write {
   std::uint64_t place = 0;
   std::vector<std::uint8_t> bytes;
 };
+struct Header {  // is all that was written so far
+  std::string file;
+};
 struct Boundary {  // what was written so far plays
   std::string file;
   rtp::Duration duration{};
@@ -40,12 +43,19 @@ struct Close {
   std::string file;
   rtp::Duration duration{};
 };
+struct Changed {
+  Change change;
+};
+struct Reached {  // all that came before is written, or was posted before
+  std::int64_t ms = 0;
+};
 struct Finish {
   std::string end_reason;
   std::int64_t duration_ms = 0;
   std::optional<DiskError> failure;  // what went wrong before the disk
 };
-using Job = std::variant<Track, Open, Write, Boundary, Note, Close, Finish>;
+using Job =
+    std::variant<Track, Open, Write, Header, Boundary, Note, Close, Changed, Reached, Finish>;
 }  // namespace disk
 
 // One recording as it lies on the disk; only the writer's thread knows it. Each file has a
@@ -78,7 +88,8 @@ class DiskRecording {
   struct OpenFile {
     DiskFile disk;
     ManifestFile entry;
-    std::uint64_t size = 0;       // written
+    std::uint64_t size = 0;  // written
+    std::uint64_t header_size = 0;
     std::uint64_t good_size = 0;  // up to here it plays
     rtp::Duration good_duration{};
     rtp::Duration synced{};
@@ -91,9 +102,12 @@ class DiskRecording {
   void on(disk::Track job);
   void on(disk::Open job);
   void on(disk::Write job);
+  void on(disk::Header job);
   void on(disk::Boundary job);
   void on(disk::Note job);
   void on(disk::Close job);
+  void on(disk::Changed job);
+  void on(disk::Reached job);
   void on(disk::Finish job);
   void begin();
   void close(OpenFile file);

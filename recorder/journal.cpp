@@ -1,5 +1,6 @@
 #include "recorder/journal.h"
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <initializer_list>
@@ -10,7 +11,7 @@ namespace parley::recorder::journal {
 
 namespace {
 
-constexpr std::size_t kMaxSize = 16U << 20U;
+constexpr std::size_t kMaxSize = 64U << 20U;
 
 bool is_plain(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -82,6 +83,22 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+// What only those look at who follow.
+void apply_progress(const std::vector<std::string>& w, Contents& to) {
+  const std::string& kind = w[0];
+  if (kind == "whole" && w.size() == 4) {
+    to.open[w[1]] = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(w[2]))),
+                     static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(w[3])))};
+  } else if (kind == "closed" && w.size() == 3) {
+    to.open.erase(w[1]);
+    for (ManifestFile& entry : to.manifest.files) {
+      if (entry.file.name == w[1]) entry.file.duration_ms = number(w[2]);
+    }
+  } else if (kind == "reached" && w.size() == 2) {
+    to.reached_ms = std::max<std::int64_t>(0, number(w[1]));
+  }
+}
+
 void apply(const std::vector<std::string>& w, Contents& to, bool& has_recording) {
   Manifest& manifest = to.manifest;
   const std::string& kind = w[0];
@@ -103,10 +120,14 @@ void apply(const std::vector<std::string>& w, Contents& to, bool& has_recording)
     for (ManifestFile& entry : manifest.files) {
       if (entry.file.name == w[1]) entry.gaps.push_back({number(w[2]), number(w[3]), w[4]});
     }
+  } else if (kind == "change" && w.size() == 3) {
+    manifest.changes.push_back({number(w[1]), w[2]});
   } else if (kind == "end" && w.size() == 3) {
     manifest.end_reason = w[1];
     manifest.duration_ms = number(w[2]);
     to.ended = true;
+  } else {
+    apply_progress(w, to);
   }
 }
 
@@ -131,6 +152,20 @@ std::string gap_line(std::string_view file, const Gap& gap) {
   return line(
       {"gap", file, std::to_string(gap.start_ms), std::to_string(gap.length_ms), gap.reason});
 }
+
+std::string change_line(const Change& change) {
+  return line({"change", std::to_string(change.at_ms), change.what});
+}
+
+std::string whole_line(std::string_view file, Whole whole) {
+  return line({"whole", file, std::to_string(whole.header), std::to_string(whole.bytes)});
+}
+
+std::string closed_line(std::string_view file, std::int64_t duration_ms) {
+  return line({"closed", file, std::to_string(duration_ms)});
+}
+
+std::string reached_line(std::int64_t ms) { return line({"reached", std::to_string(ms)}); }
 
 std::string end_line(std::string_view reason, std::int64_t duration_ms) {
   return line({"end", reason, std::to_string(duration_ms)});

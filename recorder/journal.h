@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +20,11 @@ namespace parley::recorder {
 //   track TRACK_ID PARTICIPANT_ID IDENTITY NAME SOURCE
 //   file NAME PARTICIPANT_ID IDENTITY SOURCE CODECS OFFSET_MS
 //   gap FILE START_MS MS REASON
+//   change AT_MS WHAT
+// and, where somebody follows it,
+//   whole FILE HEADER_BYTES BYTES
+//   closed FILE MS
+//   reached MS
 //   end REASON DURATION_MS
 namespace journal {
 
@@ -25,11 +32,22 @@ namespace journal {
 [[nodiscard]] std::string track_line(const TrackInfo& track);
 [[nodiscard]] std::string file_line(const RecordedFile& file);
 [[nodiscard]] std::string gap_line(std::string_view file, const Gap& gap);
+[[nodiscard]] std::string change_line(const Change& change);
+// How much of a file that is being written stands: its header, and all that plays.
+struct Whole {
+  std::uint64_t header = 0;  // bytes
+  std::uint64_t bytes = 0;
+};
+[[nodiscard]] std::string whole_line(std::string_view file, Whole whole);
+[[nodiscard]] std::string closed_line(std::string_view file, std::int64_t duration_ms);
+[[nodiscard]] std::string reached_line(std::int64_t ms);
 [[nodiscard]] std::string end_line(std::string_view reason, std::int64_t duration_ms);
 
 struct Contents {
-  Manifest manifest;   // its files without size, duration and hash
+  Manifest manifest;   // its files without size and hash; durations of those that were closed
   bool ended = false;  // all that followed was tidying up
+  std::map<std::string, Whole> open;  // by file: those that were being written
+  std::int64_t reached_ms = 0;        // all before is in the files, but for a moment
 };
 // Nothing when there is no recording line. Lines it does not know are skipped.
 [[nodiscard]] std::optional<Contents> parse(std::string_view text);

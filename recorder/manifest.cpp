@@ -168,6 +168,11 @@ std::string Manifest::to_json() const {
   json.close();
   json.key("files").open('[');
   for (const ManifestFile& entry : files) write_file(json, entry);
+  json.close();
+  json.key("changes").open('[');
+  for (const Change& change : changes) {
+    json.open('{').key("at_ms").number(change.at_ms).key("what").value(change.what).close();
+  }
   json.close().close();
   return json.take();
 }

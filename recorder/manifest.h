@@ -33,6 +33,7 @@ struct Manifest {
   RecordingInfo info;
   std::vector<ManifestParticipant> participants;
   std::vector<ManifestFile> files;
+  std::vector<Change> changes;
   std::int64_t duration_ms = 0;
   std::string end_reason;
   bool truncated = false;

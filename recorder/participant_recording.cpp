@@ -217,6 +217,7 @@ void ParticipantRecording::open(std::optional<VideoFormat> video, Offset start) 
     output_->close(file_, {});
     return;
   }
+  output_->header(file_);
   for (MediaPacket& packet : waiting_audio_) segment_->push(Stream::Audio, std::move(packet));
   waiting_audio_.clear();
 }

@@ -27,6 +27,7 @@ class ParticipantRecording {
 
   struct Output {  // where the files go
     std::function<void(const RecordedFile&)> open;
+    std::function<void(const std::string& file)> header;  // it has left
     std::function<void(const std::string& file, std::uint64_t place, rtp::ConstBytes)> bytes;
     std::function<void(const std::string& file, rtp::Duration)> boundary;
     std::function<void(const std::string& file, const Gap&)> gap;

@@ -56,7 +56,11 @@ struct Recorder::Impl {
     std::string end_reason;
     std::optional<rtp::Time> now;
   };
-  using Command = std::variant<Start, AddTrack, RemoveTrack, Stop>;
+  struct Note {
+    std::string recording_id;
+    Change change;
+  };
+  using Command = std::variant<Start, AddTrack, RemoveTrack, Stop, Note>;
   struct Running {
     std::unique_ptr<Recording> recording;  // its participants point into it
     unsigned idle_turns = 0;
@@ -77,6 +81,7 @@ struct Recorder::Impl {
   void apply(AddTrack command);
   void apply(RemoveTrack command);
   void apply(Stop command);
+  void apply(Note command);
   void drain();
   void end(const std::string& id, const std::string& reason, std::optional<rtp::Time> now);
   void watch_ending();
@@ -179,6 +184,11 @@ void Recorder::Impl::apply(Stop command) {
   end(command.recording_id, command.end_reason, command.now);
 }
 
+void Recorder::Impl::apply(Note command) {
+  const auto found = running.find(command.recording_id);
+  if (found != running.end()) found->second.recording->note(std::move(command.change));
+}
+
 void Recorder::Impl::drain() {
   std::vector<std::string> failed;
   for (auto& [id, entry] : running) {
@@ -275,6 +285,10 @@ void Recorder::remove_track(const std::string& recording_id, const std::string& 
 void Recorder::stop(const std::string& recording_id, std::string end_reason,
                     std::optional<rtp::Time> now) {
   impl_->post(Impl::Stop{recording_id, std::move(end_reason), now});
+}
+
+void Recorder::note(const std::string& recording_id, Change change) {
+  impl_->post(Impl::Note{recording_id, std::move(change)});
 }
 
 void Recorder::settle(const std::string& recording_id) {

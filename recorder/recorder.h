@@ -25,6 +25,14 @@ struct RecordingInfo {
   std::string room_name;
   std::string session_id;
   std::int64_t started_ms = 0;  // wall clock, for labels
+  // Somebody reads along: the journal says how far each file is.
+  bool followed = false;
+};
+
+// Something that whoever composes a recording has to know.
+struct Change {
+  std::int64_t at_ms = 0;  // of the recording
+  std::string what;        // pause, resume, or a layout's name
 };
 
 struct TrackInfo {
@@ -109,6 +117,8 @@ class Recorder {
   // track's removal or the recording's end.
   void add_track(const std::string& recording_id, TrackInfo track, std::shared_ptr<rtp::Tap> ring);
   void remove_track(const std::string& recording_id, const std::string& track_id);
+  // Goes into the journal, behind all that was recorded before, and into the manifest.
+  void note(const std::string& recording_id, Change change);
   // Finishes the files; Completed or Failed follows. `now`, where known, makes the recording's
   // duration reach to this moment even if everybody was silent at the end.
   void stop(const std::string& recording_id, std::string end_reason,

@@ -7,7 +7,7 @@ namespace parley::recorder {
 
 Recording::Recording(RecordingInfo info, rtp::Time start, Writer& writer)
     : info_(std::move(info)), start_(start), writer_(&writer), output_(make_output()) {
-  latest_ = start;
+  latest_ = told_ = start;
   writer_->begin(info_);
 }
 
@@ -20,6 +20,7 @@ void Recording::post(disk::Job job) {
 ParticipantRecording::Output Recording::make_output() {
   ParticipantRecording::Output output;
   output.open = [this](const RecordedFile& file) { post(disk::Open{file}); };
+  output.header = [this](const std::string& file) { post(disk::Header{file}); };
   output.bytes = [this](const std::string& file, std::uint64_t place, rtp::ConstBytes bytes) {
     if (!queue_full_) post(disk::Write{file, place, {bytes.begin(), bytes.end()}});
   };
@@ -58,6 +59,10 @@ std::size_t Recording::drain() {
     count += participant->drain();
     latest_ = std::max(latest_, participant->latest());
     if (!participant->has_tracks()) participant->finish();  // the publisher's side ended them
+  }
+  if (info_.followed && latest_ - told_ >= kToldEvery) {
+    told_ = latest_;
+    post(disk::Reached{to_ms(latest_ - start_)});
   }
   return count;
 }

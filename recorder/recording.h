@@ -21,6 +21,7 @@ class Recording {
   // Reads all taps; the number of records read.
   std::size_t drain();
   void idle();
+  void note(Change change) { post(disk::Changed{std::move(change)}); }
   // Closes all files. The writer's event follows.
   void finish(const std::string& end_reason, std::optional<rtp::Time> now);
 
@@ -32,6 +33,8 @@ class Recording {
   [[nodiscard]] std::uint64_t overflows() const noexcept;
 
  private:
+  static constexpr rtp::Duration kToldEvery = std::chrono::seconds(5);
+
   void post(disk::Job job);
   [[nodiscard]] ParticipantRecording::Output make_output();
 
@@ -42,6 +45,7 @@ class Recording {
   std::vector<std::unique_ptr<ParticipantRecording>> participants_;
   bool queue_full_ = false;
   rtp::Time latest_{};
+  rtp::Time told_{};  // how far it is
 };
 
 }  // namespace parley::recorder

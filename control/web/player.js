@@ -21,7 +21,7 @@ const SHEET_SIDE = 5;  // moments in a row and in a column of sheet.jpg
 
 const recording = /** @type {Recording} */ (JSON.parse(byId('recording').textContent ?? '{}'));
 const film = recording.files.find(({source}) => source === 'composite');
-const beside = (/** @type {string} */ source) => recording.files.find((file) => film && file.source === source)?.url;
+const beside = (/** @type {string} */ source) => recording.files.find((file) => file.source === source)?.url;
 const seek = /** @type {HTMLInputElement} */ (byId('seek'));
 const sheet = beside('sheet');
 
@@ -133,7 +133,7 @@ function readChapters(text) {
 }
 
 function showChapters() {
-  chapters = film ? readChapters(recording.chapters) : [];
+  chapters = readChapters(recording.chapters);
   byId('chapter-list').replaceChildren(...chapters.map(({at, title}) => {
     const button = element('button', {type: 'button'}, element('time', {}, clock(at * 1_000)), element('span', {}, title));
     button.onclick = () => go(at);

@@ -9,6 +9,7 @@
 
 #include "recorder/compose/encoder.h"
 #include "recorder/compose/plan.h"
+#include "recorder/compose/work_folder.h"
 
 namespace parley::compose {
 
@@ -17,8 +18,9 @@ namespace parley::compose {
 // It is made in three stages, in a folder beside the recording's files: all sound, then the picture
 // in pieces of half a minute, then both are joined. A piece that is whole has its own name, so
 // whoever is killed goes on with the next one when it is called again with the same settings. The
-// result appears under its name when all of it is on the disk.
-enum class Stage : std::uint8_t { Sound, Picture, Join };
+// result appears under its name when all of it is on the disk. A live one makes sound and pieces
+// while the recording goes on.
+enum class Stage : std::uint8_t { Live, Sound, Picture, Join };
 [[nodiscard]] std::string_view name_of(Stage stage) noexcept;
 
 struct Progress {
@@ -44,17 +46,17 @@ struct Composed {
   std::vector<Extra> extras;
 };
 
-// Beside what is made: the disk may not get fuller than that, because calls are recorded on it.
-struct Limits {
-  std::uint64_t min_free_bytes = 0;
-};
-
-// `folder` is the recording's; the result is `composite.webm` or `.mp4` in it, or composite-sound
-// without a picture. It is noted under "composites" in the manifest.json, and if it was made with
-// the same settings before, that is all. Waits while another process makes something of the same
-// recording.
-[[nodiscard]] Result<Composed> compose(const Plan& plan, const Settings& settings,
-                                       const Limits& limits, const std::filesystem::path& folder,
+// `folder` is the recording's; the result is `composite.webm` or `.mp4` in it, composite-sound
+// without a picture, or sheet.jpg for stills alone. It is noted under "composites" in the
+// manifest.json, and if it was made with the same settings before, that is all. Waits while another
+// process makes something of the same recording.
+[[nodiscard]] Result<Composed> compose(Plan plan, const Settings& settings, const Limits& limits,
+                                       const std::filesystem::path& folder,
                                        const OnProgress& on_progress);
+// Of a recording that goes on: follows it to its end, then the same. Layouts after the first, and
+// pauses, are those that the recording notes.
+[[nodiscard]] Result<Composed> compose_live(const Settings& settings, const Limits& limits,
+                                            const std::filesystem::path& folder,
+                                            const OnProgress& on_progress);
 
 }  // namespace parley::compose

@@ -41,12 +41,12 @@ std::int64_t by_size(const Settings& settings) {
 void tune(AVCodecContext& codec, const Settings& settings) {
   void* const own = codec.priv_data;
   if (settings.mp4()) {
-    // Without the finer search for movement: a third of the work for a tenth of the size. After
-    // that, a diamond finds as much as a hexagon.
+    // Without the finer search for movement, and looking ahead a fifth of a second: what that costs
+    // and saves is in bench/README.md.
     av_opt_set(own, "preset", "veryfast", 0);
-    av_opt_set(own, "x264-params", "subme=1:me=dia", 0);
+    av_opt_set(own, "x264-params", "subme=0:me=dia:rc-lookahead=5", 0);
     if (settings.video_kbps > 0) return;
-    av_opt_set(own, "crf", "23", 0);
+    av_opt_set(own, "crf", "22", 0);
     codec.rc_max_rate = by_size(settings);  // whatever moves and glitters
     codec.rc_buffer_size = static_cast<int>(2 * codec.rc_max_rate);
     return;
@@ -59,6 +59,18 @@ void tune(AVCodecContext& codec, const Settings& settings) {
 
 }  // namespace
 
+std::string_view name_of(Product product) noexcept {
+  switch (product) {
+    case Product::Film:
+      return "picture";
+    case Product::Sound:
+      return "sound";
+    case Product::Stills:
+      return "stills";
+  }
+  return "";
+}
+
 LayoutKind Settings::layout_at(Offset time) const noexcept {
   const auto after = std::upper_bound(layouts.begin(), layouts.end(), time,
                                       [](Offset t, const LayoutFrom& l) { return t < l.at; });
@@ -68,8 +80,9 @@ LayoutKind Settings::layout_at(Offset time) const noexcept {
 std::string Settings::describe() const {
   std::string text = std::to_string(size.width) + 'x' + std::to_string(size.height) + ' ' +
                      std::to_string(fps) + ' ' + codec + ' ' + std::to_string(video_kbps) + ' ' +
-                     std::to_string(audio_kbps) + (picture ? " picture" : " sound") +
-                     (names ? " names" : "");
+                     std::to_string(audio_kbps) + ' ' + std::string(name_of(product)) +
+                     (names ? " names" : "") + (live ? " live" : "");
+  if (live) return text;
   for (const LayoutFrom& layout : layouts) {
     text += ' ' + std::to_string(layout.at.count()) + '=' + std::string(name_of(layout.kind));
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -12,6 +13,10 @@
 #include "recorder/compose/plan.h"
 
 namespace parley::compose {
+
+// Film: one picture and one sound. Sound: that alone. Stills: a few pictures of the moment.
+enum class Product : std::uint8_t { Film, Sound, Stills };
+[[nodiscard]] std::string_view name_of(Product product) noexcept;
 
 // What is made: h264 goes with AAC into MP4 that begins to play before it is loaded whole, vp8 and
 // vp9 go with Opus into WebM.
@@ -26,9 +31,10 @@ struct Settings {
   std::string codec = "h264";
   int video_kbps = 0;  // 0: by size and fps
   int audio_kbps = 96;
-  bool picture = true;  // false: the sound alone
+  Product product = Product::Film;
   bool names = true;
   int threads = 1;
+  bool live = false;  // begun while the recording runs: its layouts are known piece by piece
 
   [[nodiscard]] bool mp4() const noexcept { return codec == "h264"; }
   [[nodiscard]] std::string_view extension() const noexcept { return mp4() ? "mp4" : "webm"; }

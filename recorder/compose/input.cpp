@@ -42,16 +42,10 @@ float sample(const AVFrame& frame, int channel, int index) noexcept {
   }
 }
 
-}  // namespace
-
-StreamReader::StreamReader(av::Input input, av::Codec codec, int stream)
-    : input_(std::move(input)), codec_(std::move(codec)), stream_(stream) {}
-
-std::unique_ptr<StreamReader> StreamReader::open(const std::filesystem::path& path,
-                                                 AVMediaType type) {
+// The first stream of the kind; -1: there is none.
+std::pair<av::Input, int> open_stream(const std::string& url, AVMediaType type) {
   AVFormatContext* context = nullptr;
-  const std::string url = "file:" + path.string();
-  if (avformat_open_input(&context, url.c_str(), nullptr, nullptr) < 0) return nullptr;
+  if (avformat_open_input(&context, url.c_str(), nullptr, nullptr) < 0) return {nullptr, -1};
   av::Input input{context};
   int stream = -1;
   for (unsigned i = 0; i < context->nb_streams; ++i) {
@@ -61,30 +55,95 @@ std::unique_ptr<StreamReader> StreamReader::open(const std::filesystem::path& pa
       context->streams[i]->discard = AVDISCARD_ALL;
     }
   }
+  return {std::move(input), stream};
+}
+
+// Some bytes of a file, as FFmpeg names them.
+std::string part_of(const std::filesystem::path& path, std::uint64_t from, std::uint64_t to) {
+  return "subfile,,start," + std::to_string(from) + ",end," + std::to_string(to) +
+         ",,:file:" + path.string();
+}
+
+}  // namespace
+
+StreamReader::StreamReader(av::Input input, av::Codec codec, int stream)
+    : input_(std::move(input)), codec_(std::move(codec)), stream_(stream) {}
+
+std::unique_ptr<StreamReader> StreamReader::open_url(const std::string& url, AVMediaType type) {
+  auto [input, stream] = open_stream(url, type);
   if (stream < 0) return nullptr;
-  const AVCodecParameters& parameters = *context->streams[stream]->codecpar;
+  const AVCodecParameters& parameters = *input->streams[stream]->codecpar;
   const AVCodec* decoder = decoder_of(parameters.codec_id);
   if (decoder == nullptr) return nullptr;
   av::Codec codec{avcodec_alloc_context3(decoder)};
   if (!codec || avcodec_parameters_to_context(codec.get(), &parameters) < 0) return nullptr;
   codec->thread_count = 1;
   codec->max_pixels = kMostPixels;
-  codec->pkt_timebase = context->streams[stream]->time_base;
+  codec->pkt_timebase = input->streams[stream]->time_base;
   if (avcodec_open2(codec.get(), decoder, nullptr) < 0) return nullptr;
   return std::unique_ptr<StreamReader>(
       new StreamReader(std::move(input), std::move(codec), stream));
 }
 
-bool StreamReader::feed() {
-  while (av_read_frame(input_.get(), packet_.get()) >= 0) {
-    // Not left to the decoder: that of libvpx decodes whatever it is given.
-    const bool wanted = !key_frames_only_ || (packet_->flags & AV_PKT_FLAG_KEY) != 0;
-    const bool ours = packet_->stream_index == stream_ && wanted;
-    if (ours) avcodec_send_packet(codec_.get(), packet_.get());  // a broken one is left out
-    av_packet_unref(packet_.get());
-    if (ours) return true;
+std::unique_ptr<StreamReader> StreamReader::open(const std::filesystem::path& path,
+                                                 AVMediaType type) {
+  return open_url("file:" + path.string(), type);
+}
+
+std::unique_ptr<StreamReader> StreamReader::open(const PlannedFile& file, AVMediaType type) {
+  if (!file.growing) return open(file.path, type);
+  auto reader = open_url(part_of(file.path, 0, file.growing->bytes), type);
+  if (!reader) return nullptr;
+  reader->grown_ = file;
+  reader->opened_to_ = file.growing->bytes;
+  return reader;
+}
+
+void StreamReader::follow(const PlannedFile& file) {
+  if (!grown_ || (file.growing && file.growing->bytes <= opened_to_)) return;
+  grown_ = file;
+  dry_ = false;
+}
+
+// Behind what was read: of one that grows, its header and the part that has come; of one that was
+// closed, which may have changed at its beginning, all but as many packets.
+bool StreamReader::go_on() {
+  if (!grown_) return false;
+  const auto growing = grown_->growing;
+  if (growing && growing->bytes <= opened_to_) return false;
+  const std::string url = growing ? "concat:" + part_of(grown_->path, 0, growing->header) + "|" +
+                                        part_of(grown_->path, opened_to_, growing->bytes)
+                                  : "file:" + grown_->path.string();
+  auto [input, stream] = open_stream(url, codec_->codec_type);
+  if (stream < 0) return false;
+  input_ = std::move(input);
+  stream_ = stream;
+  if (growing) {
+    opened_to_ = growing->bytes;
+    return true;
   }
-  if (std::exchange(drained_, true)) return false;
+  grown_.reset();
+  for (std::uint64_t count = 0; count < packets_ && av_read_frame(input_.get(), packet_.get()) >= 0;
+       av_packet_unref(packet_.get())) {
+    if (packet_->stream_index == stream_) ++count;
+  }
+  return true;
+}
+
+bool StreamReader::feed() {
+  do {
+    while (av_read_frame(input_.get(), packet_.get()) >= 0) {
+      const bool ours = packet_->stream_index == stream_;
+      if (ours) ++packets_;
+      // Not left to the decoder: that of libvpx decodes whatever it is given.
+      const bool wanted = !key_frames_only_ || (packet_->flags & AV_PKT_FLAG_KEY) != 0;
+      // A broken one is left out.
+      if (ours && wanted) avcodec_send_packet(codec_.get(), packet_.get());
+      av_packet_unref(packet_.get());
+      if (ours && wanted) return true;
+    }
+  } while (go_on());
+  if (grown_ || std::exchange(drained_, true)) return false;
   avcodec_send_packet(codec_.get(), nullptr);
   return true;
 }
@@ -98,16 +157,21 @@ AVFrame* StreamReader::next() {
       time_ = Offset(av_rescale_q(pts, input_->streams[stream_]->time_base, av::kMicroseconds));
       return frame_.get();
     }
-    if (result == AVERROR_EOF || !feed()) return nullptr;
+    if (result == AVERROR_EOF || !feed()) {
+      dry_ = true;
+      return nullptr;
+    }
   }
 }
 
 bool StreamReader::seek(Offset time) {
+  if (grown_) return false;
   const std::int64_t pts =
       av_rescale_q(time.count(), av::kMicroseconds, input_->streams[stream_]->time_base);
   if (av_seek_frame(input_.get(), stream_, pts, AVSEEK_FLAG_BACKWARD) < 0) return false;
   avcodec_flush_buffers(codec_.get());
   drained_ = false;
+  dry_ = false;
   return true;
 }
 
@@ -125,6 +189,7 @@ void VideoInput::look_ahead() {
 }
 
 const AVFrame* VideoInput::at(Offset time) {
+  if (!has_next_ && !reader_->dry()) look_ahead();
   while (has_next_ && next_since_ <= time) {
     std::swap(current_, next_);
     since_ = next_since_;
@@ -162,9 +227,8 @@ void AudioInput::forget(std::int64_t before) {
 void AudioInput::read(Offset from, std::span<float> out) {
   const std::int64_t begin = frames_of(from);
   const std::int64_t end = begin + static_cast<std::int64_t>(out.size() / 2);
-  while (!over_ && end_ < end) {
+  while (!reader_->dry() && end_ < end) {
     const AVFrame* frame = reader_->next();
-    over_ = frame == nullptr;
     if (frame != nullptr) take(*frame);
     forget(begin);
   }

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,8 +21,15 @@ class StreamReader {
   // Nullptr when there is no such stream or no decoder for it.
   [[nodiscard]] static std::unique_ptr<StreamReader> open(const std::filesystem::path& path,
                                                           AVMediaType type);
-  // The next frame, valid until the next call; nullptr at the end.
+  // Of one that may be growing: up to where it stands.
+  [[nodiscard]] static std::unique_ptr<StreamReader> open(const PlannedFile& file,
+                                                          AVMediaType type);
+  // The same file, when more of it stands, or all of it does.
+  void follow(const PlannedFile& file);
+  // The next frame, valid until the next call; nullptr at the end, or where a growing one stands.
   [[nodiscard]] AVFrame* next();
+  // next() gave nothing, and nothing has come since.
+  [[nodiscard]] bool dry() const noexcept { return dry_; }
   // When it begins, from the file's zero. Of the frame that next() gave.
   [[nodiscard]] Offset time() const noexcept { return time_; }
   // From here on only these are decoded, to look at a few moments of a long film.
@@ -32,7 +41,10 @@ class StreamReader {
 
  private:
   StreamReader(av::Input input, av::Codec codec, int stream);
+  [[nodiscard]] static std::unique_ptr<StreamReader> open_url(const std::string& url,
+                                                              AVMediaType type);
   [[nodiscard]] bool feed();
+  [[nodiscard]] bool go_on();
 
   av::Input input_;
   av::Codec codec_;
@@ -40,14 +52,20 @@ class StreamReader {
   av::Packet packet_{av_packet_alloc()};
   av::Frame frame_{av_frame_alloc()};
   Offset time_{};
+  bool dry_ = false;
   bool drained_ = false;
   bool key_frames_only_ = false;
+  // Of a file that grows: where it stands, how far of it `input_` goes, and what was read.
+  std::optional<PlannedFile> grown_;
+  std::uint64_t opened_to_ = 0;
+  std::uint64_t packets_ = 0;
 };
 
 // The picture of a file at any time, asked for in rising order.
 class VideoInput {
  public:
   explicit VideoInput(std::unique_ptr<StreamReader> reader);
+  void follow(const PlannedFile& file) { reader_->follow(file); }
   // The picture at that time of the file; nullptr before the first.
   [[nodiscard]] const AVFrame* at(Offset time);
   // Since when it is shown.
@@ -71,6 +89,7 @@ class AudioInput {
  public:
   static constexpr int kRate = 48'000;
   explicit AudioInput(std::unique_ptr<StreamReader> reader);
+  void follow(const PlannedFile& file) { reader_->follow(file); }
   // Fills `out` (left, right, ...) with what is there from that time of the file on.
   void read(Offset from, std::span<float> out);
 
@@ -87,7 +106,6 @@ class AudioInput {
   std::unique_ptr<StreamReader> reader_;
   std::deque<Stretch> stretches_;  // one for each decoded frame, in order, without overlaps
   std::int64_t end_ = 0;           // of the last one
-  bool over_ = false;
 };
 
 }  // namespace parley::compose

@@ -1,6 +1,7 @@
 // parley-compose: makes one picture and one sound of a recording. See --help.
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "recorder/compose/composer.h"
 #include "recorder/compose/note.h"
 #include "recorder/muxer.h"
+#include "recorder/names.h"
 
 namespace {
 
@@ -33,21 +35,25 @@ struct Options {
   std::vector<std::string> pauses;
   std::string size = "1280x720";
   bool sound_only = false;
+  bool stills_only = false;
   bool no_names = false;
   pid_t parent = 0;
 };
 
 long long ms(parley::rtp::Duration duration) { return parley::recorder::to_ms(duration); }
 
-// A line of JSON for each percent of a stage, for whoever started it: he has other things to do.
+// A line of JSON for each percent of a stage, or minute of a recording that goes on, for whoever
+// started it: he has other things to do.
 class Report {
  public:
   bool operator()(const compose::Progress& progress) {
-    const std::int64_t percent =
-        progress.done * 100 / std::max(progress.length, parley::rtp::Duration(1));
-    if (stage_ == progress.stage && percent == percent_) return true;
+    const std::int64_t step =
+        progress.stage == compose::Stage::Live
+            ? progress.done / std::chrono::minutes(1)
+            : progress.done * 100 / std::max(progress.length, parley::rtp::Duration(1));
+    if (stage_ == progress.stage && step == step_) return true;
     stage_ = progress.stage;
-    percent_ = percent;
+    step_ = step;
     std::printf("{\"stage\":\"%s\",\"done_ms\":%lld,\"length_ms\":%lld}\n",
                 std::string(name_of(progress.stage)).c_str(), ms(progress.done),
                 ms(progress.length));
@@ -56,7 +62,7 @@ class Report {
 
  private:
   std::optional<compose::Stage> stage_;
-  std::int64_t percent_ = 0;
+  std::int64_t step_ = 0;
 };
 
 int fail(const compose::Failure& failure, int code) {
@@ -121,6 +127,19 @@ compose::Result<std::vector<compose::Settings::LayoutFrom>> layouts_of(
   return layouts;
 }
 
+compose::Result<compose::Composed> make(const Options& options, const compose::Settings& settings,
+                                        const compose::Limits& limits,
+                                        const std::vector<compose::Pause>& pauses) {
+  std::error_code error;
+  const std::filesystem::path folder(options.folder);
+  if (settings.live && !std::filesystem::exists(folder / parley::recorder::kManifestName, error)) {
+    return compose::compose_live(settings, limits, folder, Report());
+  }
+  auto plan = compose::read_plan(folder);
+  if (!plan) return tl::unexpected(plan.error());
+  return compose::compose(without(pauses, *std::move(plan)), settings, limits, folder, Report());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -152,9 +171,19 @@ int main(int argc, char** argv) {
   app.add_option("--min-free-bytes", limits.min_free_bytes, "stop before the disk is fuller")
       ->capture_default_str();
   app.add_flag("--sound-only", options.sound_only, "no picture");
+  app.add_flag("--stills-only", options.stills_only,
+               "no film: chapters, a thumbnail and a sheet of stills")
+      ->excludes("--sound-only");
+  app.add_flag("--live", settings.live,
+               "begin while the recording goes on, or go on with what was begun so")
+      ->excludes("--stills-only");
   app.add_flag("--no-names", options.no_names, "no names on the tiles");
   app.add_option("--parent", options.parent, "PID of who started it: end when that process ends");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kBadUsage;
+  }
 
   if (!parley::recorder::work_in_background(options.parent)) {
     return fail({"stopped", "its parent is gone"}, 1);
@@ -175,16 +204,14 @@ int main(int argc, char** argv) {
   if (!size) return fail({"bad_settings", "size: WIDTHxHEIGHT"}, kBadUsage);
   settings.layouts = *layouts;
   settings.size = {size->first, size->second};
-  settings.picture = !options.sound_only;
+  if (options.sound_only) settings.product = compose::Product::Sound;
+  if (options.stills_only) settings.product = compose::Product::Stills;
   settings.names = !options.no_names;
   if (const std::string problem = problem_of(settings); !problem.empty()) {
     return fail({"bad_settings", problem}, kBadUsage);
   }
 
-  auto plan = compose::read_plan(options.folder);
-  if (!plan) return fail(plan.error(), 1);
-  const auto made = compose::compose(without(*pauses, std::move(*plan)), settings, limits,
-                                     options.folder, Report());
+  const auto made = make(options, settings, limits, *pauses);
   if (!made) return fail(made.error(), 1);
   std::printf("%s\n", compose::done_line(*made).c_str());
   return 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -19,6 +20,8 @@ class Mixer {
 
   explicit Mixer(std::size_t voices) : voices_(voices) {}
 
+  // There may be more of them later.
+  void make_room(std::size_t voices) { voices_.resize(std::max(voices, voices_.size())); }
   // Begins a block: all is silent.
   void begin() noexcept;
   // A voice's part of the block, left, right ...

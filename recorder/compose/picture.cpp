@@ -55,13 +55,15 @@ const AVFrame* Picture::picture_of(Shown& shown, Offset time) {
   const auto [at, added] = inputs_.try_emplace(shown.file);
   const Offset within = file.within(time);
   if (added && file.video) {
-    if (auto reader = StreamReader::open(file.path, AVMEDIA_TYPE_VIDEO)) {
+    if (auto reader = StreamReader::open(file, AVMEDIA_TYPE_VIDEO)) {
       at->second = std::make_unique<VideoInput>(std::move(reader));
       at->second->skip_to(within);
     }
   }
   VideoInput* const input = at->second.get();
-  const AVFrame* const picture = input == nullptr ? nullptr : input->at(within);
+  if (input == nullptr) return nullptr;
+  input->follow(file);
+  const AVFrame* const picture = input->at(within);
   if (picture == nullptr) return nullptr;
   if (!plan_.tiles[shown.tile].screen && within - input->since() > kStale) return nullptr;
   shown.since = input->since();

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -15,6 +16,8 @@ namespace parley::compose {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr std::size_t kMaxChanges = 10'000;
 
 std::string text(const Json& object, const char* key) {
   const auto found = object.find(key);
@@ -40,6 +43,20 @@ tl::unexpected<Failure> wrong(std::string what) {
   return failed("bad_manifest", "manifest.json: " + std::move(what));
 }
 
+bool read_changes(const Json& root, Plan& plan) {
+  const Json& changes = list(root, "changes");
+  if (changes.size() > kMaxChanges) return false;
+  Offset before{};
+  for (const Json& change : changes) {
+    if (!change.is_object()) return false;
+    const auto at = time(change, "at_ms");
+    if (!at || *at < before) return false;
+    before = *at;
+    plan.changes.push_back({recorder::to_ms(*at), text(change, "what")});
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<Plan> plan_of(std::string_view manifest, const std::filesystem::path& folder) {
@@ -51,6 +68,7 @@ Result<Plan> plan_of(std::string_view manifest, const std::filesystem::path& fol
   const auto length = time(root, "duration_ms");
   if (!length || *length == rtp::Duration(0)) return wrong("duration_ms is missing or too long");
   plan.length = *length;
+  plan.failed = root.value("failure", Json()).is_object();
 
   std::map<std::string, std::string> names;
   for (const Json& person : list(root, "participants")) {
@@ -61,7 +79,12 @@ Result<Plan> plan_of(std::string_view manifest, const std::filesystem::path& fol
   const Json& files = list(root, "files");
   if (files.empty()) return wrong("it lists no files");
   if (files.size() > kMaxFiles) return wrong("it lists too many files");
-  std::map<std::pair<std::string, bool>, std::size_t> tiles;
+  struct Found {
+    PlannedFile file;
+    std::string participant;
+    bool screen = false;
+  };
+  std::vector<Found> found;
   for (const Json& file : files) {
     if (!file.is_object()) return wrong("a file is no object");
     const std::string name = text(file, "name");
@@ -69,19 +92,30 @@ Result<Plan> plan_of(std::string_view manifest, const std::filesystem::path& fol
     const auto offset = time(file, "offset_ms");
     const auto duration = time(file, "duration_ms");
     if (!offset || !duration) return wrong(name + ": offset_ms or duration_ms makes no sense");
-    PlannedFile planned{folder / name, 0, false, false, *offset, *duration};
+    PlannedFile planned;
+    planned.path = folder / name;
+    planned.offset = *offset;
+    planned.duration = *duration;
     for (const Json& codec : list(file, "codecs")) {
       (codec == "opus" ? planned.audio : planned.video) = true;
     }
-    const std::string participant = text(file, "participant_id");
-    const bool screen = text(file, "source") == "screen_share";
-    const auto [tile, added] = tiles.try_emplace({participant, screen}, plan.tiles.size());
-    if (added) plan.tiles.push_back({participant, names[participant], screen});
-    planned.tile = tile->second;
-    plan.files.push_back(std::move(planned));
+    found.push_back(
+        {std::move(planned), text(file, "participant_id"), text(file, "source") == "screen_share"});
   }
-  std::stable_sort(plan.files.begin(), plan.files.end(),
-                   [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  // What comes later changes nothing before it: a recording that goes on is planned again and
+  // again.
+  std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
+    return std::tie(a.file.offset, a.file.path) < std::tie(b.file.offset, b.file.path);
+  });
+  std::map<std::pair<std::string, bool>, std::size_t> tiles;
+  for (Found& each : found) {
+    const auto [tile, added] =
+        tiles.try_emplace({each.participant, each.screen}, plan.tiles.size());
+    if (added) plan.tiles.push_back({each.participant, names[each.participant], each.screen});
+    each.file.tile = tile->second;
+    plan.files.push_back(std::move(each.file));
+  }
+  if (!read_changes(root, plan)) return wrong("its changes make no sense");
   return plan;
 }
 
@@ -94,6 +128,17 @@ Result<Plan> read_plan(const std::filesystem::path& folder) {
   std::ifstream in(path, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(in), {}};
   return plan_of(bytes, folder);
+}
+
+std::vector<Pause> pauses_of(const Plan& plan) {
+  std::vector<Pause> pauses;
+  bool paused = false;
+  for (const recorder::Change& change : plan.changes) {
+    const Offset at = std::chrono::milliseconds(change.at_ms);
+    if (change.what == "pause" && !std::exchange(paused, true)) pauses.push_back({at, plan.length});
+    if (change.what == "resume" && std::exchange(paused, false)) pauses.back().end = at;
+  }
+  return pauses;
 }
 
 Offset without(std::span<const Pause> pauses, Offset time) noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include <tl/expected.hpp>
 
+#include "recorder/journal.h"
 #include "recorder/media.h"
 
 namespace parley::compose {
@@ -35,6 +37,8 @@ struct PlannedFile {
   Offset offset{};  // on the recording's time line
   rtp::Duration duration{};
   Offset skip{};  // of the file's own time line, before what is shown
+  // It is being written: up to here it can be read.
+  std::optional<recorder::journal::Whole> growing = std::nullopt;
   [[nodiscard]] Offset end() const noexcept { return offset + duration; }
   // The file's own time at a time of the plan.
   [[nodiscard]] Offset within(Offset time) const noexcept { return time - offset + skip; }
@@ -48,8 +52,10 @@ struct PlannedTile {
 struct Plan {
   std::string recording_id;
   rtp::Duration length{};
-  std::vector<PlannedTile> tiles;  // in the order in which they appear
-  std::vector<PlannedFile> files;  // by offset
+  std::vector<PlannedTile> tiles;         // in the order in which they appear
+  std::vector<PlannedFile> files;         // by offset
+  std::vector<recorder::Change> changes;  // layouts and pauses, in order
+  bool failed = false;                    // the recording ended before its call
 };
 
 // Longer recordings, more files or tiles are refused: nothing real has them.
@@ -68,6 +74,8 @@ struct Pause {
   Offset end{};
   friend bool operator==(const Pause&, const Pause&) = default;
 };
+// As the plan's changes tell.
+[[nodiscard]] std::vector<Pause> pauses_of(const Plan& plan);
 // Where a moment of the recording stands when the pauses (in order, apart) are left out.
 [[nodiscard]] Offset without(std::span<const Pause> pauses, Offset time) noexcept;
 // The plan without them; a file that goes on over a pause becomes several.

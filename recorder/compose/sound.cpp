@@ -89,7 +89,7 @@ class Voices {
     while (next_ < plan_.files.size() && plan_.files[next_].offset <= now) {
       const std::size_t file = next_++;
       if (!plan_.files[file].audio) continue;
-      auto reader = StreamReader::open(plan_.files[file].path, AVMEDIA_TYPE_AUDIO);
+      auto reader = StreamReader::open(plan_.files[file], AVMEDIA_TYPE_AUDIO);
       if (reader) open_.emplace(file, AudioInput(std::move(reader)));
     }
     for (auto at = open_.begin(); at != open_.end();) {
@@ -98,6 +98,7 @@ class Voices {
         at = open_.erase(at);
         continue;
       }
+      at->second.follow(file);
       visit(at->first, at->second, file.within(now));
       ++at;
     }
@@ -171,35 +172,72 @@ std::optional<Speakers> Speakers::from_text(std::string_view text, std::size_t t
   return speakers;
 }
 
-Result<Speakers> make_sound(const Plan& plan, const Settings& settings,
-                            const std::filesystem::path& to, const OnDone& on_done) {
-  const auto file = SoundFile::create(settings, to);
-  if (!file) return cannot_write(to);
-  Voices voices(plan);
-  Mixer mixer(plan.files.size());
+struct SoundMaker::State {
+  State(const Plan& of, std::unique_ptr<SoundFile> to)
+      : plan(of), file(std::move(to)), voices(of), mixer(of.files.size()) {}
+  [[nodiscard]] bool step();
+
+  const Plan& plan;
+  std::unique_ptr<SoundFile> file;
+  Voices voices;
+  Mixer mixer;
   Speakers speakers;
-  std::vector<float> block(Mixer::kBlock * 2);
-  std::vector<float> levels(plan.tiles.size());
-  const std::int64_t blocks = (plan.length + kBlockTime - Offset(1)) / kBlockTime;
-  // One more: what is mixed comes one block late.
-  for (std::int64_t i = 0; i <= blocks; ++i) {
-    const Offset now = i * kBlockTime;
-    mixer.begin();
-    voices.each(now, [&](std::size_t number, AudioInput& input, Offset at) {
-      input.read(at, block);
-      mixer.add(number, block);
-      float& level = levels[plan.files[number].tile];
-      level = std::max(level, mixer.level(number));
-    });
-    mixer.end(block);
-    if (i > 0 && !file->write(block)) return cannot_write(to);
-    if (i % kBlocksPerWindow != kBlocksPerWindow - 1) continue;
-    speakers.add(levels);
-    std::fill(levels.begin(), levels.end(), 0.0F);
-    if (!on_done(std::min<Offset>(now, plan.length))) return failed("stopped", "at the sound");
+  std::vector<float> block = std::vector<float>(Mixer::kBlock * 2);
+  std::vector<float> levels;
+  std::int64_t next = 0;  // block
+};
+
+bool SoundMaker::State::step() {
+  levels.resize(plan.tiles.size());
+  mixer.make_room(plan.files.size());
+  mixer.begin();
+  voices.each(next * kBlockTime, [&](std::size_t number, AudioInput& input, Offset at) {
+    input.read(at, block);
+    mixer.add(number, block);
+    float& level = levels[plan.files[number].tile];
+    level = std::max(level, mixer.level(number));
+  });
+  mixer.end(block);
+  // What is mixed comes one block late.
+  if (next > 0 && !file->write(block)) return false;
+  if (++next % kBlocksPerWindow != 0) return true;
+  speakers.add(levels);
+  std::fill(levels.begin(), levels.end(), 0.0F);
+  return true;
+}
+
+SoundMaker::SoundMaker(const Plan& plan, const Settings& settings, std::filesystem::path to)
+    : to_(std::move(to)) {
+  if (auto file = SoundFile::create(settings, to_)) {
+    state_ = std::make_unique<State>(plan, std::move(file));
   }
-  if (!file->finish()) return cannot_write(to);
-  return speakers;
+}
+SoundMaker::~SoundMaker() = default;
+
+const Speakers& SoundMaker::speakers() const noexcept { return state_->speakers; }
+
+Result<void> SoundMaker::advance(std::int64_t to_block, const OnDone& on_done) {
+  if (!state_) return cannot_write(to_);
+  while (state_->next < to_block) {
+    if (!state_->step()) return cannot_write(to_);
+    if (state_->next % kBlocksPerWindow != 0) continue;
+    if (!on_done(std::min<Offset>(state_->next * kBlockTime, state_->plan.length))) {
+      return failed("stopped", "at the sound");
+    }
+  }
+  return {};
+}
+
+Result<void> SoundMaker::advance(Offset until, const OnDone& on_done) {
+  return advance(until / Speakers::kWindow * kBlocksPerWindow, on_done);
+}
+
+Result<void> SoundMaker::finish(const OnDone& on_done) {
+  if (!state_) return cannot_write(to_);
+  const std::int64_t blocks = (state_->plan.length + kBlockTime - Offset(1)) / kBlockTime;
+  if (auto done = advance(blocks + 1, on_done); !done) return done;
+  if (!state_->file->finish()) return cannot_write(to_);
+  return {};
 }
 
 }  // namespace parley::compose

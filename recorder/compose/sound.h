@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,8 +38,26 @@ class Speakers {
 // Called now and then with how much is done; false stops the work.
 using OnDone = std::function<bool(Offset)>;
 
-// Mixes all sound of the recording into a file of its own, and finds out who speaks.
-[[nodiscard]] Result<Speakers> make_sound(const Plan& plan, const Settings& settings,
-                                          const std::filesystem::path& to, const OnDone& on_done);
+// Mixes all sound of a recording into a file of its own, and finds out who speaks.
+class SoundMaker {
+ public:
+  // The plan must outlive it. It may grow at its end between two calls.
+  SoundMaker(const Plan& plan, const Settings& settings, std::filesystem::path to);
+  ~SoundMaker();
+  SoundMaker(const SoundMaker&) = delete;
+  SoundMaker& operator=(const SoundMaker&) = delete;
+
+  [[nodiscard]] Result<void> advance(Offset until, const OnDone& on_done);
+  // To the plan's end. Nothing may follow.
+  [[nodiscard]] Result<void> finish(const OnDone& on_done);
+  // Up to there; valid once advance() or finish() succeeded.
+  [[nodiscard]] const Speakers& speakers() const noexcept;
+
+ private:
+  struct State;
+  [[nodiscard]] Result<void> advance(std::int64_t to_block, const OnDone& on_done);
+  std::filesystem::path to_;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace parley::compose

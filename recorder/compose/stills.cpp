@@ -81,20 +81,19 @@ Result<void> write(const std::filesystem::path& path, const std::string& bytes) 
 
 }  // namespace
 
-Result<std::vector<Still>> make_stills(const std::filesystem::path& film, rtp::Duration length,
-                                       const std::filesystem::path& folder) {
+Result<PictureAt> key_frames_of(const std::filesystem::path& film) {
   auto reader = StreamReader::open(film, AVMEDIA_TYPE_VIDEO);
   if (!reader) return failed("disk_error", "the composite does not open");
-  const Size size = reader->size();
-  reader->key_frames_only();  // every two seconds: decoding all would cost as much as a third of
-                              // the work
-  VideoInput input(std::move(reader));
-  const auto moment = [&](int i) { return length * (2 * i + 1) / (2 * kMoments); };
-  const auto picture_at = [&](Offset time) {
-    input.skip_to(time);
-    return input.at(time);
+  reader->key_frames_only();
+  return [input = std::make_shared<VideoInput>(std::move(reader))](Offset time) {
+    input->skip_to(time);
+    return input->at(time);
   };
+}
 
+Result<std::vector<Still>> make_stills(const PictureAt& picture_at, Size size, rtp::Duration length,
+                                       const std::filesystem::path& folder, const OnDone& on_done) {
+  const auto moment = [&](int i) { return length * (2 * i + 1) / (2 * kMoments); };
   const Size tile{kTileWidth, even(kTileWidth * size.height / size.width)};
   Canvas sheet({tile.width * kColumns, tile.height * kRows});
   Canvas thumbnail({kThumbnailWidth, even(kThumbnailWidth * size.height / size.width)});
@@ -104,6 +103,7 @@ Result<std::vector<Still>> make_stills(const std::filesystem::path& film, rtp::D
   std::string index = "WEBVTT\n";
   double most = -1;
   for (int i = 0; i < kMoments; ++i) {
+    if (!on_done(moment(i))) return failed("stopped", "at the stills");
     const Area area{i % kColumns * tile.width, i / kColumns * tile.height, tile.width, tile.height};
     const AVFrame* const picture = picture_at(moment(i));
     if (picture != nullptr) {

@@ -26,13 +26,16 @@ class RecordedCall : public testing::Test {
                                                 {"name", "main"},
                                                 {"recording", std::move(recording)}}));
   }
-  // A call of two who hear each other for some packets of 20 ms.
-  void talk(std::uint64_t packets) {
+  // A call of two who hear each other for some packets of 20 ms, and until something is true.
+  void talk(
+      std::uint64_t packets, const std::function<bool()>& until = [] { return true; }) {
     MediaPeer seller(daemon_, join_token("seller", "host"));
     seller.connect();
     MediaPeer buyer(daemon_, join_token("buyer"));
     buyer.connect();
     while (buyer.heard() < packets) std::this_thread::yield();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!until() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
     daemon_.result(
         "session.end",
         Json::object({{"session_id", text_member(*seller.joined.find("result"), "session_id")}}));
@@ -90,6 +93,38 @@ TEST_F(RecordedCall, A22_OneFileOfTheWholeCallIsThereAfterIt) {
   std::ofstream(copy, std::ios::binary) << answer.body;
   EXPECT_EQ(recorder::sha256_of(copy), text_member(file, "sha256"));
   EXPECT_EQ(answer.body.size(), static_cast<std::size_t>(integer_member(file, "size_bytes")));
+}
+
+TEST_F(RecordedCall, ALiveCompositeIsMadeWhileTheCallGoesOn) {
+  create("composite", Json::object({{"live", true}, {"width", 320}, {"height", 180}}));
+  bool live = false;
+  talk(50, [&] {
+    return live = daemon_.get("/metrics").find("parley_composing_live 1") != std::string::npos;
+  });
+  EXPECT_TRUE(live);
+  const auto completed = daemon_.wait_for("recording.completed", 1);
+  ASSERT_THAT(completed, SizeIs(1));
+  const Json& file = completed[0].find("files")->as_array()->at(0);
+  EXPECT_EQ(text_member(file, "name"), "composite.mp4");
+  EXPECT_NEAR(static_cast<double>(integer_member(file, "duration_ms")),
+              static_cast<double>(integer_member(completed[0], "duration_ms")), 500);
+}
+
+TEST_F(RecordedCall, StillsAreThereWithoutAFilmWhereTheyAreWished) {
+  daemon_.result(
+      "room.create",
+      Json::object({{"tenant", "seller-1"},
+                    {"name", "main"},
+                    {"recording", Json::object({{"auto", "session"}, {"stills", true}})}}));
+  talk(50);
+  const auto completed = daemon_.wait_for("recording.completed", 1);
+  ASSERT_THAT(completed, SizeIs(1));
+  std::vector<std::string> sources;
+  for (const Json& each : *completed[0].find("files")->as_array()) {
+    sources.push_back(text_member(each, "source"));
+  }
+  EXPECT_THAT(sources, testing::ElementsAre("sheet", "thumbnail", "sheet_index", "chapters",
+                                            "camera", "camera"));
 }
 
 TEST_F(RecordedCall, A24_WhoKillsTheDaemonWhileItComposesGetsTheFileAfterItsStart) {

@@ -39,7 +39,7 @@ class ComposingTest : public testing::Test {
         started.push_back({job, std::move(events)});
         return nullptr;
       },
-      1,
+      {1, 1},
       {[this](const std::string& id, int percent) {
          told.push_back(id + " " + std::to_string(percent) + "%");
        },
@@ -149,6 +149,33 @@ TEST_F(ComposingTest, AProgramThatIsNotThereForAnHourIsNamed) {
   composing.add({"a", {}});
   for (int i = 0; i < Composing::kDelays; ++i) advance(Composing::kAfterDelay);
   EXPECT_THAT(told, ElementsAre("a failed: not_started, no such file or directory"));
+}
+
+TEST_F(ComposingTest, ALiveOneRunsBesideTheOthersAndWhatItLeavesWaitsForNone) {
+  composing.add({"old", {}});
+  composing.follow({"new", {"--live"}});
+  ASSERT_EQ(started.size(), 2U);
+  EXPECT_EQ(composing.stats().live, 1U);
+  EXPECT_EQ(composing.stats().running, 1U);
+  print(1, kDone);
+  end(1, {0, 0});
+  EXPECT_TRUE(told.empty()) << "its recording is not known to be over";
+  composing.add({"new", {"--live"}});
+  ASSERT_EQ(started.size(), 3U);
+  print(2, kDone);
+  end(2, {0, 0});
+  EXPECT_THAT(told, ElementsAre("new composite.mp4 77"));
+}
+
+TEST_F(ComposingTest, ALiveOneThatIsKilledIsStartedAgainThreeTimesAndNobodyIsTold) {
+  composing.follow({"a", {"--live"}});
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(started.size(), i + 1);
+    end(i, {0, 9});
+    advance(Composing::kAfterCrash);
+  }
+  EXPECT_EQ(started.size(), 3U);
+  EXPECT_TRUE(told.empty());
 }
 
 TEST_F(ComposingTest, AfterStopNothingIsStarted) {

@@ -34,6 +34,16 @@ class RecordedTest : public CallTest {
     outbox->flush();
     return id;
   }
+  // One as the API starts it.
+  std::string recorded(const RecordingOptions& options) {
+    const auto started = recordings->start(session(), options);
+    const std::string id = started ? (*started)->id : "";
+    outbox->flush();
+    recordings->stop(id, "stopped_by_api");
+    recordings->on_recorder_event(completed(id));
+    outbox->flush();
+    return id;
+  }
 };
 
 }  // namespace parley::control

@@ -61,6 +61,42 @@ TEST_F(ComposedTest, IsCompletedWhenItsOnePictureIsThere) {
   EXPECT_THAT(*data.find("files")->as_array(), SizeIs(3)) << "the tracks stay";
 }
 
+TEST_F(ComposedTest, ALiveOneIsBegunWithTheRecordingAndEndedAfterIt) {
+  std::vector<ComposeJob> begun;
+  recordings->compose_live = [&](ComposeJob job) { begun.push_back(std::move(job)); };
+  RecordingOptions options = recordings->options_of(session());
+  options.live = true;
+  const std::string id = recorded(options);
+  ASSERT_THAT(begun, SizeIs(1));
+  EXPECT_EQ(begun[0].recording_id, id);
+  EXPECT_THAT(begun[0].arguments, AllOf(Contains("--live"), Contains("speaker")));
+  ASSERT_THAT(jobs, SizeIs(1));
+  EXPECT_THAT(jobs[0].arguments, Contains("--live"));
+  composed(id);
+  EXPECT_EQ(state(id), State::Completed);
+  // Made anew it is made of what is there.
+  ASSERT_TRUE(recordings->compose_again(id, recordings->find(id)->options, "grid"));
+  outbox->flush();
+  EXPECT_THAT(jobs.back().arguments, Not(Contains("--live")));
+}
+
+TEST_F(ComposedTest, StillsAreMadeWithoutAFilm) {
+  RecordingOptions options;
+  options.stills = true;
+  const std::string id = recorded(options);
+  ASSERT_THAT(jobs, SizeIs(1));
+  EXPECT_THAT(jobs[0].arguments, ElementsAre("--stills-only"));
+  EXPECT_EQ(state(id), State::Processing);
+  recordings->composing_events().on_done(
+      id, {"sheet.jpg", 4'900, 50, "abc", {{"chapters.vtt", "chapters", 7, "d"}}, "WEBVTT\n"});
+  outbox->flush();
+  EXPECT_EQ(state(id), State::Completed);
+  const Json data = *last_event("recording.completed").find("data");
+  EXPECT_EQ(text(data, "mode"), "tracks");
+  EXPECT_EQ(text(data.find("files")->as_array()->at(0), "source"), "sheet");
+  EXPECT_EQ(text(data.find("files")->as_array()->at(1), "source"), "chapters");
+}
+
 TEST_F(ComposedTest, TheTracksCanBeFetchedMeanwhile) {
   const std::string id = recorded();
   const Json links = ask(1, "recording.access_link", Json::object({{"recording_id", id}}));
@@ -202,11 +238,13 @@ TEST_F(ComposedTest, ADeletedOneIsNotComposedAgain) {
 TEST(RecordingOptions, AreReadOverWhatWasThere) {
   RecordingOptions options;
   const Json said = Json::object(
-      {{"composite", Json::object({{"layout", "pip"}, {"width", 640}, {"names", false}})}});
+      {{"stills", true},
+       {"composite",
+        Json::object({{"layout", "pip"}, {"width", 640}, {"names", false}, {"live", true}})}});
   Params params(said);
   read_recording_options(params, options);
   ASSERT_TRUE(params.finish().has_value());
-  EXPECT_TRUE(options.composite);
+  EXPECT_TRUE(options.composite && options.stills && options.live);
   EXPECT_EQ(options.layout, "pip");
   EXPECT_EQ(options.width, 640U);
   EXPECT_EQ(options.height, 720U);

@@ -39,6 +39,8 @@ bool near(const Colour& a, const Colour& b) {
 constexpr Colour kRed{81, 90, 240};
 constexpr Colour kGreen{81, 91, 81};  // what ffmpeg calls "green" is the darker one
 constexpr Colour kBlue{41, 240, 110};
+constexpr Colour kRedInFullRange{76, 85, 255};
+constexpr Colour kBlueInFullRange{29, 255, 107};
 constexpr Colour kCard{48, 128, 128};
 constexpr Colour kNothing{20, 128, 128};
 
@@ -163,6 +165,27 @@ TEST(Compose, StillsAndChaptersComeWithIt) {
   EXPECT_EQ(text_of(recording.folder() / "chapters.vtt"),
             "WEBVTT\n\n00:00:00.000 --> 00:00:06.000\nalice joins\n\n"
             "00:00:06.000 --> 00:00:10.000\nbob joins\n");
+}
+
+TEST(Compose, StillsAreMadeOfTheTracksWithoutAFilm) {
+  Recording recording(10'000);
+  recording.add_colour("a.webm", "alice", "camera", "red", 0, 10'000)
+      .add_colour("b.mp4", "bob", "camera", "blue", 6'000, 4'000);
+  const std::string said = recording.compose("--no-names --stills-only");
+  ASSERT_THAT(said, testing::HasSubstr("\"done\",\"file\":\"sheet.jpg\",\"length_ms\":10000"));
+  for (const char* name : {"thumbnail.jpg", "sheet.jpg", "sheet.vtt", "chapters.vtt"}) {
+    EXPECT_THAT(said, testing::HasSubstr(recorder::sha256_of(recording.folder() / name))) << name;
+  }
+  EXPECT_THAT(text_of(recording.folder() / "chapters.vtt"),
+              testing::HasSubstr("00:00:06.000 --> 00:00:10.000\nbob joins"));
+  // The first moment is Alice's alone, the last one's right half is Bob's.
+  Pixels pixels(recording.folder() / "sheet.jpg");
+  EXPECT_COLOUR(pixels.at(0, 30, 72), kRedInFullRange);
+  EXPECT_COLOUR(pixels.at(0, 1'216, 648), kBlueInFullRange);
+  EXPECT_FALSE(std::filesystem::exists(recording.folder() / "composite.work"));
+  EXPECT_THAT(recording.compose("--no-names --stills-only"),
+              testing::Not(testing::HasSubstr("\"picture\"")))
+      << "there already";
 }
 
 TEST(Compose, AScreenIsLargeInThePresenterLayoutAndNamesAreWrittenOnTiles) {

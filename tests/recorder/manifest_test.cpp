@@ -19,6 +19,7 @@ Manifest example() {
   RecordedFile file{
       "pa_1-camera-1.webm", "pa_1", "alice", "camera", {"vp8", "opus"}, 20, 1'000, 4'711, "ab"};
   manifest.files.push_back({file, {{100, 250, "muted"}}});
+  manifest.changes.push_back({600, "pip"});
   manifest.end_reason = "ended_by_host";
   manifest.extend_duration();
   return manifest;
@@ -73,6 +74,12 @@ TEST(Manifest, IsWrittenAsDocumented) {
         }
       ]
     }
+  ],
+  "changes": [
+    {
+      "at_ms": 600,
+      "what": "pip"
+    }
   ]
 }
 )");
@@ -100,7 +107,7 @@ std::string journal_text() {
          journal::track_line({"tr_1", "pa_1", "alice", "Älice", "camera", {}}) +
          journal::file_line(m.files[0].file) +
          journal::gap_line(m.files[0].file.name, m.files[0].gaps[0]) +
-         journal::end_line("ended_by_host", 1'020);
+         journal::change_line(m.changes[0]) + journal::end_line("ended_by_host", 1'020);
 }
 
 TEST(Journal, RemembersWhatTheManifestNeeds) {
@@ -114,6 +121,18 @@ TEST(Journal, RemembersWhatTheManifestNeeds) {
   manifest.files[0].file.size_bytes = 4'711;
   manifest.files[0].file.sha256 = "ab";
   EXPECT_EQ(manifest.to_json(), example().to_json());
+}
+
+TEST(Journal, TellsThoseWhoFollowHowFarItIs) {
+  const auto contents = journal::parse(
+      journal_text() + journal::whole_line("a.webm", {300, 5'000}) + journal::reached_line(4'000) +
+      journal::whole_line("b.webm", {310, 700}) + journal::whole_line("a.webm", {300, 9'000}) +
+      journal::closed_line("b.webm", 2'500) + journal::reached_line(9'000));
+  ASSERT_TRUE(contents);
+  EXPECT_EQ(contents->reached_ms, 9'000);
+  ASSERT_THAT(contents->open, SizeIs(1)) << "b is closed";
+  EXPECT_EQ(contents->open.at("a.webm").header, 300U);
+  EXPECT_EQ(contents->open.at("a.webm").bytes, 9'000U);
 }
 
 TEST(Journal, IsReadUpToWhereACrashCutIt) {

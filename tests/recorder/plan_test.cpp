@@ -83,6 +83,35 @@ TEST(Plan, OfAFolderWithoutOneSaysWhatToDo) {
   EXPECT_THAT(plan.error().detail, testing::HasSubstr("folder of a finished recording"));
 }
 
+TEST(Plan, TilesStandInTheOrderInWhichTheyAppear) {
+  const std::string files =
+      R"("files":[{"name":"b.webm","participant_id":"pa_2","codecs":["vp8"],"offset_ms":500,"duration_ms":9},)"
+      R"({"name":"a.webm","participant_id":"pa_1","codecs":["vp8"],"offset_ms":100,"duration_ms":9}])";
+  const auto plan = plan_of(R"({"schema":1,"duration_ms":1000,)" + files + "}", "folder");
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->files[0].path, "folder/a.webm");
+  EXPECT_EQ(plan->files[0].tile, 0U);
+  EXPECT_EQ(plan->tiles[0].participant_id, "pa_1");
+}
+
+TEST(Plan, KnowsLayoutsAndPauses) {
+  const auto changes = [](const std::string& list) {
+    return plan_of(R"({"schema":1,"duration_ms":9000,"files":[{"name":"a.webm","codecs":["vp8"],)"
+                   R"("offset_ms":0,"duration_ms":9}],"changes":)" +
+                       list + "}",
+                   "folder");
+  };
+  const auto plan = changes(
+      R"([{"at_ms":1000,"what":"pause"},{"at_ms":2000,"what":"resume"},{"at_ms":3000,"what":"pip"},)"
+      R"({"at_ms":4000,"what":"pause"}])");
+  ASSERT_TRUE(plan);
+  using std::chrono::seconds;
+  EXPECT_THAT(pauses_of(*plan),
+              testing::ElementsAre(Pause{seconds(1), seconds(2)}, Pause{seconds(4), seconds(9)}));
+  EXPECT_FALSE(changes(R"([{"at_ms":2000,"what":"pip"},{"at_ms":1000,"what":"grid"}])"));
+  EXPECT_FALSE(changes(R"([7])"));
+}
+
 TEST(Pauses, AreLeftOutOfTheTimeLine) {
   const std::vector<Pause> pauses{{milliseconds(1'000), milliseconds(2'000)},
                                   {milliseconds(5'000), milliseconds(9'000)}};

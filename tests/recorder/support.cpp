@@ -198,6 +198,7 @@ std::shared_ptr<rtp::Tap> make_tap(std::size_t bytes) { return std::make_shared<
 Studio::Studio(const fs::path& folder) : folder_(folder) {
   silence_ffmpeg();
   output_.open = [this](const RecordedFile& info) { files_.push_back({info, {}, {}, false, {}}); };
+  output_.header = [](const std::string&) {};
   output_.bytes = [this](const std::string& name, std::uint64_t place, rtp::ConstBytes bytes) {
     auto& all = file(name).bytes;
     all.resize(std::max(all.size(), place + bytes.size()));

@@ -39,6 +39,8 @@ export interface Composite {
   audio_only?: boolean;
   /** on the tiles */
   names?: boolean;
+  /** made while the recording runs, to be there seconds after its end */
+  live?: boolean;
 }
 
 export interface RecordingFile {
@@ -79,6 +81,10 @@ export interface Recording {
   composite?: Composite;
   /** of composing, while it goes on */
   progress_percent?: number;
+  /**
+   * chapters, a thumbnail and a sheet of stills, also where no one picture is made (which has them)
+   */
+  stills?: boolean;
   /** so long after its end it is deleted; 0: never; not said: as configured */
   keep_days?: number;
   /** into the object store, where one is configured; not said: true */
@@ -134,6 +140,11 @@ export interface Room {
      */
     mode?: 'tracks' | 'composite';
     composite?: Composite;
+    /**
+     * chapters, a thumbnail and a sheet of stills, also where no one picture is made (which has
+     * them)
+     */
+    stills?: boolean;
     /** so long after its end it is deleted; 0: never; not said: as configured */
     keep_days?: number;
     /** into the object store, where one is configured; not said: true */
@@ -314,6 +325,11 @@ export interface RoomDefaults {
      */
     mode?: 'tracks' | 'composite';
     composite?: Composite;
+    /**
+     * chapters, a thumbnail and a sheet of stills, also where no one picture is made (which has
+     * them)
+     */
+    stills?: boolean;
     /** so long after its end it is deleted; 0: never; not said: as configured */
     keep_days?: number;
     /** into the object store, where one is configured; not said: true */
@@ -522,6 +538,10 @@ export interface RecordingStartParams {
    */
   mode?: 'tracks' | 'composite';
   composite?: Composite;
+  /**
+   * chapters, a thumbnail and a sheet of stills, also where no one picture is made (which has them)
+   */
+  stills?: boolean;
   /** so long after its end it is deleted; 0: never; not said: as configured */
   keep_days?: number;
   /** into the object store, where one is configured; not said: true */
@@ -663,6 +683,22 @@ export interface RecordingResumeResult {
 }
 
 /**
+ * Copies a recording that is over into the object store: one that was to stay, that was over before
+ * there was a store, or whose copy has failed. recording.uploaded follows.
+ */
+export interface RecordingUploadParams {
+  recording_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface RecordingUploadResult {
+  recording_id: string;
+  /** it is there, or on its way */
+  already: boolean;
+}
+
+/**
  * Deletes the files of a recording that is over, on the server and in the object store;
  * recording.erased tells when nothing is left. Its record stays, with the files' hashes, as the
  * proof.
@@ -682,22 +718,6 @@ export interface RecordingDeleteResult {
  * Makes a room. What is not said is as in the tenant's defaults, then as in the configuration. The
  * same name with the same settings gives the room that is there.
  */
-/**
- * Copies a recording that is over into the object store: one that was to stay, that was over before
- * there was a store, or whose copy has failed. recording.uploaded follows.
- */
-export interface RecordingUploadParams {
-  recording_id: string;
-  /** the same key with the same params gives the stored answer, for 24 hours */
-  idempotency_key?: string;
-}
-
-export interface RecordingUploadResult {
-  recording_id: string;
-  /** it is there, or on its way */
-  already: boolean;
-}
-
 export interface RoomCreateParams {
   /** the seller */
   tenant: string;
@@ -717,6 +737,11 @@ export interface RoomCreateParams {
      */
     mode?: 'tracks' | 'composite';
     composite?: Composite;
+    /**
+     * chapters, a thumbnail and a sheet of stills, also where no one picture is made (which has
+     * them)
+     */
+    stills?: boolean;
     /** so long after its end it is deleted; 0: never; not said: as configured */
     keep_days?: number;
     /** into the object store, where one is configured; not said: true */
@@ -857,6 +882,11 @@ export interface RoomUpdateParams {
      */
     mode?: 'tracks' | 'composite';
     composite?: Composite;
+    /**
+     * chapters, a thumbnail and a sheet of stills, also where no one picture is made (which has
+     * them)
+     */
+    stills?: boolean;
     /** so long after its end it is deleted; 0: never; not said: as configured */
     keep_days?: number;
     /** into the object store, where one is configured; not said: true */
@@ -1499,6 +1529,11 @@ export interface TenantPutParams {
        */
       mode?: 'tracks' | 'composite';
       composite?: Composite;
+      /**
+       * chapters, a thumbnail and a sheet of stills, also where no one picture is made (which has
+       * them)
+       */
+      stills?: boolean;
       /** so long after its end it is deleted; 0: never; not said: as configured */
       keep_days?: number;
       /** into the object store, where one is configured; not said: true */
@@ -1802,6 +1837,7 @@ export interface Methods {
   'recording.set_layout': {params: RecordingSetLayoutParams; result: RecordingSetLayoutResult};
   'recording.start': {params: RecordingStartParams; result: RecordingStartResult};
   'recording.stop': {params: RecordingStopParams; result: RecordingStopResult};
+  'recording.upload': {params: RecordingUploadParams; result: RecordingUploadResult};
   'room.clear_mute_all': {params: RoomClearMuteAllParams; result: RoomClearMuteAllResult};
   'room.create': {params: RoomCreateParams; result: RoomCreateResult};
   'room.delete': {params: RoomDeleteParams; result: RoomDeleteResult};
@@ -1837,7 +1873,6 @@ export interface Methods {
   'webhook.put': {params: WebhookPutParams; result: WebhookPutResult};
   'webhook.redeliver': {params: WebhookRedeliverParams; result: WebhookRedeliverResult};
   'webhook.test': {params: WebhookTestParams; result: WebhookTestResult};
-  'recording.upload': {params: RecordingUploadParams; result: RecordingUploadResult};
 }
 
 export interface RoomLockedData {
