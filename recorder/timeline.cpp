@@ -32,9 +32,11 @@ std::optional<Duration> PublisherClock::offset() const noexcept {
   return samples_.front().delay;
 }
 
-void PublisherClock::add_correction(Duration correction) {
+std::uint64_t PublisherClock::add_correction(Duration by) {
+  const std::uint64_t number = corrections_.back().number + 1;
   if (corrections_.size() == kMaxCorrections) corrections_.erase(corrections_.begin());
-  corrections_.push_back(correction);
+  corrections_.push_back({number, by});
+  return number;
 }
 
 std::int64_t TrackClock::unwrap(rtp::RtpTimestamp timestamp) const noexcept {
@@ -57,29 +59,41 @@ void TrackClock::on_report(rtp::NtpTime ntp, rtp::RtpTimestamp timestamp, Time a
     last_ticks_ = ticks;
     anchor(media, arrival);
   }
-  const Duration reported = to_duration(ntp);
   const Duration arrived = arrival.time_since_epoch();
-  const auto known = publisher_->offset();
+  const Duration reported = to_duration(ntp) + correction_of(to_duration(ntp), media, arrived);
+  publisher_->add(arrived - reported, arrival);
+  const Duration mapping = reported - media;
+  const Duration step = mapping - reported_.value_or(mapping);
+  // No frame came so late: the report is of now, but has the timestamp of an old frame.
+  if (step > kMaxReportStep && mapping + *publisher_->offset() > last_delay_ + kMaxReportStep) {
+    return;
+  }
+  if (step > kMaxSlewed) {  // the sender's clock stood still for so long
+    offset_ += step;
+    ++jumps_;
+  }
+  reported_ = mapping;
+}
 
-  // Take the publisher's clock as it is, or with a step that is known already: whatever fits best.
-  Duration correction{};
-  Duration best = Duration::max();
-  for (const Duration c : publisher_->corrections()) {
-    const Duration delay = arrived - (reported + c);
-    const Duration mapping = reported + c + known.value_or(delay) - media;
-    const Duration error = std::chrono::abs(mapping - offset_);
-    if (error < best) {
-      best = error;
-      correction = c;
-    }
+// Where the report does not continue what this track's reports said so far, either its clock moved
+// or the publisher's was set. Nothing comes earlier than the fastest so far: that tells which.
+Duration TrackClock::correction_of(Duration reported, Duration media, Duration arrived) {
+  const auto known = publisher_->offset();
+  if (!known) return {};
+  const Duration expected = reported_.value_or(offset_ - *known);
+  const auto step_with = [&](Duration c) { return reported + c - media - expected; };
+  PublisherClock::Correction best = publisher_->corrections().back();
+  for (const auto& c : publisher_->corrections()) {  // none that was replaced before
+    if (!reported_ || c.number < correction_) continue;
+    if (abs(step_with(c.by)) < abs(step_with(best.by))) best = c;
   }
-  if (best > kMaxReportStep && known) {
-    // His clock was set (or this track's timestamps jumped): we go on as we were.
-    correction = offset_ + media - *known - reported;
-    publisher_->add_correction(correction);
-  }
-  publisher_->add(arrived - (reported + correction), arrival);
-  reported_ = reported + correction - media;
+  correction_ = best.number;
+  const Duration step = step_with(best.by);
+  const Duration late = arrived - (reported + best.by) - *known;
+  const bool was_set = late < -kEarliest || (step < Duration::zero() && late + step > -kEarliest);
+  if (abs(step) <= (reported_ ? kMaxReportStep : kMaxFirstStep) || !was_set) return best.by;
+  correction_ = publisher_->add_correction(best.by - step);
+  return best.by - step;
 }
 
 Duration TrackClock::target() const noexcept {
@@ -97,11 +111,12 @@ void TrackClock::observe(Duration delay, Time arrival) {
     stretch_end_ = arrival + kEnvelope;
   }
   least_[0] = std::min(least_[0].value_or(delay), delay);
+  last_delay_ = delay;
 }
 
 void TrackClock::slew(Duration elapsed) noexcept {
-  const Duration limit =
-      std::clamp(elapsed, Duration::zero(), Duration{std::chrono::seconds{1}}) / kSlewDivisor;
+  // After a long silence all at once: nobody hears it there, and a drifting clock has gone far.
+  const Duration limit = std::max(elapsed, Duration::zero()) / kSlewDivisor;
   offset_ += std::clamp(target() - offset_, -limit, limit);
 }
 
@@ -122,6 +137,7 @@ void TrackClock::anchor(Duration media, Time arrival) {
   if (anchored_) ++jumps_;
   anchored_ = true;
   offset_ = arrival.time_since_epoch() - media;
+  last_delay_ = offset_;
   reported_.reset();
   lagging_since_.reset();
   least_ = {};

@@ -26,11 +26,15 @@ class PublisherClock {
   [[nodiscard]] std::optional<rtp::Duration> offset() const noexcept;
 
   // A publisher's wall clock may be set during a call, and his tracks report it one after the
-  // other. Each known step is kept here, so that the second track finds what the first one learned.
-  [[nodiscard]] const std::vector<rtp::Duration>& corrections() const noexcept {
-    return corrections_;
-  }
-  void add_correction(rtp::Duration correction);
+  // other. What takes each step back is kept here, so that the second track finds what the first
+  // one learned. Never empty; the last is the newest.
+  struct Correction {
+    std::uint64_t number = 0;
+    rtp::Duration by{};
+  };
+  [[nodiscard]] const std::vector<Correction>& corrections() const noexcept { return corrections_; }
+  // Its number.
+  std::uint64_t add_correction(rtp::Duration by);
 
  private:
   struct Sample {
@@ -38,7 +42,7 @@ class PublisherClock {
     rtp::Duration delay;
   };
   std::deque<Sample> samples_;  // delays rise from front to back: the front is the minimum
-  std::vector<rtp::Duration> corrections_{rtp::Duration::zero()};
+  std::vector<Correction> corrections_{Correction{}};
 };
 
 // Turns one track's RTP timestamps into server time that never runs backwards. Before the first
@@ -50,7 +54,12 @@ class TrackClock {
   static constexpr rtp::Duration kMaxAhead = std::chrono::milliseconds{300};
   static constexpr rtp::Duration kMaxLag = std::chrono::seconds{3};
   static constexpr rtp::Duration kMaxPause = std::chrono::milliseconds{500};  // then a lag is real
-  static constexpr rtp::Duration kMaxReportStep = std::chrono::milliseconds{500};
+  // More than drift and sloppy reports make; before a track's first report only arrival is known.
+  static constexpr rtp::Duration kMaxReportStep = std::chrono::milliseconds{30};
+  static constexpr rtp::Duration kMaxFirstStep = std::chrono::milliseconds{500};
+  // A report may come so much faster than all of the last minute.
+  static constexpr rtp::Duration kEarliest = std::chrono::milliseconds{10};
+  static constexpr rtp::Duration kMaxSlewed = std::chrono::milliseconds{200};
   static constexpr rtp::Duration kEnvelope = std::chrono::seconds{2};
   static constexpr rtp::Duration kMinStep = std::chrono::milliseconds{1};
   static constexpr int kSlewDivisor = 20;  // at most 5 % faster or slower
@@ -68,6 +77,8 @@ class TrackClock {
  private:
   [[nodiscard]] std::int64_t unwrap(rtp::RtpTimestamp timestamp) const noexcept;
   [[nodiscard]] rtp::Duration media_time(std::int64_t ticks) const noexcept;
+  [[nodiscard]] rtp::Duration correction_of(rtp::Duration reported, rtp::Duration media,
+                                            rtp::Duration arrived);
   [[nodiscard]] rtp::Duration target() const noexcept;
   void observe(rtp::Duration delay, rtp::Time arrival);
   void slew(rtp::Duration elapsed) noexcept;
@@ -80,11 +91,13 @@ class TrackClock {
   std::int64_t last_ticks_ = 0;            // counted on past 2^32
   rtp::Duration offset_{};                 // media time + offset = server time
   std::optional<rtp::Duration> reported_;  // media time + this = publisher's corrected time
+  std::uint64_t correction_ = 0;           // the number of its correction
   std::optional<rtp::Time> last_time_;     // given out
   std::optional<rtp::Time> lagging_since_;
   // Least delay of arrivals in this stretch of the envelope and in the one before it.
   std::array<std::optional<rtp::Duration>, 2> least_{};
   rtp::Time stretch_end_{};
+  rtp::Duration last_delay_{};  // arrival of the last frame minus its media time
   std::uint64_t jumps_ = 0;
 };
 

@@ -109,7 +109,8 @@ TEST(Timeline, FollowsArrivalWhenThereAreNoReports) {
 
 TEST(Timeline, DoesNotNoticeThatThePublishersClockIsSet) {
   for (const Duration by :
-       {Duration{seconds{3'600}}, Duration{seconds{-5}}, Duration{seconds{2}}}) {
+       {Duration{seconds{3'600}}, Duration{seconds{-5}}, Duration{seconds{2}},
+        Duration{milliseconds{300}}, Duration{milliseconds{-300}}, Duration{milliseconds{-60}}}) {
     Pair pair;
     Duration worst{};
     for (int i = 0; i < 600; ++i) {
@@ -125,6 +126,58 @@ TEST(Timeline, DoesNotNoticeThatThePublishersClockIsSet) {
     EXPECT_EQ(pair.audio.jumps() + pair.video.jumps(), 0U);
     EXPECT_LT(pair.error, milliseconds{100});
   }
+}
+
+TEST(Timeline, IsRightAtOnceAfterAnHourOfSilence) {
+  Pair pair;
+  Duration worst{};
+  const auto silent = [](Time t) { return t > kStart + minutes{2} && t < kStart + minutes{62}; };
+  for (Time t = kStart; t < kStart + minutes{64}; t += milliseconds{100}) {
+    if ((t - kStart) % seconds{5} == Duration{}) pair.report(t);
+    if (silent(t)) {
+      static_cast<void>(
+          pair.video.on_frame(pair.video_publisher.timestamp(t), t + seconds{1} / 10));
+      continue;
+    }
+    const Duration apart = pair.step(t);
+    if (t > kStart + seconds{10}) worst = std::max(worst, apart);
+  }
+  EXPECT_LT(worst, milliseconds{40});
+}
+
+TEST(Timeline, FollowsASendersClockThatStoodStillWithTheNextReport) {
+  for (const unsigned ms : {100U, 300U, 1'000U, 2'500U}) {
+    Pair pair;
+    Duration worst{};
+    for (int i = 0; i < 600; ++i) {
+      const Time t = kStart + milliseconds{100} * i;
+      if (i == 300) pair.audio_publisher.jump(0U - 48U * ms);
+      if (i % 50 == 10) pair.report_video(t);
+      if (i % 50 == 40) pair.report_audio(t);
+      const Duration apart = pair.step(t);
+      if (i > 400) worst = std::max(worst, apart);
+    }
+    EXPECT_LT(worst, milliseconds{40}) << ms;
+  }
+}
+
+// Some senders put the timestamp of their last frame into a report, however old that is.
+TEST(Timeline, IsNotMovedByReportsOfOldFrames) {
+  Pair pair;
+  Duration worst{};
+  for (int i = 0; i < 600; ++i) {
+    const Time t = kStart + milliseconds{100} * i;
+    if (i % 50 == 10) pair.report_audio(t);
+    if (i % 50 == 20) {
+      const Time frame = t - milliseconds{i % 100 == 20 ? 1 : 700};
+      pair.video.on_report(ntp_at(t), pair.video_publisher.timestamp(frame),
+                           t + pair.arrival_delay());
+    }
+    const Duration apart = pair.step(t);
+    if (i > 100) worst = std::max(worst, apart);
+  }
+  EXPECT_LT(worst, milliseconds{40});
+  EXPECT_EQ(pair.video.jumps(), 0U);
 }
 
 TEST(Timeline, StaysOnTheWallWhenTimestampsJump) {

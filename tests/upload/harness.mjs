@@ -13,6 +13,9 @@ import {sha256} from './sigv4.mjs';
 const BIN_DIR = process.env.PARLEY_BIN_DIR ??
     fileURLToPath(new URL('../../build/release/bin', import.meta.url));
 export const PROGRAM = path.join(BIN_DIR, 'parley-upload');
+/** The environment of a program whose disk is full from its n-th write on. */
+export const fullFrom = (n) =>
+  ({LD_PRELOAD: path.join(BIN_DIR, 'full_disk.so'), PARLEY_FULL_AT_WRITE: String(n)});
 /** A key needs encoding in a path; the names of our files do not. */
 export const PREFIX = 'rec/a+b=c%41é~/';
 export const PART = 4_096;
@@ -84,11 +87,11 @@ export class Folder {
 /**
  * Starts the program; `ended` settles with its exit, its lines and the last of them.
  * @param {import('./s3_double.mjs').S3Double} store @param {string[]} more  what is not the same
- *   for every run @param {{keys?: object, prefix?: string, launch?: string[]}} [settings] launch is
- *   the program and its arguments that starts it
+ *   for every run @param {{keys?: object, prefix?: string, launch?: string[], env?: object}}
+ *   [settings] launch is the program and its arguments that starts it
  */
 export function start(store, more, {keys = store.keys, prefix = PREFIX, endpoint = store.url,
-  launch = [PROGRAM]} = {}) {
+  launch = [PROGRAM], env = {}} = {}) {
   const {accessKey, secretKey, sessionToken, region} = keys;
   const options = {'--endpoint': endpoint, '--region': region, '--bucket': store.bucket,
     '--key-prefix': prefix, '--part-bytes': PART, '--retry-ms': 1, '--timeout-ms': 20_000};
@@ -96,7 +99,7 @@ export function start(store, more, {keys = store.keys, prefix = PREFIX, endpoint
   const child = spawn(launch[0], [...launch.slice(1), ...more, ...missing.flat().map(String)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {...process.env, AWS_ACCESS_KEY_ID: accessKey, AWS_SECRET_ACCESS_KEY: secretKey,
-      AWS_SESSION_TOKEN: sessionToken},
+      AWS_SESSION_TOKEN: sessionToken, ...env},
   });
   let stdout = '';
   let stderr = '';
