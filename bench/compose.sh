@@ -67,7 +67,7 @@ theirs() {
 }
 for ((turn = 0; turn < runs; turn++)); do
   run "grid, h264" composite.mp4 "$composer" "$folder"
-  theirs h264 mp4 -c:v libx264 -preset veryfast -x264-params subme=1:me=dia -crf 23 -maxrate 1497k \
+  theirs h264 mp4 -c:v libx264 -preset veryfast -x264-params subme=0:me=dia:rc-lookahead=5 -crf 22 -maxrate 1497k \
     -bufsize 2995k -bf 0 -c:a aac -aac_coder fast
   for kind in speaker presenter pip; do
     run "$kind, h264" composite.mp4 "$composer" "$folder" --layout "$kind"

@@ -219,6 +219,7 @@ RpcResult<Json> Api::recording_set_layout(Call& call) {
 RpcResult<Json> Api::recording_compose(Call& call) {
   RecordingOptions any;
   read_composite(call.params, any);
+  if (any.live) call.params.refuse("composite", "live is for recordings that begin");
   const auto record = recording_of(call);
   if (!record) return tl::unexpected(record.error());
   RecordingOptions options = (*record)->options;

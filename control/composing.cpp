@@ -50,7 +50,12 @@ Composing::Composing(Timers& timers, std::function<rtp::Time()> now, ProcessQueu
       queue_(timers, now, spawn, limits.at_once, events_of_queue()),
       soon_(timers, now, spawn, limits.live_at_once, events_of_queue()),
       live_(timers, now, spawn, limits.live_at_once,
-            {[](const std::string&) {}, [](const std::string&, const Json&) {},
+            {[](const std::string&) {},
+             [this](const std::string& id, const Json& said) {
+               Live& live = lives_[id];
+               live.crashes = 0;
+               live.reason = text_member(said, "reason");
+             },
              [this](const std::string& id, const ProcessQueue::End& end) {
                return live_ended(id, end);
              }}) {}
@@ -80,10 +85,14 @@ void Composing::stop() {
 // Whatever it could not do is done after the recording's end.
 ProcessQueue::Events::Verdict Composing::live_ended(const std::string& id,
                                                     const ProcessQueue::End& end) {
-  const bool again = end.process.signal != 0 && ++live_crashes_[id] < kCrashes;
-  if (!again) live_crashes_.erase(id);
-  if (!end.well()) server::log::warn("live_composing_ended", {{"recording", id}, {"again", again}});
-  return {again ? std::optional(kAfterCrash) : std::nullopt, [] {}};
+  Live& live = lives_[id];
+  const bool again = end.process.signal != 0 && ++live.crashes < kCrashes;
+  if (!end.well()) {
+    server::log::warn("live_composing_ended",
+                      {{"recording", id}, {"reason", live.reason}, {"again", again}});
+  }
+  if (again) return {kAfterCrash, {}};
+  return {{}, [this, id] { lives_.erase(id); }};
 }
 
 void Composing::line(const std::string& id, const Json& said) {
@@ -134,7 +143,7 @@ ProcessQueue::Events::Verdict Composing::ended(const std::string& id,
 }
 
 Composing::Stats Composing::stats() const {
-  return {queue_.waiting() + soon_.waiting(),
+  return {queue_.waiting() + soon_.waiting() + live_.waiting(),
           queue_.running() + soon_.running(),
           live_.running(),
           composed_,

@@ -65,8 +65,8 @@ class Composing {
             Limits limits, Events events);
 
   void add(ComposeJob job) { queue_of(job).add(std::move(job)); }
-  // Makes one of a recording that begins, as far as it goes while that runs. It is to be added once
-  // the recording is over; nothing is told before.
+  // Makes what can be made of a recording while that runs. It is to be added once the recording is
+  // over; nothing is told before.
   void follow(ComposeJob job) { live_.add(std::move(job)); }
   // Nothing more is started.
   void stop();
@@ -82,6 +82,10 @@ class Composing {
     std::string reason;
     std::string detail;
   };
+  struct Live {
+    int crashes = 0;  // since it last said something
+    std::string reason;
+  };
   [[nodiscard]] ProcessQueue::Events events_of_queue();
   [[nodiscard]] ProcessQueue& queue_of(const ComposeJob& job);
   void line(const std::string& id, const Json& said);
@@ -92,7 +96,7 @@ class Composing {
   std::map<std::string, Job, std::less<>> jobs_;
   std::uint64_t composed_ = 0;
   std::uint64_t failed_ = 0;
-  std::map<std::string, int, std::less<>> live_crashes_;
+  std::map<std::string, Live, std::less<>> lives_;
   ProcessQueue queue_;
   ProcessQueue soon_;  // what live ones left: it is little, and somebody waits for it
   ProcessQueue live_;

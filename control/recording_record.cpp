@@ -246,6 +246,14 @@ std::optional<RecordingRecord> RecordingRecord::from_row(const Row& row) {
   return record;
 }
 
+ComposeJob RecordingRecord::follow_job() const {
+  ComposeJob job{id, options.arguments()};
+  for (const char* argument : {"--layout", options.layout.c_str(), "--follow"}) {
+    job.arguments.emplace_back(argument);
+  }
+  return job;
+}
+
 ComposeJob RecordingRecord::compose_job() const {
   ComposeJob job{id, options.arguments()};
   const auto add = [&](const char* option, std::string value) {

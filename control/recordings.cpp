@@ -186,7 +186,8 @@ void Recordings::begin(const std::string& session_id) {
   for (const auto& change : record.layouts) {
     recorder_.note(record.id, {change.at_ms, change.layout});
   }
-  if (record.is_live() && compose_live) compose_live(record.compose_job());
+  if (active.paused) recorder_.note(record.id, {record.pauses.back().from_ms, "pause"});
+  if (record.is_live() && compose_live) compose_live(record.follow_job());
   if (active.session == nullptr) return;
   for (const auto& participant : active.session->participants()) {
     for (const Track& track : participant->tracks) add_track(active, *participant, track);

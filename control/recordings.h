@@ -95,6 +95,7 @@ struct RecordingRecord {
   [[nodiscard]] std::optional<std::int64_t> delete_at_ms() const noexcept;
   [[nodiscard]] std::vector<std::string> file_names() const;
   [[nodiscard]] ComposeJob compose_job() const;
+  [[nodiscard]] ComposeJob follow_job() const;  // of one that begins
   [[nodiscard]] bool is_live() const noexcept { return options.composite && options.live; }
   // Participants are not told where the store is and what it says.
   [[nodiscard]] Json to_json(bool for_backend = true) const;

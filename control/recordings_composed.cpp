@@ -76,7 +76,7 @@ RpcResult<const RecordingRecord*> Recordings::compose_again(
                                     "there are no tracks to compose", "recording_id"));
   }
   record->options = options;
-  record->options.composite = true;
+  record->options.composite = options.composite || !options.stills;
   record->options.live = false;
   if (layout) record->layouts.clear();
   deadlines_.erase({record->delete_at_ms().value_or(0), record->id});
@@ -146,6 +146,9 @@ void Recordings::on_not_composed(const std::string& recording_id, const std::str
                                  const std::string& detail) {
   RecordingRecord* record = find_mutable(recording_id);
   if (record == nullptr || !record->composing) return;
+  server::log::error("composing_failed",
+                     {{"recording", recording_id}, {"reason", reason}, {"detail", detail}});
+  if (!record->options.composite) return complete(*record);  // it has all but its stills
   record->composing = false;
   record->state = State::Failed;
   record->failure_reason = reason == "disk_full" ? reason : "compose_failed";
@@ -155,8 +158,6 @@ void Recordings::on_not_composed(const std::string& recording_id, const std::str
   store(*record);
   tell(*record, "recording.failed", Json::object({{"reason", record->failure_reason}}));
   upload_when_stored(*record);
-  server::log::error("composing_failed",
-                     {{"recording", recording_id}, {"reason", reason}, {"detail", detail}});
 }
 
 }  // namespace parley::control

@@ -87,6 +87,9 @@ std::optional<RecorderEvent> adopt(const fs::path& root, const std::string& reco
   manifest.truncated = !journal->ended || !is_untouched(folder, manifest);
   if (!journal->ended) manifest.end_reason = "server_restart";
 
+  std::error_code ignored;
+  fs::remove(folder / kProgressName, ignored);
+  fs::remove(with(folder / kProgressName, kPartSuffix), ignored);
   std::vector<ManifestFile> files;
   for (ManifestFile& entry : manifest.files) {
     RecordedFile& file = entry.file;

@@ -146,11 +146,19 @@ void DiskRecording::on(disk::Changed job) {
   manifest_.changes.push_back(std::move(job.change));
 }
 
+// Whoever follows can do without: what is wrong with the disk is found by others.
 void DiskRecording::on(disk::Reached job) {
+  if (failure_) return;
+  std::string text;
   for (const auto& [name, file] : open_) {
-    write_journal(journal::whole_line(name, {file.header_size, file.good_size}));
+    text += journal::whole_line(name, {file.header_size, file.good_size});
   }
-  write_journal(journal::reached_line(job.ms));
+  text += journal::reached_line(job.ms);
+  const fs::path next = part_path(std::string{kProgressName});
+  auto file = DiskFile::create(next);
+  const rtp::ConstBytes bytes{reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+  if (!file || !file->write_at(options_->calls, 0, bytes)) return;
+  static_cast<void>(::rename(next.c_str(), path(kProgressName).c_str()));
 }
 
 void DiskRecording::on(disk::Finish job) {
@@ -191,6 +199,9 @@ void DiskRecording::conclude() {
     failure_ = written.error();
     manifest_.failure = Failed{manifest_.info.recording_id, failure_->reason, failure_->detail, {}};
   }
+  std::error_code ignored;
+  fs::remove(path(kProgressName), ignored);
+  fs::remove(part_path(std::string{kProgressName}), ignored);
   outcome_ = to_event(manifest_, manifest_path);
 }
 

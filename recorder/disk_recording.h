@@ -46,7 +46,7 @@ struct Close {
 struct Changed {
   Change change;
 };
-struct Reached {  // all that came before is written, or was posted before
+struct Reached {  // what came before was posted before, but for a moment and what was late
   std::int64_t ms = 0;
 };
 struct Finish {

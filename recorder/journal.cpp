@@ -7,11 +7,13 @@
 #include <iterator>
 #include <utility>
 
+#include "recorder/names.h"
+
 namespace parley::recorder::journal {
 
 namespace {
 
-constexpr std::size_t kMaxSize = 64U << 20U;
+constexpr std::size_t kMaxSize = 16U << 20U;
 
 bool is_plain(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -83,17 +85,36 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-// What only those look at who follow.
+// Up to where it is torn.
+template <class Visit>
+void each_line(std::string_view text, const Visit& visit) {
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    std::vector<std::string> words = split(text.substr(0, end), ' ');
+    text.remove_prefix(end + 1);
+    for (std::string& word : words) word = decode(word);
+    if (!words.empty()) visit(words);
+  }
+}
+
+std::optional<std::string> text_of(const std::filesystem::path& path) {
+  std::ifstream file{path, std::ios::binary};
+  if (!file) return std::nullopt;
+  std::string text{std::istreambuf_iterator<char>{file}, {}};
+  if (text.size() > kMaxSize) text.resize(kMaxSize);
+  return text;
+}
+
+// Of a file that was closed since it is old news.
 void apply_progress(const std::vector<std::string>& w, Contents& to) {
   const std::string& kind = w[0];
   if (kind == "whole" && w.size() == 4) {
+    const auto& files = to.manifest.files;
+    const bool open = std::any_of(files.begin(), files.end(), [&](const ManifestFile& entry) {
+      return entry.file.name == w[1] && entry.file.duration_ms == 0;
+    });
+    if (!open) return;
     to.open[w[1]] = {static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(w[2]))),
                      static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(w[3])))};
-  } else if (kind == "closed" && w.size() == 3) {
-    to.open.erase(w[1]);
-    for (ManifestFile& entry : to.manifest.files) {
-      if (entry.file.name == w[1]) entry.file.duration_ms = number(w[2]);
-    }
   } else if (kind == "reached" && w.size() == 2) {
     to.reached_ms = std::max<std::int64_t>(0, number(w[1]));
   }
@@ -126,8 +147,10 @@ void apply(const std::vector<std::string>& w, Contents& to, bool& has_recording)
     manifest.end_reason = w[1];
     manifest.duration_ms = number(w[2]);
     to.ended = true;
-  } else {
-    apply_progress(w, to);
+  } else if (kind == "closed" && w.size() == 3) {
+    for (ManifestFile& entry : manifest.files) {
+      if (entry.file.name == w[1]) entry.file.duration_ms = number(w[2]);
+    }
   }
 }
 
@@ -174,24 +197,27 @@ std::string end_line(std::string_view reason, std::int64_t duration_ms) {
 std::optional<Contents> parse(std::string_view text) {
   Contents contents;
   bool has_recording = false;
-  while (true) {
-    const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) break;  // torn, or the end
-    std::vector<std::string> words = split(text.substr(0, end), ' ');
-    text.remove_prefix(end + 1);
-    for (std::string& word : words) word = decode(word);
-    if (!words.empty()) apply(words, contents, has_recording);
-  }
+  each_line(text, [&](const auto& words) { apply(words, contents, has_recording); });
   if (!has_recording) return std::nullopt;
   return contents;
 }
 
+std::optional<Contents> parse(std::string_view text, std::string_view progress) {
+  auto contents = parse(text);
+  if (contents) each_line(progress, [&](const auto& words) { apply_progress(words, *contents); });
+  return contents;
+}
+
 std::optional<Contents> read(const std::filesystem::path& path) {
-  std::ifstream file{path, std::ios::binary};
-  if (!file) return std::nullopt;
-  std::string text{std::istreambuf_iterator<char>{file}, {}};
-  if (text.size() > kMaxSize) text.resize(kMaxSize);
-  return parse(text);
+  const auto text = text_of(path);
+  return text ? parse(*text) : std::nullopt;
+}
+
+std::optional<Contents> read_followed(const std::filesystem::path& folder) {
+  // In this order: all that came before what the second says is in the first.
+  const auto progress = text_of(folder / kProgressName);
+  const auto text = text_of(folder / kJournalName);
+  return text ? parse(*text, progress.value_or("")) : std::nullopt;
 }
 
 }  // namespace parley::recorder::journal

@@ -21,11 +21,12 @@ namespace parley::recorder {
 //   file NAME PARTICIPANT_ID IDENTITY SOURCE CODECS OFFSET_MS
 //   gap FILE START_MS MS REASON
 //   change AT_MS WHAT
-// and, where somebody follows it,
-//   whole FILE HEADER_BYTES BYTES
 //   closed FILE MS
-//   reached MS
 //   end REASON DURATION_MS
+//
+// Where somebody follows it, a second file says how far it is. It is written anew each time:
+//   whole FILE HEADER_BYTES BYTES
+//   reached MS
 namespace journal {
 
 [[nodiscard]] std::string recording_line(const RecordingInfo& info);
@@ -52,6 +53,9 @@ struct Contents {
 // Nothing when there is no recording line. Lines it does not know are skipped.
 [[nodiscard]] std::optional<Contents> parse(std::string_view text);
 [[nodiscard]] std::optional<Contents> read(const std::filesystem::path& path);
+// The same, and how far it is.
+[[nodiscard]] std::optional<Contents> parse(std::string_view text, std::string_view progress);
+[[nodiscard]] std::optional<Contents> read_followed(const std::filesystem::path& folder);
 
 }  // namespace journal
 }  // namespace parley::recorder

@@ -32,6 +32,11 @@ std::string sanitized(std::string_view text) {
   return name;
 }
 
+std::string final_name(std::string_view name) {
+  if (name.ends_with(kPartSuffix)) name.remove_suffix(kPartSuffix.size());
+  return std::string(name);
+}
+
 std::string_view content_type_of(std::string_view name) noexcept {
   if (name.ends_with(".webm")) return "video/webm";
   if (name.ends_with(".mp4")) return "video/mp4";

@@ -18,7 +18,10 @@ namespace parley::recorder {
 [[nodiscard]] std::string_view content_type_of(std::string_view name) noexcept;
 
 inline constexpr std::string_view kPartSuffix = ".part";  // being written
+// What it is called when it is whole.
+[[nodiscard]] std::string final_name(std::string_view name);
 inline constexpr std::string_view kManifestName = "manifest.json";
 inline constexpr std::string_view kJournalName = "journal";
+inline constexpr std::string_view kProgressName = "journal.progress";
 
 }  // namespace parley::recorder

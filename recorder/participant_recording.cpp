@@ -134,7 +134,11 @@ void ParticipantRecording::drop_ended() {
   }
 }
 
-void ParticipantRecording::idle() {
+void ParticipantRecording::idle(rtp::Time now) {
+  const bool waits = !segment_ && !waiting_audio_.empty();
+  if (waits && now - start_ - waiting_audio_.front().time >= kPictureWait) {
+    open(std::nullopt, waiting_audio_.front().time);
+  }
   if (segment_) segment_->drain();
 }
 

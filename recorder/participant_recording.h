@@ -43,8 +43,8 @@ class ParticipantRecording {
   void remove_track(const std::string& track_id);
   // Reads the taps until they are empty; the number of records read.
   std::size_t drain();
-  // Nothing has come for a while: writes what is held back.
-  void idle();
+  // Nothing has come for a while, and others are here by now: writes what is held back.
+  void idle(rtp::Time now);
   // Ends the file, if one is open; what the taps still hold is read first.
   void finish();
 

@@ -322,7 +322,10 @@ bool Recorder::has_others(const std::string& recording_id,
 }
 
 fs::path Recorder::file_path(const std::string& recording_id, const std::string& name) const {
-  if (!is_id(recording_id) || !is_file_name(name) || name == kJournalName) return {};
+  if (!is_id(recording_id) || !is_file_name(name) || name == kJournalName ||
+      name == kProgressName) {
+    return {};
+  }
   const fs::path path = impl_->root / recording_id / name;
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return {};

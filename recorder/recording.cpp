@@ -60,15 +60,21 @@ std::size_t Recording::drain() {
     latest_ = std::max(latest_, participant->latest());
     if (!participant->has_tracks()) participant->finish();  // the publisher's side ended them
   }
-  if (info_.followed && latest_ - told_ >= kToldEvery) {
-    told_ = latest_;
-    post(disk::Reached{to_ms(latest_ - start_)});
-  }
+  if (info_.followed && latest_ - told_ >= kToldEvery) tell_how_far();
   return count;
 }
 
+void Recording::tell_how_far() {
+  told_ = latest_;
+  // Who sends nothing now may have something that was not written yet.
+  for (const auto& participant : participants_) {
+    if (participant->latest() + kQuiet < latest_) participant->idle(latest_);
+  }
+  post(disk::Reached{to_ms(latest_ - start_)});
+}
+
 void Recording::idle() {
-  for (const auto& participant : participants_) participant->idle();
+  for (const auto& participant : participants_) participant->idle(latest_);
 }
 
 void Recording::finish(const std::string& end_reason, std::optional<rtp::Time> now) {

@@ -34,8 +34,10 @@ class Recording {
 
  private:
   static constexpr rtp::Duration kToldEvery = std::chrono::seconds(5);
+  static constexpr rtp::Duration kQuiet = std::chrono::seconds(1);
 
   void post(disk::Job job);
+  void tell_how_far();
   [[nodiscard]] ParticipantRecording::Output make_output();
 
   RecordingInfo info_;

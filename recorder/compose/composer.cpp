@@ -1,7 +1,6 @@
 #include "recorder/compose/composer.h"
 
 #include <chrono>
-#include <cstdio>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -25,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kLook{500};  // at what has come of one that goes on
 constexpr int kMostLooks = 60;                   // for one that is to begin
+constexpr rtp::Duration kStep = std::chrono::seconds(5);
 
 using Done = Result<void>;
 
@@ -86,26 +86,28 @@ class Composer {
     plan_ = std::move(plan);
     return locked([this] { return make(); });
   }
-  Result<Composed> run_live() {
+  Done follow() {
     await_journal();
-    return locked([this]() -> Result<Composed> {
-      if (const Done followed = follow(); !followed) return tl::unexpected(followed.error());
-      return make();
+    return locked([this] {
+      Done followed = follow_to_its_end();
+      // The recording needs the room more than we do, or nobody needs what was made.
+      if (!followed) work_.remove();
+      return followed;
     });
   }
 
  private:
   template <class Work>
-  Result<Composed> locked(const Work& work) {
+  auto locked(const Work& work) -> decltype(work()) {
     const recorder::FolderLock lock(folder_ / "composite.lock");
     if (!lock.held()) return cannot_write(folder_ / "composite.lock");
-    auto composed = work();
-    if (composed) return composed;
+    auto done = work();
+    if (done) return done;
     std::error_code error;
     fs::remove(part_of(folder_ / name_of(settings_)), error);
     work_.tidy();
     if (full_) return work_.no_room();
-    return composed;
+    return done;
   }
 
   Result<Composed> make() {
@@ -138,26 +140,24 @@ class Composer {
     std::error_code error;
     for (int looks = 0; looks < kMostLooks; ++looks) {
       if (fs::exists(folder_ / recorder::kJournalName, error)) return;
+      if (fs::exists(folder_ / recorder::kManifestName, error)) return;
       std::this_thread::sleep_for(kLook);
     }
   }
 
-  // Until the recording is over: then all but the last moments is made.
-  Done follow() {
+  Done follow_to_its_end() {
     if (const Done ready = work_.open(mark_of(settings_, plan_)); !ready) return ready;
     const LayoutKind first = settings_.layouts.front().kind;
     SoundMaker sound(plan_, settings_, part_of(work_.sound()));
     std::optional<Film> film;
-    for (bool over = false; !over;) {
+    for (;;) {
       auto growing = growing_plan(folder_);
       if (!growing) return tl::unexpected(growing.error());
-      take(std::move(growing->plan), first);
-      over = growing->over;
-      if (over && plan_.failed) {
-        work_.remove();
-        return failed("stopped", "the recording failed");
+      if (growing->over && growing->plan.failed) return failed("stopped", "the recording failed");
+      if (!take(std::move(growing->plan), first)) {
+        return failed("stopped", "what came late stands before what is made");
       }
-      if (over) break;
+      if (growing->over) break;
       if (const Done done = sound.advance(plan_.length, teller(Stage::Live)); !done) return done;
       if (!film && settings_.product == Product::Film) {
         film.emplace(plan_, settings_, sound.speakers(), work_);
@@ -170,19 +170,23 @@ class Composer {
       }
       std::this_thread::sleep_for(kLook);
     }
-    if (const Done done = sound.finish(teller(Stage::Sound)); !done) return done;
+    if (const Done done = sound.finish(teller(Stage::Live)); !done) return done;
     return keep_sound(sound.speakers());
   }
 
-  void take(Plan plan, LayoutKind first) {
+  // False: it does not go on from where the plan was.
+  bool take(Plan plan, LayoutKind first) {
     const auto pauses = pauses_of(plan);
+    plan = without(pauses, std::move(plan));
+    if (!continues(plan_, plan)) return false;
     settings_.layouts = {{Offset(0), first}};
     for (const recorder::Change& change : plan.changes) {
       const auto kind = layout_of(change.what);
       const Offset at = without(pauses, std::chrono::milliseconds(change.at_ms));
       if (kind) settings_.layouts.push_back({at, *kind});
     }
-    plan_ = without(pauses, std::move(plan));
+    plan_ = std::move(plan);
+    return true;
   }
 
   Result<Speakers> sound() {
@@ -239,8 +243,13 @@ class Composer {
     if (!work_.has_room()) return work_.no_room();
     if (const Done forgot = forget(folder_ / name_of(settings_)); !forgot) return pass(forgot);
     Picture picture(plan_, settings_, speakers);
-    auto stills = make_stills([&](Offset time) { return picture.at(time); }, settings_.size,
-                              plan_.length, folder_, teller(Stage::Picture));
+    const OnDone tell = teller(Stage::Picture);
+    // Step by step: all in between is decoded, which takes its time, and must be seen to go on.
+    const auto picture_at = [&, at = Offset(0)](Offset time) mutable {
+      for (; at < time && tell(at); at += kStep) static_cast<void>(picture.at(at));
+      return picture.at(time);
+    };
+    auto stills = make_stills(picture_at, settings_.size, plan_.length, folder_, tell);
     if (!stills) return tl::unexpected(stills.error());
     std::erase_if(*stills, [&](const Still& still) { return still.name == name_of(settings_); });
     return extras_of(*std::move(stills), speakers);
@@ -299,8 +308,8 @@ Result<Composed> compose(Plan plan, const Settings& settings, const Limits& limi
   return Composer(settings, limits, folder, on_progress).run(std::move(plan));
 }
 
-Result<Composed> compose_live(const Settings& settings, const Limits& limits,
-                              const fs::path& folder, const OnProgress& on_progress) {
+Result<void> follow(const Settings& settings, const Limits& limits, const fs::path& folder,
+                    const OnProgress& on_progress) {
   if (const std::string problem = problem_of(settings); !problem.empty()) {
     return failed("bad_settings", problem);
   }
@@ -308,7 +317,7 @@ Result<Composed> compose_live(const Settings& settings, const Limits& limits,
   if (folder.string().find('|') != std::string::npos) {
     return failed("bad_settings", "a live one cannot be made where the folder's path has a |");
   }
-  return Composer(settings, limits, folder, on_progress).run_live();
+  return Composer(settings, limits, folder, on_progress).follow();
 }
 
 }  // namespace parley::compose

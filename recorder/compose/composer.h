@@ -18,8 +18,8 @@ namespace parley::compose {
 // It is made in three stages, in a folder beside the recording's files: all sound, then the picture
 // in pieces of half a minute, then both are joined. A piece that is whole has its own name, so
 // whoever is killed goes on with the next one when it is called again with the same settings. The
-// result appears under its name when all of it is on the disk. A live one makes sound and pieces
-// while the recording goes on.
+// result appears under its name when all of it is on the disk. Of a live one, sound and pieces are
+// made while the recording goes on.
 enum class Stage : std::uint8_t { Live, Sound, Picture, Join };
 [[nodiscard]] std::string_view name_of(Stage stage) noexcept;
 
@@ -53,10 +53,11 @@ struct Composed {
 [[nodiscard]] Result<Composed> compose(Plan plan, const Settings& settings, const Limits& limits,
                                        const std::filesystem::path& folder,
                                        const OnProgress& on_progress);
-// Of a recording that goes on: follows it to its end, then the same. Layouts after the first, and
-// pauses, are those that the recording notes.
-[[nodiscard]] Result<Composed> compose_live(const Settings& settings, const Limits& limits,
-                                            const std::filesystem::path& folder,
-                                            const OnProgress& on_progress);
+// Makes what can be made of a recording that goes on, and ends with it: compose() with the same
+// settings, which are live, makes the rest. Layouts after the first, and pauses, are those that the
+// recording notes.
+[[nodiscard]] Result<void> follow(const Settings& settings, const Limits& limits,
+                                  const std::filesystem::path& folder,
+                                  const OnProgress& on_progress);
 
 }  // namespace parley::compose

@@ -39,7 +39,8 @@ struct Settings {
   [[nodiscard]] bool mp4() const noexcept { return codec == "h264"; }
   [[nodiscard]] std::string_view extension() const noexcept { return mp4() ? "mp4" : "webm"; }
   [[nodiscard]] LayoutKind layout_at(Offset time) const noexcept;
-  // All of it, as text: two that are equal make the same file.
+  // As text: two that are equal make the same file of the same plan. Of a live one without its
+  // layouts, which nobody knows when it begins and nobody changes afterwards.
   [[nodiscard]] std::string describe() const;
 };
 // Empty when they make sense, else what is wrong with them.

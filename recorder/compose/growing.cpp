@@ -46,9 +46,23 @@ Result<Plan> plan_of(const journal::Contents& journal, const fs::path& folder) {
   return plan;
 }
 
+bool continues(const Plan& earlier, const Plan& later) {
+  const auto same_file = [&](const PlannedFile& a, const PlannedFile& b) {
+    return recorder::final_name(a.path.filename().string()) ==
+               recorder::final_name(b.path.filename().string()) &&
+           a.offset == b.offset && a.skip == b.skip && a.tile == b.tile;
+  };
+  const auto same_tile = [](const PlannedTile& a, const PlannedTile& b) {
+    return a.participant_id == b.participant_id && a.screen == b.screen;
+  };
+  return earlier.files.size() <= later.files.size() && earlier.tiles.size() <= later.tiles.size() &&
+         std::equal(earlier.files.begin(), earlier.files.end(), later.files.begin(), same_file) &&
+         std::equal(earlier.tiles.begin(), earlier.tiles.end(), later.tiles.begin(), same_tile);
+}
+
 Result<Growing> growing_plan(const fs::path& folder) {
   // In this order: the journal goes when the manifest is there.
-  const auto journal = journal::read(folder / recorder::kJournalName);
+  const auto journal = journal::read_followed(folder);
   std::error_code error;
   if (fs::exists(folder / recorder::kManifestName, error)) {
     auto plan = read_plan(folder);

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <system_error>
+#include <tuple>
 #include <utility>
+
+#include "recorder/names.h"
 
 namespace parley::compose {
 namespace {
@@ -64,6 +68,26 @@ std::string part_of(const std::filesystem::path& path, std::uint64_t from, std::
          ",,:file:" + path.string();
 }
 
+// All of it, or what stands of one that grows.
+std::string url_of(const PlannedFile& file) {
+  return file.growing ? part_of(file.path, 0, file.growing->bytes) : "file:" + file.path.string();
+}
+
+// The header and what stands behind a place. Header and place are those of the file as it grew: at
+// its end some of the header's numbers are put in, and an index comes behind.
+std::string url_behind(const PlannedFile& file, std::uint64_t header, std::uint64_t place) {
+  std::error_code error;
+  const std::uint64_t end =
+      file.growing ? file.growing->bytes : std::filesystem::file_size(file.path, error);
+  return "concat:" + part_of(file.path, 0, header) + "|" + part_of(file.path, place, end);
+}
+
+// One that grew has had its name changed meanwhile.
+PlannedFile renamed(PlannedFile file) {
+  file.path.replace_filename(recorder::final_name(file.path.filename().string()));
+  return file;
+}
+
 }  // namespace
 
 StreamReader::StreamReader(av::Input input, av::Codec codec, int stream)
@@ -91,10 +115,12 @@ std::unique_ptr<StreamReader> StreamReader::open(const std::filesystem::path& pa
 }
 
 std::unique_ptr<StreamReader> StreamReader::open(const PlannedFile& file, AVMediaType type) {
-  if (!file.growing) return open(file.path, type);
-  auto reader = open_url(part_of(file.path, 0, file.growing->bytes), type);
+  auto reader = open_url(url_of(file), type);
+  if (!file.growing) return reader;
+  if (!reader) reader = open_url(url_of(renamed(file)), type);
   if (!reader) return nullptr;
   reader->grown_ = file;
+  reader->header_ = file.growing->header;
   reader->opened_to_ = file.growing->bytes;
   return reader;
 }
@@ -105,27 +131,21 @@ void StreamReader::follow(const PlannedFile& file) {
   dry_ = false;
 }
 
-// Behind what was read: of one that grows, its header and the part that has come; of one that was
-// closed, which may have changed at its beginning, all but as many packets.
 bool StreamReader::go_on() {
-  if (!grown_) return false;
-  const auto growing = grown_->growing;
-  if (growing && growing->bytes <= opened_to_) return false;
-  const std::string url = growing ? "concat:" + part_of(grown_->path, 0, growing->header) + "|" +
-                                        part_of(grown_->path, opened_to_, growing->bytes)
-                                  : "file:" + grown_->path.string();
-  auto [input, stream] = open_stream(url, codec_->codec_type);
+  if (!grown_ || (grown_->growing && grown_->growing->bytes <= opened_to_)) return false;
+  const PlannedFile file = *grown_;
+  auto [input, stream] = open_stream(url_behind(file, header_, opened_to_), codec_->codec_type);
+  if (stream < 0 && file.growing) {
+    std::tie(input, stream) =
+        open_stream(url_behind(renamed(file), header_, opened_to_), codec_->codec_type);
+  }
   if (stream < 0) return false;
   input_ = std::move(input);
   stream_ = stream;
-  if (growing) {
-    opened_to_ = growing->bytes;
-    return true;
-  }
-  grown_.reset();
-  for (std::uint64_t count = 0; count < packets_ && av_read_frame(input_.get(), packet_.get()) >= 0;
-       av_packet_unref(packet_.get())) {
-    if (packet_->stream_index == stream_) ++count;
+  if (file.growing) {
+    opened_to_ = file.growing->bytes;
+  } else {
+    grown_.reset();
   }
   return true;
 }
@@ -134,7 +154,6 @@ bool StreamReader::feed() {
   do {
     while (av_read_frame(input_.get(), packet_.get()) >= 0) {
       const bool ours = packet_->stream_index == stream_;
-      if (ours) ++packets_;
       // Not left to the decoder: that of libvpx decodes whatever it is given.
       const bool wanted = !key_frames_only_ || (packet_->flags & AV_PKT_FLAG_KEY) != 0;
       // A broken one is left out.

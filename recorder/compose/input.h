@@ -55,10 +55,10 @@ class StreamReader {
   bool dry_ = false;
   bool drained_ = false;
   bool key_frames_only_ = false;
-  // Of a file that grows: where it stands, how far of it `input_` goes, and what was read.
+  // Of a file that grows: where it stands, the size of its header, how far `input_` goes.
   std::optional<PlannedFile> grown_;
+  std::uint64_t header_ = 0;
   std::uint64_t opened_to_ = 0;
-  std::uint64_t packets_ = 0;
 };
 
 // The picture of a file at any time, asked for in rising order.

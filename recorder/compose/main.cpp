@@ -1,7 +1,6 @@
 // parley-compose: makes one picture and one sound of a recording. See --help.
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -36,20 +35,22 @@ struct Options {
   std::string size = "1280x720";
   bool sound_only = false;
   bool stills_only = false;
+  bool follow = false;
   bool no_names = false;
   pid_t parent = 0;
 };
 
 long long ms(parley::rtp::Duration duration) { return parley::recorder::to_ms(duration); }
 
-// A line of JSON for each percent of a stage, or minute of a recording that goes on, for whoever
-// started it: he has other things to do.
+// A line of JSON for each percent of a stage, and now and then while a recording goes on, for
+// whoever started it: he has other things to do.
 class Report {
  public:
   bool operator()(const compose::Progress& progress) {
+    constexpr std::int64_t kCalls = 240;  // two minutes where nothing comes
     const std::int64_t step =
         progress.stage == compose::Stage::Live
-            ? progress.done / std::chrono::minutes(1)
+            ? ++calls_ / kCalls
             : progress.done * 100 / std::max(progress.length, parley::rtp::Duration(1));
     if (stage_ == progress.stage && step == step_) return true;
     stage_ = progress.stage;
@@ -63,6 +64,7 @@ class Report {
  private:
   std::optional<compose::Stage> stage_;
   std::int64_t step_ = 0;
+  std::int64_t calls_ = 0;
 };
 
 int fail(const compose::Failure& failure, int code) {
@@ -127,32 +129,27 @@ compose::Result<std::vector<compose::Settings::LayoutFrom>> layouts_of(
   return layouts;
 }
 
-compose::Result<compose::Composed> make(const Options& options, const compose::Settings& settings,
-                                        const compose::Limits& limits,
-                                        const std::vector<compose::Pause>& pauses) {
+// Nothing to do for one that is over.
+int follow(const Options& options, const compose::Settings& settings,
+           const compose::Limits& limits) {
   std::error_code error;
   const std::filesystem::path folder(options.folder);
-  if (settings.live && !std::filesystem::exists(folder / parley::recorder::kManifestName, error)) {
-    return compose::compose_live(settings, limits, folder, Report());
-  }
-  auto plan = compose::read_plan(folder);
-  if (!plan) return tl::unexpected(plan.error());
-  return compose::compose(without(pauses, *std::move(plan)), settings, limits, folder, Report());
+  if (std::filesystem::exists(folder / parley::recorder::kManifestName, error)) return 0;
+  const auto followed = compose::follow(settings, limits, folder, Report());
+  return followed ? 0 : fail(followed.error(), 1);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{
-      "Makes one picture and one sound of a finished recording, at low priority. Called again "
-      "after "
-      "it was killed, it goes on. Prints its progress as lines of JSON, the last one with the "
-      "file."};
+      "Makes one picture and one sound of a recording, at low priority. Called again after it was "
+      "killed, it goes on. Prints its progress as lines of JSON, the last one with the file."};
   app.set_version_flag("--version", "parley-compose " PARLEY_VERSION);
   Options options;
   compose::Settings settings;
   compose::Limits limits;
-  app.add_option("folder", options.folder, "of the recording: has its manifest.json")->required();
+  app.add_option("folder", options.folder, "of the recording, with its manifest.json")->required();
   app.add_option("--layout", options.layout, "grid, speaker, presenter or pip")
       ->capture_default_str();
   app.add_option("--layout-change", options.changes, "MS=LAYOUT: another one from there on")
@@ -174,9 +171,10 @@ int main(int argc, char** argv) {
   app.add_flag("--stills-only", options.stills_only,
                "no film: chapters, a thumbnail and a sheet of stills")
       ->excludes("--sound-only");
-  app.add_flag("--live", settings.live,
-               "begin while the recording goes on, or go on with what was begun so")
+  app.add_flag("--live", settings.live, "go on with what was made while the recording went on")
       ->excludes("--stills-only");
+  app.add_flag("--follow", options.follow, "make that, until the recording is over")
+      ->needs("--live");
   app.add_flag("--no-names", options.no_names, "no names on the tiles");
   app.add_option("--parent", options.parent, "PID of who started it: end when that process ends");
   try {
@@ -211,7 +209,11 @@ int main(int argc, char** argv) {
     return fail({"bad_settings", problem}, kBadUsage);
   }
 
-  const auto made = make(options, settings, limits, *pauses);
+  if (options.follow) return follow(options, settings, limits);
+  auto plan = compose::read_plan(options.folder);
+  if (!plan) return fail(plan.error(), 1);
+  const auto made = compose::compose(without(*pauses, *std::move(plan)), settings, limits,
+                                     options.folder, Report());
   if (!made) return fail(made.error(), 1);
   std::printf("%s\n", compose::done_line(*made).c_str());
   return 0;

@@ -28,8 +28,9 @@ std::vector<Picture::Shown> Picture::present(Offset time) {
       shown.push_back({file, planned.tile, {}, std::nullopt});
     }
   }
+  const auto place = [&](const Shown& s) { return std::pair(plan_.tiles[s.tile].place, s.tile); };
   std::sort(shown.begin(), shown.end(),
-            [](const Shown& a, const Shown& b) { return a.tile < b.tile; });
+            [&](const Shown& a, const Shown& b) { return place(a) < place(b); });
   return shown;
 }
 
@@ -61,7 +62,10 @@ const AVFrame* Picture::picture_of(Shown& shown, Offset time) {
     }
   }
   VideoInput* const input = at->second.get();
-  if (input == nullptr) return nullptr;
+  if (input == nullptr) {
+    if (file.growing) inputs_.erase(at);  // it may open yet
+    return nullptr;
+  }
   input->follow(file);
   const AVFrame* const picture = input->at(within);
   if (picture == nullptr) return nullptr;

@@ -70,11 +70,16 @@ Result<Plan> plan_of(std::string_view manifest, const std::filesystem::path& fol
   plan.length = *length;
   plan.failed = root.value("failure", Json()).is_object();
 
-  std::map<std::string, std::string> names;
+  struct Person {
+    std::string name;
+    std::size_t number = kMaxFiles;
+  };
+  std::map<std::string, Person> people;
   for (const Json& person : list(root, "participants")) {
     if (!person.is_object()) return wrong("a participant is no object");
     const std::string name = text(person, "name");
-    names[text(person, "participant_id")] = name.empty() ? text(person, "identity") : name;
+    people.try_emplace(text(person, "participant_id"),
+                       Person{name.empty() ? text(person, "identity") : name, people.size()});
   }
   const Json& files = list(root, "files");
   if (files.empty()) return wrong("it lists no files");
@@ -111,7 +116,9 @@ Result<Plan> plan_of(std::string_view manifest, const std::filesystem::path& fol
   for (Found& each : found) {
     const auto [tile, added] =
         tiles.try_emplace({each.participant, each.screen}, plan.tiles.size());
-    if (added) plan.tiles.push_back({each.participant, names[each.participant], each.screen});
+    const Person& person = people[each.participant];
+    const std::size_t place = 2 * person.number + (each.screen ? 1 : 0);
+    if (added) plan.tiles.push_back({each.participant, person.name, each.screen, place});
     each.file.tile = tile->second;
     plan.files.push_back(std::move(each.file));
   }

@@ -48,6 +48,7 @@ struct PlannedTile {
   std::string participant_id;
   std::string name;  // shown on it
   bool screen = false;
+  std::size_t place = 0;  // among those that are shown: who came first stands first
 };
 struct Plan {
   std::string recording_id;

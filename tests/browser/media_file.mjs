@@ -3,7 +3,7 @@ import {execFile} from 'node:child_process';
 import {promisify} from 'node:util';
 
 const run = promisify(execFile);
-const LIMIT = {maxBuffer: 64 * 1024 * 1024, timeout: 60_000};
+const LIMIT = {maxBuffer: 256 * 1024 * 1024, timeout: process.env.PARLEY_LONG ? 20 * 60_000 : 60_000};
 
 /** @param {string} file */
 export async function probe(file) {

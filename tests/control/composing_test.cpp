@@ -178,6 +178,16 @@ TEST_F(ComposingTest, ALiveOneThatIsKilledIsStartedAgainThreeTimesAndNobodyIsTol
   EXPECT_TRUE(told.empty());
 }
 
+TEST_F(ComposingTest, ALiveOneThatSaysSomethingMayBeKilledAsOftenAsItIs) {
+  composing.follow({"a", {"--live"}});
+  for (std::size_t i = 0; i < 9; ++i) {
+    ASSERT_EQ(started.size(), i + 1);
+    print(i, R"({"stage":"live","done_ms":1,"length_ms":1})");
+    end(i, {0, 9});
+    advance(Composing::kAfterCrash);
+  }
+}
+
 TEST_F(ComposingTest, AfterStopNothingIsStarted) {
   composing.add({"a", {}});
   composing.add({"b", {}});

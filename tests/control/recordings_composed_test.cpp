@@ -69,9 +69,9 @@ TEST_F(ComposedTest, ALiveOneIsBegunWithTheRecordingAndEndedAfterIt) {
   const std::string id = recorded(options);
   ASSERT_THAT(begun, SizeIs(1));
   EXPECT_EQ(begun[0].recording_id, id);
-  EXPECT_THAT(begun[0].arguments, AllOf(Contains("--live"), Contains("speaker")));
+  EXPECT_THAT(begun[0].arguments, AllOf(Contains("--follow"), Contains("speaker")));
   ASSERT_THAT(jobs, SizeIs(1));
-  EXPECT_THAT(jobs[0].arguments, Contains("--live"));
+  EXPECT_THAT(jobs[0].arguments, AllOf(Contains("--live"), Not(Contains("--follow"))));
   composed(id);
   EXPECT_EQ(state(id), State::Completed);
   // Made anew it is made of what is there.
@@ -95,6 +95,20 @@ TEST_F(ComposedTest, StillsAreMadeWithoutAFilm) {
   EXPECT_EQ(text(data, "mode"), "tracks");
   EXPECT_EQ(text(data.find("files")->as_array()->at(0), "source"), "sheet");
   EXPECT_EQ(text(data.find("files")->as_array()->at(1), "source"), "chapters");
+}
+
+TEST_F(ComposedTest, WithoutItsStillsARecordingIsCompletedAllTheSame) {
+  RecordingOptions options;
+  options.stills = true;
+  const std::string id = recorded(options);
+  recordings->composing_events().on_failed(id, "crashed", "signal 11");
+  outbox->flush();
+  EXPECT_EQ(state(id), State::Completed);
+  EXPECT_THAT(notified(1, "recording.completed"), SizeIs(1));
+  // They are tried again, and no film is made of it.
+  ASSERT_TRUE(recordings->compose_again(id, recordings->find(id)->options, std::nullopt));
+  outbox->flush();
+  EXPECT_THAT(jobs.back().arguments, ElementsAre("--stills-only"));
 }
 
 TEST_F(ComposedTest, TheTracksCanBeFetchedMeanwhile) {

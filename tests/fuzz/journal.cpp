@@ -1,4 +1,4 @@
-// A journal as a crash, or another program, may leave it.
+// A journal as a crash, or another program, may leave it, and what says how far it is.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -6,8 +6,8 @@
 #include "recorder/compose/growing.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto contents =
-      parley::recorder::journal::parse({reinterpret_cast<const char*>(data), size});
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto contents = parley::recorder::journal::parse(text, text);
   if (contents) (void)contents->manifest.to_json();
   if (contents) (void)parley::compose::plan_of(*contents, "folder");
   return 0;

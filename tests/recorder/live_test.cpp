@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "recorder/compose/growing.h"
+#include "recorder/compose/input.h"
 #include "recorder/names.h"
 #include "recorder/sha256.h"
 #include "tests/recorder/recorder_fixture.h"
@@ -26,6 +27,8 @@ using testing::HasSubstr;
 const std::string kProgram = std::string(PARLEY_BIN_DIR) + "/parley-compose";
 const std::string kOptions = " --size 320x180 --fps 10 --layout speaker --no-names";
 
+const std::string kChanges = " --layout-change 20000=grid --pause 60000-65000";
+
 bool comes_true(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + seconds(60);
   while (!condition()) {
@@ -35,18 +38,18 @@ bool comes_true(const std::function<bool()>& condition) {
   return true;
 }
 
-// The program, beside the test.
-class Composing {
+// The program that follows, beside the test.
+class Following {
  public:
-  Composing(const fs::path& folder, const fs::path& log) : log_(log) {
+  Following(const fs::path& folder, const fs::path& log) : log_(log) {
     child_ = ::fork();
     if (child_ != 0) return;
-    const std::string command =
-        "exec " + kProgram + " " + folder.string() + " --live" + kOptions + " > " + log.string();
+    const std::string command = "exec " + kProgram + " " + folder.string() + " --live --follow" +
+                                kOptions + " > " + log.string();
     ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     ::_exit(127);
   }
-  ~Composing() {
+  ~Following() {
     if (child_ > 0) kill();
   }
   void kill() {
@@ -125,8 +128,7 @@ std::string made_afterwards(const fs::path& folder, const fs::path& beside) {
       fs::copy(file.path(), beside / name);
     }
   }
-  const std::string said = output_of(kProgram + " " + beside.string() + kOptions +
-                                     " --layout-change 20000=grid --pause 60000-65000");
+  const std::string said = output_of(kProgram + " " + beside.string() + kOptions + kChanges);
   EXPECT_THAT(said, HasSubstr("\"done\""));
   return sha256_of(beside / "composite.mp4");
 }
@@ -145,7 +147,7 @@ TEST(LiveComposite, IsTheOneThatWouldBeMadeAfterwards) {
     Recorder recorder{config_in(folder.path() / "all"), events.sink()};
     Call call(recorder, codecs.alice, codecs.bob);
     const fs::path recording = folder.path() / "all" / "rec_1";
-    Composing composing(recording, folder.path() / "log");
+    Following following(recording, folder.path() / "log");
     call.go_on(seconds(20));
     recorder.note("rec_1", {20'000, "grid"});
     call.go_on(seconds(40));
@@ -161,13 +163,14 @@ TEST(LiveComposite, IsTheOneThatWouldBeMadeAfterwards) {
     call.go_on(Call::kLength);
     recorder.stop("rec_1", "test", kStart + Call::kLength);
     ASSERT_TRUE(events.next_completed());
-    const std::string said = composing.end();
-    ASSERT_THAT(said, HasSubstr("\"done\",\"file\":\"composite.mp4\",\"length_ms\":70000"));
+    EXPECT_THAT(following.end(), testing::Not(HasSubstr("failed")));
+    const std::string said =
+        output_of(kProgram + " " + recording.string() + " --live" + kOptions + kChanges);
+    EXPECT_THAT(said, HasSubstr("\"done\",\"file\":\"composite.mp4\",\"length_ms\":70000"));
+    EXPECT_THAT(said, testing::Not(HasSubstr("\"sound\""))) << "it was there";
+    EXPECT_THAT(said, testing::Not(HasSubstr("\"picture\",\"done_ms\":0,"))) << "so was the first";
     EXPECT_EQ(sha256_of(recording / "composite.mp4"),
               made_afterwards(recording, folder.path() / "beside"));
-    // Whoever comes after it finds it made.
-    EXPECT_THAT(output_of(kProgram + " " + recording.string() + " --live" + kOptions),
-                testing::AllOf(HasSubstr("\"done\""), testing::Not(HasSubstr("\"picture\""))));
     EXPECT_FALSE(fs::exists(recording / "composite.work"));
   }
 }
@@ -180,11 +183,11 @@ TEST(LiveComposite, WhoeverKillsItItIsMadeAllTheSame) {
   const fs::path recording = folder.path() / "all" / "rec_1";
   recorder.note("rec_1", {20'000, "grid"});
   {
-    Composing composing(recording, folder.path() / "log");
+    Following following(recording, folder.path() / "log");
     call.go_on(seconds(40));
     EXPECT_TRUE(
         comes_true([&] { return fs::exists(recording / "composite.work/picture-00000.mkv"); }));
-    composing.kill();
+    following.kill();
   }
   call.go_on(Call::kLength);
   recorder.stop("rec_1", "test", kStart + Call::kLength);
@@ -197,52 +200,104 @@ TEST(LiveComposite, WhoeverKillsItItIsMadeAllTheSame) {
   EXPECT_EQ(probe(recording / "composite.mp4").errors, "");
 }
 
+TEST(LiveComposite, OfARecordingThatIsOverNeedsNobodyWhoFollows) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "manifest.json") << "{}";
+  Following following(folder.path(), folder.path() / "log");
+  EXPECT_EQ(following.end(), "");
+  EXPECT_FALSE(fs::exists(folder.path() / "composite.work"));
+}
+
+TEST(LiveComposite, OfARecordingThatFailsIsNotKept) {
+  const TemporaryFolder folder;
+  const fs::path recording = folder.path() / "rec_1";
+  fs::create_directories(recording);
+  std::ofstream(recording / "journal") << "recording rec_1 t r n s 1\n";
+  Following following(recording, folder.path() / "log");
+  EXPECT_TRUE(comes_true([&] { return fs::exists(recording / "composite.work/sound.part"); }));
+  std::ofstream(recording / "next")
+      << R"({"schema":1,"duration_ms":9,"failure":{"reason":"disk_full"},)"
+         R"("files":[{"name":"a.webm","offset_ms":0,"duration_ms":9}]})";
+  fs::rename(recording / "next", recording / "manifest.json");
+  EXPECT_THAT(following.end(), HasSubstr("the recording failed"));
+  EXPECT_FALSE(fs::exists(recording / "composite.work"));
+}
+
 TEST(LiveComposite, OfARecordingThatIsGoneEnds) {
   const TemporaryFolder folder;
   const fs::path recording = folder.path() / "rec_1";
   fs::create_directories(recording);
   std::ofstream(recording / "journal") << "recording rec_1 t r n s 1\n";
-  Composing composing(recording, folder.path() / "log");
+  Following following(recording, folder.path() / "log");
   EXPECT_TRUE(comes_true([&] { return fs::exists(recording / "composite.work/sound.part"); }));
   fs::remove(recording / "journal");
-  EXPECT_THAT(composing.end(), HasSubstr("\"stopped\""));
+  EXPECT_THAT(following.end(), HasSubstr("\"stopped\""));
 }
 
-std::string journal_of_three() {
-  return "recording rec_1 t r n s 1\n"
-         "track tr_1 pa_1 alice Alice camera\n"
-         "file a.webm pa_1 alice camera vp8+opus 0\n"
-         "file b.webm pa_2 bob camera vp8 5000\n"
-         "file c.webm pa_2 bob camera vp8 9000\n"
-         "whole a.webm 300 9000\n"
-         "closed b.webm 1000\n"
-         "whole c.webm 300 300\n"
-         "change 4000 pip\n"
-         "change 8000 pause\n"
-         "reached 10000\n";
+// Where the clusters of a WebM file, or the fragments of an MP4 file, begin: found by their ids.
+std::vector<std::uint64_t> fragments_of(const fs::path& file) {
+  const std::string bytes = text_of(file);
+  const bool mp4 = file.extension() == ".mp4";
+  const std::string id = mp4 ? "moof" : "\x1f\x43\xb6\x75";
+  std::vector<std::uint64_t> places;
+  for (std::size_t at = bytes.find(id); at != std::string::npos; at = bytes.find(id, at + 1)) {
+    places.push_back(mp4 ? at - 4 : at);
+  }
+  return places;
+}
+
+const std::string kJournal =
+    "recording rec_1 t r n s 1\n"
+    "track tr_1 pa_1 alice Alice camera\n"
+    "file a.webm pa_1 alice camera vp8+opus 0\n"
+    "file b.webm pa_2 bob camera vp8 5000\n"
+    "file c.webm pa_2 bob camera vp8 9000\n"
+    "closed b.webm 1000\n"
+    "change 4000 pip\n"
+    "change 8000 pause\n";
+const std::string kProgress =
+    "whole a.webm 300 9000\n"
+    "whole b.webm 300 9000\n"
+    "whole c.webm 300 300\n"
+    "reached 12000\n";
+
+compose::Plan plan_of(const std::string& journal, const std::string& progress = kProgress) {
+  const auto contents = journal::parse(journal, progress);
+  const auto plan = compose::plan_of(*contents, "folder");
+  EXPECT_TRUE(plan);
+  return *plan;
 }
 
 TEST(GrowingPlan, KnowsWhatIsOnTheDisk) {
-  const auto journal = journal::parse(journal_of_three());
-  ASSERT_TRUE(journal);
-  const auto plan = compose::plan_of(*journal, "folder");
-  ASSERT_TRUE(plan);
-  EXPECT_EQ(plan->length, seconds(7));
-  ASSERT_EQ(plan->files.size(), 2U);
-  EXPECT_EQ(plan->files[0].path, "folder/a.webm.part");
-  EXPECT_EQ(plan->files[0].growing->bytes, 9'000U);
-  EXPECT_EQ(plan->files[0].duration, seconds(7));
-  EXPECT_EQ(plan->files[1].path, "folder/b.webm");
-  EXPECT_FALSE(plan->files[1].growing);
-  EXPECT_EQ(plan->files[1].duration, seconds(1));
-  ASSERT_EQ(plan->changes.size(), 1U);
-  EXPECT_EQ(plan->changes[0].what, "pip");
+  const compose::Plan plan = plan_of(kJournal);
+  EXPECT_EQ(plan.length, seconds(7));
+  ASSERT_EQ(plan.files.size(), 2U) << "of the third only the header is there";
+  EXPECT_EQ(plan.files[0].path, "folder/a.webm.part");
+  EXPECT_EQ(plan.files[0].growing->bytes, 9'000U);
+  EXPECT_EQ(plan.files[0].duration, seconds(7));
+  EXPECT_EQ(plan.files[1].path, "folder/b.webm") << "closed since the progress was written";
+  EXPECT_FALSE(plan.files[1].growing);
+  EXPECT_EQ(plan.files[1].duration, seconds(1));
+  ASSERT_EQ(plan.changes.size(), 1U) << "the pause comes later";
+  EXPECT_EQ(plan.changes[0].what, "pip");
+}
+
+TEST(GrowingPlan, GoesOnUnlessSomethingComesBeforeWhatWasThere) {
+  const compose::Plan before = plan_of(kJournal);
+  const compose::Plan after =
+      plan_of(kJournal + "file d.webm pa_3 cleo camera vp8 6900\nclosed a.webm 8000\n",
+              "whole d.webm 300 900\nreached 20000\n");
+  EXPECT_EQ(after.files.size(), 3U);
+  EXPECT_TRUE(continues(before, after));
+  EXPECT_FALSE(continues(after, before));
+  const compose::Plan late =
+      plan_of(kJournal + "file d.webm pa_3 cleo microphone opus 2000\nclosed d.webm 100\n");
+  EXPECT_FALSE(continues(before, late));
 }
 
 TEST(GrowingPlan, OfAJournalCutAnywhereIsOneOfLess) {
-  const std::string text = journal_of_three();
-  for (std::size_t size = 0; size < text.size(); ++size) {
-    const auto journal = journal::parse(text.substr(0, size));
+  for (std::size_t size = 0; size < kJournal.size(); ++size) {
+    const auto journal = journal::parse(kJournal.substr(0, size), kProgress);
     if (!journal) continue;
     const auto plan = compose::plan_of(*journal, "folder");
     ASSERT_TRUE(plan) << size;
@@ -252,10 +307,56 @@ TEST(GrowingPlan, OfAJournalCutAnywhereIsOneOfLess) {
 }
 
 TEST(GrowingPlan, OfNothingYetIsEmpty) {
-  const auto plan = compose::plan_of(*journal::parse("recording rec_1 t r n s 1\n"), "folder");
-  ASSERT_TRUE(plan);
-  EXPECT_TRUE(plan->files.empty());
-  EXPECT_EQ(plan->length, seconds(0));
+  const compose::Plan plan = plan_of("recording rec_1 t r n s 1\n", "");
+  EXPECT_TRUE(plan.files.empty());
+  EXPECT_EQ(plan.length, seconds(0));
+}
+
+// What follows may be at any place when a file is closed and gets its name.
+TEST(GrowingFile, IsReadToItsEndThoughItsNameChanges) {
+  for (const VideoSource& source : {vp8_source(), h264_source(), vp9_source(), av1_source()}) {
+    const TemporaryFolder folder;
+    Events events;
+    Recorder recorder{config_in(folder.path()), events.sink()};
+    record(recorder, media(source, seconds(9)));
+    recorder.stop("rec_1", "test");
+    const auto done = events.next_completed();
+    ASSERT_TRUE(done);
+    const fs::path file = folder.path() / "rec_1" / done->files.at(0).name;
+    const auto frames = [&](const std::function<void(compose::StreamReader&)>& between,
+                            compose::PlannedFile planned) {
+      std::vector<std::int64_t> times;
+      const auto reader = compose::StreamReader::open(planned, AVMEDIA_TYPE_VIDEO);
+      EXPECT_TRUE(reader);
+      if (!reader) return times;
+      while (reader->next() != nullptr) times.push_back(reader->time().count());
+      between(*reader);
+      while (reader->next() != nullptr) times.push_back(reader->time().count());
+      return times;
+    };
+    compose::PlannedFile whole;
+    whole.path = file;
+    const auto all = frames([](compose::StreamReader&) {}, whole);
+    EXPECT_GT(all.size(), 200U);
+    // As it stood in the middle, by a name that it has no more.
+    const auto places = fragments_of(file);
+    ASSERT_GT(places.size(), 4U);
+    compose::PlannedFile half;
+    half.path = file.string() + ".part";
+    half.growing = {places.front(), places.at(places.size() / 2)};
+    EXPECT_EQ(frames([&](compose::StreamReader& reader) { reader.follow(whole); }, half), all);
+    compose::PlannedFile more = half;
+    more.growing->bytes = places.at(places.size() / 2 + 1);
+    EXPECT_EQ(frames(
+                  [&](compose::StreamReader& reader) {
+                    reader.follow(more);
+                    static_cast<void>(reader.next());
+                    reader.follow(whole);
+                  },
+                  half)
+                  .size(),
+              all.size() - 1);
+  }
 }
 
 }  // namespace

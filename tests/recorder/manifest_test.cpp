@@ -124,13 +124,19 @@ TEST(Journal, RemembersWhatTheManifestNeeds) {
 }
 
 TEST(Journal, TellsThoseWhoFollowHowFarItIs) {
+  const std::string journal = journal_text();
+  const auto file = [](const std::string& name) {
+    RecordedFile recorded;
+    recorded.name = name;
+    return journal::file_line(recorded);
+  };
   const auto contents = journal::parse(
-      journal_text() + journal::whole_line("a.webm", {300, 5'000}) + journal::reached_line(4'000) +
-      journal::whole_line("b.webm", {310, 700}) + journal::whole_line("a.webm", {300, 9'000}) +
-      journal::closed_line("b.webm", 2'500) + journal::reached_line(9'000));
+      journal + file("a.webm") + file("b.webm") + journal::closed_line("b.webm", 2'500),
+      journal::whole_line("a.webm", {300, 9'000}) + journal::whole_line("b.webm", {310, 700}) +
+          journal::reached_line(9'000) + "reached 9");
   ASSERT_TRUE(contents);
   EXPECT_EQ(contents->reached_ms, 9'000);
-  ASSERT_THAT(contents->open, SizeIs(1)) << "b is closed";
+  ASSERT_THAT(contents->open, SizeIs(1)) << "b was closed since";
   EXPECT_EQ(contents->open.at("a.webm").header, 300U);
   EXPECT_EQ(contents->open.at("a.webm").bytes, 9'000U);
 }

@@ -83,8 +83,9 @@ TEST(Plan, OfAFolderWithoutOneSaysWhatToDo) {
   EXPECT_THAT(plan.error().detail, testing::HasSubstr("folder of a finished recording"));
 }
 
-TEST(Plan, TilesStandInTheOrderInWhichTheyAppear) {
+TEST(Plan, TilesAreNumberedAsTheyAppearAndShownInTheOrderOfPeople) {
   const std::string files =
+      R"("participants":[{"participant_id":"pa_2"},{"participant_id":"pa_1"}],)"
       R"("files":[{"name":"b.webm","participant_id":"pa_2","codecs":["vp8"],"offset_ms":500,"duration_ms":9},)"
       R"({"name":"a.webm","participant_id":"pa_1","codecs":["vp8"],"offset_ms":100,"duration_ms":9}])";
   const auto plan = plan_of(R"({"schema":1,"duration_ms":1000,)" + files + "}", "folder");
@@ -92,6 +93,7 @@ TEST(Plan, TilesStandInTheOrderInWhichTheyAppear) {
   EXPECT_EQ(plan->files[0].path, "folder/a.webm");
   EXPECT_EQ(plan->files[0].tile, 0U);
   EXPECT_EQ(plan->tiles[0].participant_id, "pa_1");
+  EXPECT_LT(plan->tiles[1].place, plan->tiles[0].place);
 }
 
 TEST(Plan, KnowsLayoutsAndPauses) {
