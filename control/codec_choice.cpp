@@ -201,14 +201,15 @@ void add_red(const sdp::Section& section, std::vector<ChosenCodec>& codecs) {
 }
 
 ChosenExtensions choose_extensions(const sdp::Section& section, Purpose purpose,
-                                   const std::vector<ChosenCodec>& codecs,
-                                   bool extmap_allow_mixed) {
+                                   const std::vector<ChosenCodec>& codecs, bool extmap_allow_mixed,
+                                   std::optional<rtp::Extension> refused) {
   const bool needs_descriptor = !codecs.empty() && hides_its_layers(codecs.front().params.codec);
   ChosenExtensions chosen;
   for (std::size_t i = 0; i < section.extensions.size(); ++i) {
     const sdp::HeaderExtension& offered = section.extensions[i];
     const auto extension = rtp::extension_of(offered.uri);
-    if (!extension || !is_useful(*extension, purpose, needs_descriptor)) continue;
+    if (!extension || extension == refused) continue;
+    if (!is_useful(*extension, purpose, needs_descriptor)) continue;
     // RFC 8285: 15 is reserved in the one-byte form, ids above 14 need the two-byte form.
     if (offered.id == 15 || offered.id > 255 || (offered.id > 14 && !extmap_allow_mixed)) continue;
     if (chosen.map.id(*extension) != 0) continue;  // offered twice: the first counts

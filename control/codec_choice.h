@@ -41,8 +41,9 @@ struct ChosenExtensions {
   std::vector<std::size_t> indexes;  // into Section::extensions
   rtp::ExtensionMap map;
 };
-[[nodiscard]] ChosenExtensions choose_extensions(const sdp::Section& section, Purpose purpose,
-                                                 const std::vector<ChosenCodec>& codecs,
-                                                 bool extmap_allow_mixed);
+// `refused`: not that one.
+[[nodiscard]] ChosenExtensions choose_extensions(
+    const sdp::Section& section, Purpose purpose, const std::vector<ChosenCodec>& codecs,
+    bool extmap_allow_mixed, std::optional<rtp::Extension> refused = std::nullopt);
 
 }  // namespace parley::control

@@ -230,8 +230,9 @@ RpcResult<void> Negotiation::plan_publish(const sdp::Offer& offer, const sdp::Se
   });
   if (known != tracks_.end()) line.track = known->track;
   if (auto ok = put_agreed_first(section, rules, line); !ok) return ok;
-  line.extensions =
-      choose_extensions(section, Purpose::Receive, line.codecs, offer.extmap_allow_mixed);
+  line.extensions = choose_extensions(
+      section, Purpose::Receive, line.codecs, offer.extmap_allow_mixed,
+      rules.upright ? std::optional(rtp::Extension::VideoOrientation) : std::nullopt);
   if (known != tracks_.end()) return {};
   std::erase_if(tracks_, [&](const KnownTrack& k) { return k.mid == section.mid; });
   if (tracks_.size() >= rules.max_tracks) {

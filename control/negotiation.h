@@ -61,6 +61,9 @@ struct NegotiationRules {
   CodecPolicy codecs{};               // of video
   std::span<const Viewer> viewers{};  // the other members
   std::span<const AskedCodec> asked{};
+  // Publishers turn their pictures themselves, instead of telling viewers to do it (3GPP TS 26.114,
+  // 7.4.5): files show them as they come.
+  bool upright = false;
 };
 
 // `have` is what somebody can do, `need` that of which one would be enough; no entry: none would.

@@ -30,6 +30,7 @@ Session::Session(Context& context, const Room& room, std::size_t worker)
       last_n_(room.config.last_n),
       loudest_(room.config.loudest),
       end_after_host_left_ms_(room.config.end_after_host_left_ms),
+      upright_(room.config.record_sessions),
       codecs_(CodecPolicy::from(room.config.codecs).value_or(CodecPolicy())) {
   context_.post(worker, server::OpenRoom{worker_room_});
 }

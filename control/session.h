@@ -275,6 +275,7 @@ class Session {
   std::optional<std::int64_t> host_absent_since_;
   std::optional<std::int64_t> end_after_host_left_ms_;
   Timers::Id host_timer_ = 0;
+  bool upright_;  // it is to be recorded: pictures come as they are to be seen
   CodecPolicy codecs_;
   Timers::Id codec_timer_ = 0;
   struct Countdown {

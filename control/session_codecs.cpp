@@ -54,7 +54,8 @@ RpcResult<Plan> Session::plan_offer(Participant& participant, Negotiation& negot
                                context_.config.media.max_slots_per_peer,
                                codecs_,
                                others,
-                               asked};
+                               asked,
+                               upright_};
   auto plan = negotiation.offer(offer, intents, rules);
   if (plan) {
     if (auto ok = check_slots(participant, offer, *plan, others); !ok) {

@@ -64,6 +64,19 @@ TEST_F(NegotiationTest, TellsTheWorkerWhatTheClientSends) {
   EXPECT_EQ(params.publishes[0].ssrcs[0].ssrc, rtp::Ssrc(3008890188));
 }
 
+TEST_F(NegotiationTest, WhoIsRecordedTurnsHisPicturesHimself) {
+  const auto orientation = [&] {
+    const auto plan = negotiation_.offer(offer_, both_, rules_);
+    EXPECT_TRUE(plan);
+    const server::PublishSection video = peer_params(offer_, *plan).publishes.at(1);
+    EXPECT_NE(video.extensions.id(rtp::Extension::TransportCc), 0);
+    return video.extensions.id(rtp::Extension::VideoOrientation);
+  };
+  EXPECT_NE(orientation(), 0);
+  rules_.upright = true;
+  EXPECT_EQ(orientation(), 0);
+}
+
 TEST_F(NegotiationTest, PairsMediaAndRetransmissionSsrcsOfFirefox) {
   const sdp::Offer offer = offer_of("firefox-simulcast-vp8-offer.sdp");
   const auto plan =
