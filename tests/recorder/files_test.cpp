@@ -92,18 +92,50 @@ TEST(Recording, OfSoundAloneIsAFileOfItsOwn) {
   expect_plays(studio.files()[0], 12);
 }
 
+// The second source goes on where the first was.
+Script one_after_the_other(const VideoSource& first, const VideoSource& second,
+                           rtp::Duration change) {
+  Script script = video(first, kStart, kStart + change);
+  const auto timestamp = static_cast<std::uint32_t>(1'000'000 + change / milliseconds{1} * 90);
+  const auto seq = static_cast<std::uint16_t>(script.size());
+  for (Event event : video(second, kStart + change, kStart + kLength, timestamp)) {
+    auto packet = rtp::Packet::parse(event.bytes);
+    packet->set_seq(rtp::Seq{static_cast<std::uint16_t>(packet->seq().value + seq)});
+    script.push_back(std::move(event));
+  }
+  return script;
+}
+
+// A camera that the browser makes smaller, a phone that is turned, a window that is drawn larger.
+TEST(Recording, GoesOnInTheSameFileWhenThePictureChangesItsSize) {
+  struct Layers {
+    VideoSource large;
+    VideoSource small;
+  };
+  const Layers all[] = {{vp8_source(), {rtp::Codec::Vp8, "vp8sim-sent.pcap", 0x20fc24f7}},
+                        {h264_source(), {rtp::Codec::H264, "h264sim-sent.pcap", 0x959d9a16}}};
+  for (const auto& [large, small] : all) {
+    for (const auto& [first, second] : {std::pair(large, small), std::pair(small, large)}) {
+      const TemporaryFolder folder;
+      Studio studio{folder.path()};
+      studio.add(camera(), one_after_the_other(first, second, seconds{5}));
+      studio.add(microphone(), microphone_script());
+      studio.run();
+      ASSERT_THAT(studio.files(), SizeIs(1));
+      const auto& file = studio.files()[0];
+      expect_plays(file, 12);
+      const std::string sizes =
+          output_of("ffprobe -v error -select_streams v -show_entries frame=width -of csv=p=0 " +
+                    file.path.string() + " | tr -d , | uniq -c | awk '{print $2}' | tr '\n' ' '");
+      EXPECT_EQ(sizes, first.ssrc == large.ssrc ? "1280 320 " : "320 1280 ");
+    }
+  }
+}
+
 TEST(Recording, BeginsANewFileWhenTheCodecChanges) {
   const TemporaryFolder folder;
   Studio studio{folder.path()};
-  Script script = video(vp8_source(), kStart, kStart + seconds{5});
-  const Script after = video(h264_source(), kStart + seconds{5}, kStart + kLength, 1'450'000);
-  const auto first_seq = static_cast<std::uint16_t>(script.size());
-  for (Event event : after) {
-    auto packet = rtp::Packet::parse(event.bytes);
-    packet->set_seq(rtp::Seq{static_cast<std::uint16_t>(packet->seq().value + first_seq)});
-    script.push_back(std::move(event));
-  }
-  studio.add(camera(), std::move(script));
+  studio.add(camera(), one_after_the_other(vp8_source(), h264_source(), seconds{5}));
   studio.add(microphone(), microphone_script());
   studio.run();
   ASSERT_THAT(studio.files(), SizeIs(2));
