@@ -98,13 +98,7 @@ class KeptTest : public RecordedTest {
   std::string recorded_to_stay() {
     RecordingOptions options;
     options.upload = false;
-    const auto started = recordings->start(session(), options);
-    const std::string id = started ? (*started)->id : "";
-    outbox->flush();
-    recordings->stop(id, "stopped_by_api");
-    recordings->on_recorder_event(completed(id));
-    outbox->flush();
-    return id;
+    return recorded(options);
   }
   // "begun", "already" or the reason why not.
   std::string upload_now(const std::string& id) {

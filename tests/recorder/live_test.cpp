@@ -208,11 +208,17 @@ TEST(LiveComposite, OfARecordingThatIsOverNeedsNobodyWhoFollows) {
   EXPECT_FALSE(fs::exists(folder.path() / "composite.work"));
 }
 
-TEST(LiveComposite, OfARecordingThatFailsIsNotKept) {
-  const TemporaryFolder folder;
-  const fs::path recording = folder.path() / "rec_1";
+// A recording that has nothing yet.
+fs::path begun_in(const fs::path& folder) {
+  const fs::path recording = folder / "rec_1";
   fs::create_directories(recording);
   std::ofstream(recording / "journal") << "recording rec_1 t r n s 1\n";
+  return recording;
+}
+
+TEST(LiveComposite, OfARecordingThatFailsIsNotKept) {
+  const TemporaryFolder folder;
+  const fs::path recording = begun_in(folder.path());
   Following following(recording, folder.path() / "log");
   EXPECT_TRUE(comes_true([&] { return fs::exists(recording / "composite.work/sound.part"); }));
   std::ofstream(recording / "next")
@@ -225,9 +231,7 @@ TEST(LiveComposite, OfARecordingThatFailsIsNotKept) {
 
 TEST(LiveComposite, OfARecordingThatIsGoneEnds) {
   const TemporaryFolder folder;
-  const fs::path recording = folder.path() / "rec_1";
-  fs::create_directories(recording);
-  std::ofstream(recording / "journal") << "recording rec_1 t r n s 1\n";
+  const fs::path recording = begun_in(folder.path());
   Following following(recording, folder.path() / "log");
   EXPECT_TRUE(comes_true([&] { return fs::exists(recording / "composite.work/sound.part"); }));
   fs::remove(recording / "journal");
