@@ -2,6 +2,7 @@
 #include <iterator>
 #include <utility>
 
+#include "control/recording_errors.h"
 #include "control/recordings.h"
 #include "server/log.h"
 
@@ -56,15 +57,7 @@ RpcResult<const RecordingRecord*> Recordings::compose_again(
     const std::string& recording_id, const RecordingOptions& options,
     const std::optional<std::string>& layout) {
   RecordingRecord* record = find_mutable(recording_id);
-  if (record == nullptr || record->state == State::Deleted) {
-    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_deleted",
-                                    "the files were deleted", "recording_id"));
-  }
-  if (!record->is_over()) {
-    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_over",
-                                    "stop the recording, and wait for recording.completed",
-                                    "recording_id"));
-  }
+  if (auto why = why_not_over(record)) return tl::unexpected(*std::move(why));
   if (!record->local || leaving_.contains(record->id)) {
     return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_moved",
                                     "its files are in the object store alone: with "

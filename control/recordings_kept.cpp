@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "control/recording_errors.h"
 #include "control/recordings.h"
 #include "server/log.h"
 
@@ -80,15 +81,7 @@ void Recordings::upload_when_stored(const RecordingRecord& record) {
 
 RpcResult<bool> Recordings::upload_now(const std::string& recording_id) {
   RecordingRecord* record = find_mutable(recording_id);
-  if (record == nullptr || record->state == State::Deleted) {
-    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_deleted",
-                                    "the files were deleted", "recording_id"));
-  }
-  if (!record->is_over()) {
-    return tl::unexpected(rpc_error(Status::FailedPrecondition, "recording_not_over",
-                                    "stop the recording, and wait for recording.completed",
-                                    "recording_id"));
-  }
+  if (auto why = why_not_over(record)) return tl::unexpected(*std::move(why));
   if (!context_.config.recording.upload.enabled()) {
     return tl::unexpected(rpc_error(Status::FailedPrecondition, "no_object_store",
                                     "recording.upload is not configured"));
