@@ -177,6 +177,7 @@ struct Recording {
   std::uint32_t queue_bytes = 33'554'432;      // recorder to writer, per recording
   std::uint32_t sync_interval_ms = 2'000;      // fdatasync
   std::uint64_t min_free_bytes = 268'435'456;  // stop before the disk is full
+  std::uint32_t key_frames_every_s = 10;       // asked for, as players seek to them; 0: not
   std::uint32_t max_link_ttl_s = 604'800;
   std::uint32_t compose_at_once = 1;       // processes that make one picture of a recording
   std::uint32_t compose_live_at_once = 2;  // of those that do while it runs

@@ -313,6 +313,7 @@ void read_recording(Section& s, Recording& recording) {
       .number("queue_bytes", recording.queue_bytes, 1'048'576, 2'147'483'648)
       .number("sync_interval_ms", recording.sync_interval_ms, 10, 600'000)
       .number("min_free_bytes", recording.min_free_bytes, 0, std::uint64_t{1} << 60)
+      .number("key_frames_every_s", recording.key_frames_every_s, 0, 3'600)
       .number("max_link_ttl_s", recording.max_link_ttl_s, 1, kMaxU32)
       .number("compose_at_once", recording.compose_at_once, 1, 64)
       .number("compose_live_at_once", recording.compose_live_at_once, 1, 64)

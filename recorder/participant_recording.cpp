@@ -36,12 +36,13 @@ std::string file_source(const TrackInfo& track) {
 }
 
 ParticipantRecording::ParticipantRecording(rtp::Time start, const TrackInfo& first_track,
-                                           const Output& output)
+                                           const Output& output, rtp::Duration key_frames_every)
     : start_(start),
       participant_id_(first_track.participant_id),
       identity_(first_track.identity),
       source_(file_source(first_track)),
       output_(&output),
+      key_frames_every_(key_frames_every),
       latest_(start) {}
 
 bool ParticipantRecording::takes(const TrackInfo& track) const noexcept {
@@ -51,7 +52,8 @@ bool ParticipantRecording::takes(const TrackInfo& track) const noexcept {
 void ParticipantRecording::add_track(TrackInfo track, std::shared_ptr<rtp::Tap> tap) {
   if (readers_.size() == kMaxTracks) return;
   remove_track(track.track_id);  // the same again: the new tap counts
-  readers_.push_back(std::make_unique<TrackReader>(std::move(track), std::move(tap), publisher_));
+  readers_.push_back(std::make_unique<TrackReader>(std::move(track), std::move(tap), publisher_,
+                                                   key_frames_every_));
 }
 
 void ParticipantRecording::remove_track(const std::string& track_id) {

@@ -34,8 +34,10 @@ class ParticipantRecording {
     std::function<void(const std::string& file, rtp::Duration)> close;
   };
 
-  // `output` must outlive this. `start`: the recording's zero.
-  ParticipantRecording(rtp::Time start, const TrackInfo& first_track, const Output& output);
+  // `output` must outlive this. `start`: the recording's zero. `key_frames_every`: as of
+  // TrackReader.
+  ParticipantRecording(rtp::Time start, const TrackInfo& first_track, const Output& output,
+                       rtp::Duration key_frames_every);
 
   // True if the track belongs here.
   [[nodiscard]] bool takes(const TrackInfo& track) const noexcept;
@@ -73,6 +75,7 @@ class ParticipantRecording {
   std::string identity_;
   std::string source_;  // camera or screen_share
   const Output* output_;
+  rtp::Duration key_frames_every_;
   PublisherClock publisher_;
   std::vector<std::unique_ptr<TrackReader>> readers_;  // they point to publisher_ and do not move
   std::unique_ptr<Segment> segment_;

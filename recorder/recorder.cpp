@@ -88,6 +88,7 @@ struct Recorder::Impl {
   void publish_stats();
 
   const fs::path root;
+  const rtp::Duration key_frames_every;
   const std::function<void(RecorderEvent)> sink;
   Writer writer;
   std::map<std::string, Running> running;  // the recorder thread's own
@@ -109,6 +110,7 @@ struct Recorder::Impl {
 Recorder::Impl::Impl(const config::Recording& config, std::function<void(RecorderEvent)> event_sink,
                      DiskCalls calls)
     : root(config.directory),
+      key_frames_every(std::chrono::seconds{config.key_frames_every_s}),
       sink(std::move(event_sink)),
       writer(disk_options(config, std::move(calls)), config.queue_bytes, sink) {
   silence_ffmpeg();
@@ -165,7 +167,8 @@ void Recorder::Impl::run() {
 void Recorder::Impl::apply(Start command) {
   const std::string id = command.info.recording_id;
   if (running.contains(id) || writer.knows(id)) return;
-  running[id].recording = std::make_unique<Recording>(std::move(command.info), command.now, writer);
+  running[id].recording =
+      std::make_unique<Recording>(std::move(command.info), command.now, key_frames_every, writer);
 }
 
 void Recorder::Impl::apply(AddTrack command) {

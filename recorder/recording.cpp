@@ -5,8 +5,13 @@
 
 namespace parley::recorder {
 
-Recording::Recording(RecordingInfo info, rtp::Time start, Writer& writer)
-    : info_(std::move(info)), start_(start), writer_(&writer), output_(make_output()) {
+Recording::Recording(RecordingInfo info, rtp::Time start, rtp::Duration key_frames_every,
+                     Writer& writer)
+    : info_(std::move(info)),
+      start_(start),
+      key_frames_every_(key_frames_every),
+      writer_(&writer),
+      output_(make_output()) {
   latest_ = told_ = start;
   writer_->begin(info_);
 }
@@ -39,7 +44,8 @@ void Recording::add_track(TrackInfo track, std::shared_ptr<rtp::Tap> tap) {
   auto found = std::find_if(participants_.begin(), participants_.end(),
                             [&](const auto& p) { return p->takes(track); });
   if (found == participants_.end()) {
-    participants_.push_back(std::make_unique<ParticipantRecording>(start_, track, output_));
+    participants_.push_back(
+        std::make_unique<ParticipantRecording>(start_, track, output_, key_frames_every_));
     found = participants_.end() - 1;
   }
   (*found)->add_track(std::move(track), std::move(tap));

@@ -14,7 +14,8 @@ namespace parley::recorder {
 // writer. When the disk fails or falls behind it ends itself; the taps are no concern of the disk.
 class Recording {
  public:
-  Recording(RecordingInfo info, rtp::Time start, Writer& writer);
+  // `key_frames_every`: as of TrackReader.
+  Recording(RecordingInfo info, rtp::Time start, rtp::Duration key_frames_every, Writer& writer);
 
   void add_track(TrackInfo track, std::shared_ptr<rtp::Tap> tap);
   void remove_track(const std::string& track_id);
@@ -42,6 +43,7 @@ class Recording {
 
   RecordingInfo info_;
   rtp::Time start_;
+  rtp::Duration key_frames_every_;
   Writer* writer_;
   ParticipantRecording::Output output_;  // the participants point to it
   std::vector<std::unique_ptr<ParticipantRecording>> participants_;

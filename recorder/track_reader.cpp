@@ -19,11 +19,13 @@ rtp::FrameAssembler::Limits limits(rtp::MediaKind kind) noexcept {
 
 }  // namespace
 
-TrackReader::TrackReader(TrackInfo info, std::shared_ptr<rtp::Tap> tap, PublisherClock& publisher)
+TrackReader::TrackReader(TrackInfo info, std::shared_ptr<rtp::Tap> tap, PublisherClock& publisher,
+                         rtp::Duration key_frames_every)
     : info_(std::move(info)),
       tap_(std::move(tap)),
       clock_(publisher, info_.kind == rtp::MediaKind::Audio ? kOpusRate : kVideoRate),
-      assembler_(info_.kind, limits(info_.kind)) {}
+      assembler_(info_.kind, limits(info_.kind)),
+      key_frames_every_(key_frames_every) {}
 
 Stream TrackReader::stream() const noexcept {
   return info_.kind == rtp::MediaKind::Audio ? Stream::Audio : Stream::Video;
@@ -71,6 +73,15 @@ GapReason TrackReader::gap_before(const rtp::Frame& frame) noexcept {
   return frame.after_gap ? GapReason::Loss : GapReason::None;
 }
 
+// A player goes to key frames only, and in a call where nobody joins and nothing is lost there are
+// none.
+void TrackReader::ask_key_frame_if_due(const Frame& frame) noexcept {
+  if (stream() == Stream::Audio || key_frames_every_ == rtp::Duration::zero()) return;
+  const bool due = frame.time - key_frame_ >= key_frames_every_;
+  if (due && !frame.packet.key_frame) tap_->request_key_frame();
+  if (due || frame.packet.key_frame) key_frame_ = frame.time;
+}
+
 std::optional<TrackReader::Frame> TrackReader::pop(rtp::Time now) {
   while (const rtp::Frame* frame = assembler_.pop(now)) {
     Frame out;
@@ -89,6 +100,7 @@ std::optional<TrackReader::Frame> TrackReader::pop(rtp::Time now) {
       tap_->request_key_frame();
       continue;
     }
+    ask_key_frame_if_due(out);
     return out;
   }
   if (assembler_.take_key_frame_request()) tap_->request_key_frame();

@@ -27,8 +27,10 @@ class TrackReader {
     MediaPacket packet;            // its time is not set yet
   };
 
-  // `publisher` must outlive this.
-  TrackReader(TrackInfo info, std::shared_ptr<rtp::Tap> tap, PublisherClock& publisher);
+  // `publisher` must outlive this. A key frame is asked for when there was none for
+  // `key_frames_every`; zero: only when one is missing.
+  TrackReader(TrackInfo info, std::shared_ptr<rtp::Tap> tap, PublisherClock& publisher,
+              rtp::Duration key_frames_every);
 
   // When the tap's next record arrived, if there is one.
   [[nodiscard]] std::optional<rtp::Time> next_arrival() noexcept;
@@ -49,12 +51,15 @@ class TrackReader {
 
  private:
   [[nodiscard]] GapReason gap_before(const rtp::Frame& frame) noexcept;
+  void ask_key_frame_if_due(const Frame& frame) noexcept;
 
   TrackInfo info_;
   std::shared_ptr<rtp::Tap> tap_;  // shared with the worker's side, which may outlive us
   TrackClock clock_;
   rtp::FrameAssembler assembler_;
   Vp9Superframe superframe_;
+  rtp::Duration key_frames_every_;
+  rtp::Time key_frame_{};  // the latest, or when it was asked for
   bool muted_ = false;
   bool was_muted_ = false;  // since the last frame
   bool ended_ = false;

@@ -15,6 +15,13 @@ export async function probe(file) {
   };
 }
 
+/** Seconds of the picture's key frames. @param {string} file */
+export async function keyFrames(file) {
+  const {stdout} = await run('ffprobe',
+    ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'packet=pts_time,flags', '-of', 'csv=p=0', file], LIMIT);
+  return stdout.split('\n').filter((line) => line.includes(',K')).map(parseFloat);
+}
+
 /**
  * Decodes everything; returns what FFmpeg complains about, and video times that do not rise. The
  * frames keep their own times: a frame rate that FFmpeg guesses from a short file would put two of

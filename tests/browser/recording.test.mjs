@@ -6,7 +6,7 @@ import {after, before, test} from 'node:test';
 
 import {launchChromium, openChromium} from './browsers.mjs';
 import {Daemon} from './daemon.mjs';
-import {beepAfterFlash, decodeErrors, pairUp, probe} from './media_file.mjs';
+import {beepAfterFlash, decodeErrors, keyFrames, pairUp, probe} from './media_file.mjs';
 import {LOOKS, install} from './participant.mjs';
 import {median, until} from './wait.mjs';
 
@@ -16,6 +16,8 @@ const MAX_DURATION_ERROR_MS = 500;
 const FLASHES = 6;
 const LONG = Boolean(process.env.PARLEY_LONG);
 const CALL_S = LONG ? 30 * 60 : 8;
+const KEY_FRAMES_EVERY_S = LONG ? 10 : 2;  // 10 is what it is unless configured
+const MAX_SEEK_MS = 1_500;
 const PATIENCE_MS = LONG ? 20 * 60_000 : 60_000;
 
 /** In step as a whole and, over a long call, at each moment. @param {number[]} offsets of beeps after flashes */
@@ -31,7 +33,7 @@ function assertInStep(t, offsets, where) {
 let daemon, chromium, host, guest, files, recordedMs;
 
 before(async () => {
-  daemon = await Daemon.start();
+  daemon = await Daemon.start({recording: {key_frames_every_s: KEY_FRAMES_EVERY_S}});
   chromium = await launchChromium();
   const room = await daemon.room('recorded');
   [host, guest] = [await openChromium(chromium, daemon.url), await openChromium(chromium, daemon.url)];
@@ -146,9 +148,13 @@ test('without a composite the page plays all tracks together, from anywhere', as
   };
   await shown.page.getByRole('button', {name: 'Play'}).first().click();
   await until('both play', () => together(1), 20_000);
-  await shown.page.getByLabel('Position').fill('5');
-  await until('both play from there', () => together(5.2));
-  t.diagnostic((await places()).map(({at}) => at.toFixed(2)).join(' and '));
+  const there = CALL_S * 0.6;
+  const before = performance.now();
+  await shown.page.getByLabel('Position').fill(there.toFixed(1));
+  await until('both play from there', () => together(there + 0.1));
+  const took = performance.now() - before;
+  t.diagnostic(`${(await places()).map(({at}) => at.toFixed(2)).join(' and ')} after ${Math.round(took)} ms`);
+  assert.ok(took <= MAX_SEEK_MS, `seeking took ${took} ms`);
   if (process.env.PARLEY_KEEP) await shown.page.screenshot({path: path.join(process.env.PARLEY_KEEP, 'tracks.png')});
   assert.deepEqual(shown.problems, []);
   await shown.close();
@@ -162,6 +168,15 @@ test('the files decode without an error and are as long as the call', async (t) 
     assert.ok(Math.abs(durationMs - recordedMs) <= MAX_DURATION_ERROR_MS, `${durationMs} ms instead of ${recordedMs} ms`);
     assert.ok(Math.abs(durationMs - file.duration_ms) <= 100, `the list says ${file.duration_ms} ms, the file ${durationMs} ms`);
     assert.equal(await decodeErrors(file.path), '', file.name);
+  }
+});
+
+test('a player finds a key frame near every place', async (t) => {
+  for (const file of files) {
+    const at = [...await keyFrames(file.path), recordedMs / 1_000];
+    const apart = at.slice(1).map((time, i) => time - at[i]);
+    t.diagnostic(`${file.identity}: ${at.length - 1} key frames, ${Math.max(...apart).toFixed(1)} s apart at most`);
+    assert.ok(Math.max(...apart) <= KEY_FRAMES_EVERY_S + 1.5, apart.map((s) => s.toFixed(1)).join(', '));
   }
 });
 

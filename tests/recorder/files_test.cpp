@@ -12,8 +12,11 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::Ge;
 using testing::IsEmpty;
+using testing::Le;
 using testing::SizeIs;
 
 constexpr rtp::Duration kLength{seconds{12}};  // twice the length of a capture
@@ -130,6 +133,26 @@ TEST(Recording, GoesOnInTheSameFileWhenThePictureChangesItsSize) {
       EXPECT_EQ(sizes, first.ssrc == large.ssrc ? "1280 320 " : "320 1280 ");
     }
   }
+}
+
+// The capture has one at its beginning, that is, every six seconds.
+TEST(Recording, AsksForKeyFramesSoThatPlayersCanSeek) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path(), seconds{4}};
+  studio.add(camera(), camera_script(vp8_source()));
+  studio.add(microphone(), microphone_script());
+  studio.run();
+  ASSERT_THAT(studio.asked(), SizeIs(2));
+  EXPECT_THAT(studio.asked()[0] - kStart, AllOf(Ge(milliseconds{4'000}), Le(milliseconds{4'300})));
+  EXPECT_THAT(studio.asked()[1] - kStart, AllOf(Ge(milliseconds{9'500}), Le(milliseconds{10'500})));
+}
+
+TEST(Recording, AsksForNoKeyFramesWhereItIsToldNotTo) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path(), seconds{0}};
+  studio.add(camera(), camera_script(vp8_source()));
+  studio.run();
+  EXPECT_THAT(studio.asked(), IsEmpty());
 }
 
 TEST(Recording, BeginsANewFileWhenTheCodecChanges) {

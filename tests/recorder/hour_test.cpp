@@ -208,7 +208,7 @@ class Call {
   }
 
   void run() {
-    ParticipantRecording recording{kStart, tracks_.front().info, output_};
+    ParticipantRecording recording{kStart, tracks_.front().info, output_, std::chrono::seconds{10}};
     for (const Track& track : tracks_) recording.add_track(track.info, track.tap);
     const Time end = kStart + weather_.length;
     for (Time now = kStart; now < end + seconds(1); now += milliseconds(10)) {

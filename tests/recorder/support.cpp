@@ -195,7 +195,8 @@ void push(rtp::Tap& tap, const Event& event) {
 
 std::shared_ptr<rtp::Tap> make_tap(std::size_t bytes) { return std::make_shared<rtp::Tap>(bytes); }
 
-Studio::Studio(const fs::path& folder) : folder_(folder) {
+Studio::Studio(const fs::path& folder, rtp::Duration key_frames_every)
+    : folder_(folder), key_frames_every_(key_frames_every) {
   silence_ffmpeg();
   output_.open = [this](const RecordedFile& info) { files_.push_back({info, {}, {}, false, {}}); };
   output_.header = [](const std::string&) {};
@@ -231,7 +232,7 @@ void Studio::add(const TrackInfo& track, Script script) {
 }
 
 void Studio::run(rtp::Duration turn) {
-  ParticipantRecording recording{kStart, tracks_.front().info, output_};
+  ParticipantRecording recording{kStart, tracks_.front().info, output_, key_frames_every_};
   for (Track& track : tracks_) recording.add_track(track.info, track.tap);
   bool more = true;
   for (rtp::Time now = kStart; more; now += turn) {
@@ -244,6 +245,9 @@ void Studio::run(rtp::Duration turn) {
       more = more || track.next < track.script.size();
     }
     recording.drain();
+    for (const Track& track : tracks_) {
+      if (track.tap->take_key_frame_request()) asked_.push_back(now);
+    }
   }
   recording.finish();
 }

@@ -87,17 +87,22 @@ class Studio {
     std::filesystem::path path;
   };
 
-  explicit Studio(const std::filesystem::path& folder);
+  explicit Studio(const std::filesystem::path& folder,
+                  rtp::Duration key_frames_every = std::chrono::seconds{10});
   void add(const TrackInfo& track, Script script);
   // Feeds all that was added, draining after each step of `turn`, and finishes.
   void run(rtp::Duration turn = std::chrono::milliseconds{10});
   [[nodiscard]] const std::vector<File>& files() const noexcept { return files_; }
+  // When key frames were asked for, of whichever track.
+  [[nodiscard]] const std::vector<rtp::Time>& asked() const noexcept { return asked_; }
 
  private:
   [[nodiscard]] File& file(const std::string& name);
 
   std::filesystem::path folder_;
+  rtp::Duration key_frames_every_;
   std::vector<File> files_;
+  std::vector<rtp::Time> asked_;
   ParticipantRecording::Output output_;
   struct Track {
     TrackInfo info;
