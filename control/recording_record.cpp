@@ -21,6 +21,7 @@ Json file_json(const recorder::RecordedFile& file, const RecordingRecord& record
        {"participant_name", person == record.people.end() ? file.identity : person->name},
        {"source", file.source},
        {"codecs", std::move(codecs)},
+       {"rotation", file.rotation},
        {"offset_ms", file.offset_ms},
        {"duration_ms", file.duration_ms},
        {"size_bytes", file.size_bytes},
@@ -33,6 +34,7 @@ recorder::RecordedFile file_from(const Json& json) {
   file.participant_id = text_member(json, "participant_id");
   file.identity = text_member(json, "identity");
   file.source = text_member(json, "source");
+  file.rotation = integer_member(json, "rotation");
   file.offset_ms = integer_member(json, "offset_ms");
   file.duration_ms = integer_member(json, "duration_ms");
   file.size_bytes = static_cast<std::uint64_t>(integer_member(json, "size_bytes"));

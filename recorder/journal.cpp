@@ -128,7 +128,8 @@ void apply(const std::vector<std::string>& w, Contents& to, bool& has_recording)
     has_recording = true;
   } else if (kind == "track" && w.size() == 6) {
     add_track(manifest.participants, {w[1], w[2], w[3], w[4], w[5], {}});
-  } else if (kind == "file" && w.size() == 7) {
+  } else if (kind == "file" &&
+             (w.size() == 8 || w.size() == 7)) {  // 7: before there were rotations
     RecordedFile file;
     file.name = w[1];
     file.participant_id = w[2];
@@ -136,6 +137,7 @@ void apply(const std::vector<std::string>& w, Contents& to, bool& has_recording)
     file.source = w[4];
     file.codecs = split(w[5], '+');
     file.offset_ms = number(w[6]);
+    if (w.size() == 8) file.rotation = number(w[7]);
     manifest.files.push_back({std::move(file), {}});
   } else if (kind == "gap" && w.size() == 5) {
     for (ManifestFile& entry : manifest.files) {
@@ -168,7 +170,7 @@ std::string track_line(const TrackInfo& track) {
 
 std::string file_line(const RecordedFile& file) {
   return line({"file", file.name, file.participant_id, file.identity, file.source,
-               joined(file.codecs), std::to_string(file.offset_ms)});
+               joined(file.codecs), std::to_string(file.offset_ms), std::to_string(file.rotation)});
 }
 
 std::string gap_line(std::string_view file, const Gap& gap) {

@@ -111,6 +111,7 @@ void write_file(Json& json, const ManifestFile& entry) {
   json.key("codecs").open('[');
   for (const std::string& codec : file.codecs) json.value(codec);
   json.close();
+  json.key("rotation").number(file.rotation);
   json.key("offset_ms").number(file.offset_ms);
   json.key("duration_ms").number(file.duration_ms);
   json.key("size_bytes").number(file.size_bytes);

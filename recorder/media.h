@@ -47,7 +47,8 @@ struct VideoFormat {
   rtp::Codec codec = rtp::Codec::Vp8;
   rtp::Resolution resolution{};
   std::vector<std::uint8_t>
-      headers;  // H.264: SPS and PPS with start codes; AV1: sequence header OBU
+      headers;                    // H.264: SPS and PPS with start codes; AV1: sequence header OBU
+  unsigned rotation_degrees = 0;  // clockwise, to show it upright: 0, 90, 180, 270
 };
 
 // The two streams that a file can have.

@@ -9,6 +9,7 @@ extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/channel_layout.h>
+#include <libavutil/display.h>
 #include <libavutil/log.h>
 #include <libavutil/opt.h>
 }
@@ -53,6 +54,17 @@ bool set_headers(AVCodecParameters& to, rtp::ConstBytes headers) {
   if (to.extradata == nullptr) return false;
   std::memcpy(to.extradata, headers.data(), headers.size());
   to.extradata_size = static_cast<int>(headers.size());
+  return true;
+}
+
+// Players turn it. WebM's muxer does not know of it.
+bool set_rotation(AVStream& to, unsigned degrees) {
+  if (degrees == 0) return true;
+  constexpr std::size_t kMatrix = 9;
+  std::uint8_t* const bytes =
+      av_stream_new_side_data(&to, AV_PKT_DATA_DISPLAYMATRIX, kMatrix * sizeof(std::int32_t));
+  if (bytes == nullptr) return false;
+  av_display_rotation_set(reinterpret_cast<std::int32_t*>(bytes), degrees);
   return true;
 }
 
@@ -157,6 +169,7 @@ bool Muxer::State::add_video(const VideoFormat& video) {
   parameters.codec_id = codec_id(video.codec);
   parameters.width = video.resolution.width;
   parameters.height = video.resolution.height;
+  if (mp4 && !set_rotation(*stream, video.rotation_degrees)) return false;
   return set_headers(parameters, video.headers);
 }
 

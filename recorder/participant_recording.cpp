@@ -163,13 +163,23 @@ void ParticipantRecording::on_audio(MediaPacket packet) {
   waiting_audio_.push_back(std::move(packet));
 }
 
+// A file has one rotation: it stands in its header, as players want it.
+bool ParticipantRecording::is_turned(const TrackReader::Frame& frame) const noexcept {
+  return segment_ && segment_->video_codec() && frame.rotation_degrees != rotation_degrees_ &&
+         frame.packet.time - segment_->start() >= kTurnEvery;
+}
+
 void ParticipantRecording::on_video(TrackReader& reader, TrackReader::Frame frame) {
+  if (is_turned(frame) && !std::exchange(wants_new_file_, true) && !frame.packet.key_frame) {
+    reader.request_key_frame();
+  }
   const bool fits = segment_ && segment_->video_codec() == frame.codec && !wants_new_file_;
   if (!fits) {
     std::optional<VideoFormat> format;
     if (frame.packet.key_frame) format = read_key_frame(frame.codec, frame.packet.bytes);
     if (format && frame.resolution.width != 0) format->resolution = frame.resolution;
     if (format) {
+      format->rotation_degrees = frame.rotation_degrees;
       open(std::move(format), frame.packet.time);
     } else if (!segment_ || segment_->video_codec() != frame.codec) {
       if (frame.packet.key_frame) reader.request_key_frame();  // its headers were not to be read
@@ -207,6 +217,8 @@ void ParticipantRecording::open(std::optional<VideoFormat> video, Offset start) 
   file.participant_id = participant_id_;
   file.identity = identity_;
   file.source = source_;
+  rotation_degrees_ = layout.video ? layout.video->rotation_degrees : 0;
+  file.rotation = rotation_degrees_;
   if (layout.video) file.codecs.push_back(codec_name(layout.video->codec));
   if (layout.audio) file.codecs.push_back(codec_name(rtp::Codec::Opus));
   file.offset_ms = to_ms(start);

@@ -17,13 +17,16 @@ namespace parley::recorder {
 
 // What one participant shows and says by one source: camera and microphone, or the screen and its
 // sound. It reads their taps and decides when a file begins and ends: at a key frame; a new one
-// when the codec or the set of tracks changes; sound alone when no picture comes.
+// when the codec or the set of tracks changes, or the camera is turned; sound alone when no picture
+// comes.
 class ParticipantRecording {
  public:
   // So long sound waits for the picture that it belongs to.
   static constexpr rtp::Duration kPictureWait = std::chrono::milliseconds{600};
   static constexpr std::size_t kMaxWaitingAudio = 1'000;
   static constexpr std::size_t kMaxTracks = 16;  // at once
+  // A camera that is turned begins a new file, but not more often than this.
+  static constexpr rtp::Duration kTurnEvery = std::chrono::seconds{1};
 
   struct Output {  // where the files go
     std::function<void(const RecordedFile&)> open;
@@ -63,6 +66,7 @@ class ParticipantRecording {
   void drop_ended();
   void on_audio(MediaPacket packet);
   void on_video(TrackReader& reader, TrackReader::Frame frame);
+  [[nodiscard]] bool is_turned(const TrackReader::Frame& frame) const noexcept;
   void open_audio_only_if_due();
   void open(std::optional<VideoFormat> video, Offset start);
   void close(std::optional<Offset> until);
@@ -79,7 +83,8 @@ class ParticipantRecording {
   PublisherClock publisher_;
   std::vector<std::unique_ptr<TrackReader>> readers_;  // they point to publisher_ and do not move
   std::unique_ptr<Segment> segment_;
-  std::string file_;  // of segment_
+  std::string file_;               // of segment_
+  unsigned rotation_degrees_ = 0;  // of its picture
   unsigned file_count_ = 0;
   std::deque<MediaPacket> waiting_audio_;
   bool wants_new_file_ = false;  // at the next key frame

@@ -54,7 +54,8 @@ struct RecordedFile {
   std::int64_t offset_ms = 0;  // start within the recording
   std::int64_t duration_ms = 0;
   std::uint64_t size_bytes = 0;
-  std::string sha256;  // lower-case hex
+  std::string sha256;         // lower-case hex
+  std::int64_t rotation = 0;  // degrees clockwise, to show its picture upright
 };
 
 struct Completed {

@@ -1,6 +1,7 @@
 #include "recorder/remux.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -76,6 +77,17 @@ class Extent {  // from the file's zero to the end of its last packet
   std::int64_t last_ = 0;
 };
 
+bool copy_rotation(const AVStream& from, AVStream& to) {
+  std::size_t size = 0;
+  const std::uint8_t* const matrix =
+      av_stream_get_side_data(&from, AV_PKT_DATA_DISPLAYMATRIX, &size);
+  if (matrix == nullptr) return true;
+  std::uint8_t* const copy = av_stream_new_side_data(&to, AV_PKT_DATA_DISPLAYMATRIX, size);
+  if (copy == nullptr) return false;
+  std::memcpy(copy, matrix, size);
+  return true;
+}
+
 Output open_output(const std::filesystem::path& path, const AVFormatContext& input) {
   const bool mp4 = path.string().find(".mp4") != std::string::npos;
   AVFormatContext* context = nullptr;
@@ -87,7 +99,8 @@ Output open_output(const std::filesystem::path& path, const AVFormatContext& inp
   for (unsigned i = 0; i < input.nb_streams; ++i) {
     AVStream* stream = avformat_new_stream(context, nullptr);
     if (stream == nullptr ||
-        avcodec_parameters_copy(stream->codecpar, input.streams[i]->codecpar) < 0) {
+        avcodec_parameters_copy(stream->codecpar, input.streams[i]->codecpar) < 0 ||
+        (mp4 && !copy_rotation(*input.streams[i], *stream))) {
       return nullptr;
     }
     stream->codecpar->codec_tag = 0;  // the container's own, not the input's

@@ -24,7 +24,7 @@ TrackReader::TrackReader(TrackInfo info, std::shared_ptr<rtp::Tap> tap, Publishe
     : info_(std::move(info)),
       tap_(std::move(tap)),
       clock_(publisher, info_.kind == rtp::MediaKind::Audio ? kOpusRate : kVideoRate),
-      assembler_(info_.kind, limits(info_.kind)),
+      assembler_(info_.kind, limits(info_.kind), rtp::tap_extensions()),
       key_frames_every_(key_frames_every) {}
 
 Stream TrackReader::stream() const noexcept {
@@ -88,6 +88,7 @@ std::optional<TrackReader::Frame> TrackReader::pop(rtp::Time now) {
     out.codec = frame->codec;
     out.time = clock_.on_frame(frame->timestamp, frame->arrival);
     out.resolution = {frame->width, frame->height};
+    out.rotation_degrees = frame->rotation_degrees;
     out.packet.key_frame = frame->key_frame || stream() == Stream::Audio;
     out.packet.gap_before = gap_before(*frame);
     out.packet.bytes = frame->bytes;

@@ -23,8 +23,9 @@ class TrackReader {
   struct Frame {
     rtp::Codec codec = rtp::Codec::Opus;
     rtp::Time time{};
-    rtp::Resolution resolution{};  // of a key frame, if the packets say it
-    MediaPacket packet;            // its time is not set yet
+    rtp::Resolution resolution{};   // of a key frame, if the packets say it
+    unsigned rotation_degrees = 0;  // clockwise, to show it upright
+    MediaPacket packet;             // its time is not set yet
   };
 
   // `publisher` must outlive this. A key frame is asked for when there was none for

@@ -5,6 +5,7 @@
 #include <bit>
 #include <utility>
 
+#include "rtp/extension_reader.h"
 #include "rtp/packet.h"
 #include "rtp/red.h"
 
@@ -12,11 +13,19 @@ namespace parley::rtp {
 
 FrameAssembler::FrameAssembler(MediaKind kind) : FrameAssembler(kind, Limits{}) {}
 
-FrameAssembler::FrameAssembler(MediaKind kind, const Limits& limits)
+FrameAssembler::FrameAssembler(MediaKind kind, const Limits& limits, const ExtensionMap& extensions)
     : kind_(kind),
       limits_(limits),
+      extensions_(extensions),
       slots_(std::bit_ceil(std::max<std::size_t>(limits.max_packets, 2))),
       waits_for_key_frame_(kind == MediaKind::Video) {}
+
+std::optional<std::uint16_t> FrameAssembler::rotation_of(const Packet& packet) const noexcept {
+  if (kind_ == MediaKind::Audio || packet.extension_data().empty()) return std::nullopt;
+  const auto orientation = ExtensionReader{packet, extensions_}.video_orientation();
+  if (!orientation) return std::nullopt;
+  return orientation->rotation_degrees;
+}
 
 void FrameAssembler::push(ConstBytes packet, Codec codec, Time arrival) {
   ++counters_.packets;
@@ -51,6 +60,7 @@ void FrameAssembler::push(ConstBytes packet, Codec codec, Time arrival) {
   into.codec = codec;
   into.timestamp = parsed->timestamp();
   into.marker = parsed->marker();
+  into.rotation_degrees = rotation_of(*parsed);
   into.arrival = arrival;
   into.payload.assign(payload.begin(), payload.end());
   ++held_;
@@ -167,6 +177,7 @@ FrameAssembler::Step FrameAssembler::take_video(const Slot& packet) {
   if (first) begin_frame(packet);
   frame_.last = packet.seq;
   frame_.arrival = packet.arrival;
+  frame_.rotation_degrees = packet.rotation_degrees.value_or(frame_.rotation_degrees);
   if (!broken_frame_) {
     const auto part = depacketizer_.append(packet.codec, packet.payload, frame_.bytes);
     // H.264 may bring its parameter sets anywhere before the picture; the others say it at once.
@@ -228,6 +239,7 @@ void FrameAssembler::reset() noexcept {
   finishing_ = false;
   waits_for_key_frame_ = kind_ == MediaKind::Video;
   key_frame_request_ = false;
+  frame_.rotation_degrees = 0;
 }
 
 std::optional<Time> FrameAssembler::next_deadline() const noexcept {

@@ -6,10 +6,13 @@
 #include <vector>
 
 #include "rtp/depacketizer.h"
+#include "rtp/extensions.h"
 #include "rtp/sequence.h"
 #include "rtp/types.h"
 
 namespace parley::rtp {
+
+class Packet;
 
 // One whole frame as a muxer or decoder wants it: VP8 and VP9 without descriptors, H.264 in Annex B
 // (start codes, parameter sets kept in band), AV1 as a temporal unit of OBUs with size fields and
@@ -23,6 +26,9 @@ struct Frame {
   bool after_gap = false;   // something before it is missing for good
   std::uint16_t width = 0;  // when a key frame says it, else 0
   std::uint16_t height = 0;
+  // Clockwise, to show it upright (3GPP TS 26.114, section 7.4.5): 0, 90, 180, 270. As told last,
+  // since a sender may say it of key frames and changes only.
+  std::uint16_t rotation_degrees = 0;
   Time arrival{};                   // of its last packet
   std::vector<std::uint8_t> bytes;  // reused from frame to frame
 };
@@ -56,7 +62,8 @@ class FrameAssembler {
   };
 
   explicit FrameAssembler(MediaKind kind);
-  FrameAssembler(MediaKind kind, const Limits& limits);
+  // `extensions` are those of the packets' headers.
+  FrameAssembler(MediaKind kind, const Limits& limits, const ExtensionMap& extensions = {});
 
   // One RTP packet, without SRTP. `codec` says what its payload is (RED: of Opus).
   void push(ConstBytes packet, Codec codec, Time arrival);
@@ -81,6 +88,7 @@ class FrameAssembler {
     Codec codec = Codec::Opus;
     RtpTimestamp timestamp;
     bool marker = false;
+    std::optional<std::uint16_t> rotation_degrees;
     Time arrival{};
     std::vector<std::uint8_t> payload;
   };
@@ -92,6 +100,7 @@ class FrameAssembler {
   [[nodiscard]] bool holds(ExtSeq seq) noexcept { return slot(seq).used && slot(seq).seq == seq; }
   [[nodiscard]] Step step(Time now);
   [[nodiscard]] Step cross_hole(Time now);
+  [[nodiscard]] std::optional<std::uint16_t> rotation_of(const Packet& packet) const noexcept;
   [[nodiscard]] bool recover(const Slot& packet);
   [[nodiscard]] Step take_audio(const Slot& packet);
   [[nodiscard]] Step take_video(const Slot& packet);
@@ -102,6 +111,7 @@ class FrameAssembler {
 
   MediaKind kind_;
   Limits limits_;
+  ExtensionMap extensions_;
   std::vector<Slot> slots_;  // a ring by sequence number
   SeqUnwrapper unwrapper_;
   std::optional<ExtSeq> next_;  // wanted next

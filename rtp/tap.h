@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "rtp/byte_ring.h"
+#include "rtp/extensions.h"
 #include "rtp/types.h"
 
 namespace parley::rtp {
@@ -55,5 +56,12 @@ class Tap {
   alignas(64) std::atomic<std::uint64_t> overflows_{0};
   std::atomic<bool> key_frame_wanted_{false};
 };
+
+// The header extensions of its packets: what a picture does not say of itself.
+[[nodiscard]] constexpr ExtensionMap tap_extensions() noexcept {
+  ExtensionMap extensions;
+  extensions.set(Extension::VideoOrientation, 1);
+  return extensions;
+}
 
 }  // namespace parley::rtp

@@ -39,7 +39,7 @@ void TapSubscription::forward(const MediaPacket& media) {
   if (const auto wanted = forwarder_.wants_key_frame()) track_.want_key_frame(wanted->encoding);
   if (!rewrite) return;
   codec_ = media.info.codec;
-  const SlotHeader header{rtp::Ssrc{media.source.track}, media.codec.pt, {}, no_extensions_};
+  const SlotHeader header{rtp::Ssrc{media.source.track}, media.codec.pt, {}, extensions_};
   const std::size_t size = write_forwarded(media, *rewrite, header, scratch_);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   const bool pushed = push({.kind = rtp::Tap::Kind::Rtp,

@@ -49,7 +49,7 @@ class TapSubscription {
   std::shared_ptr<rtp::Tap> ring_;
   rtp::Forwarder forwarder_;
   rtp::Codec codec_ = rtp::Codec::Opus;
-  rtp::ExtensionMap no_extensions_;
+  rtp::ExtensionMap extensions_ = rtp::tap_extensions();
   std::array<std::uint8_t, rtp::Buffer::kCapacity> scratch_{};
 };
 

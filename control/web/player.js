@@ -7,8 +7,8 @@
 import {byId, clock, element} from './ui.js';
 
 /**
- * @typedef {{name: string, source: string, who: string, codecs: string[], offset_ms: number,
- *   duration_ms: number, size_bytes: number, url: string}} File
+ * @typedef {{name: string, source: string, participant_id: string, who: string, codecs: string[], rotation?: number,
+ *   offset_ms: number, duration_ms: number, size_bytes: number, url: string}} File
  * @typedef {{room_name: string, started_ms: number, duration_ms: number, truncated: boolean,
  *   chapters: string, files: File[]}} Recording  chapters as WebVTT
  * @typedef {{from: number, to: number, media: HTMLVideoElement, box: HTMLElement, failed: boolean}} Track
@@ -34,11 +34,16 @@ let position = 0;
 let last = 0;
 /** @type {{at: number, title: string}[]} */ let chapters = [];
 
+const people = [...new Set(shown.map((file) => file.participant_id))];
+
 /** @type {Track[]} */
 const tracks = shown.map((file) => {
   const media = /** @type {HTMLVideoElement} */ (element('video', {playsinline: '', preload: 'metadata', src: file.url}));
   const picture = isPicture(file);
   const box = element('div', {class: picture ? 'picture' : 'picture sound'}, media);
+  // MP4 says in its header how it lies, WebM does not.
+  if (file.rotation && file.name.endsWith('.webm')) box.classList.add(`turned-${file.rotation}`);
+  box.style.order = String(people.indexOf(file.participant_id));  // who goes on in another file keeps his place
   if (!film) box.append(element('span', {class: 'name'}, file.who + (file.source === 'screen_share' ? ', screen' : '')));
   if (film && beside('thumbnail')) media.poster = /** @type {string} */ (beside('thumbnail'));
   const track = {from: file.offset_ms / 1_000, to: (file.offset_ms + file.duration_ms) / 1_000, media, box, failed: false};

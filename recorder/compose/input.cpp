@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "recorder/compose/turn.h"
 #include "recorder/names.h"
 
 namespace parley::compose {
@@ -194,7 +195,8 @@ bool StreamReader::seek(Offset time) {
   return true;
 }
 
-VideoInput::VideoInput(std::unique_ptr<StreamReader> reader) : reader_(std::move(reader)) {
+VideoInput::VideoInput(std::unique_ptr<StreamReader> reader, unsigned rotation_degrees)
+    : reader_(std::move(reader)), rotation_degrees_(rotation_degrees) {
   look_ahead();
 }
 
@@ -213,9 +215,12 @@ const AVFrame* VideoInput::at(Offset time) {
     std::swap(current_, next_);
     since_ = next_since_;
     has_current_ = true;
+    is_turned_ = false;
     look_ahead();
   }
-  return has_current_ ? current_.get() : nullptr;
+  if (!has_current_ || rotation_degrees_ == 0) return has_current_ ? current_.get() : nullptr;
+  if (!is_turned_) is_turned_ = turn(*current_, rotation_degrees_, *turned_);
+  return is_turned_ ? turned_.get() : current_.get();
 }
 
 void VideoInput::skip_to(Offset time) {

@@ -64,7 +64,8 @@ class StreamReader {
 // The picture of a file at any time, asked for in rising order.
 class VideoInput {
  public:
-  explicit VideoInput(std::unique_ptr<StreamReader> reader);
+  // Its pictures are turned clockwise by `rotation_degrees`.
+  explicit VideoInput(std::unique_ptr<StreamReader> reader, unsigned rotation_degrees = 0);
   void follow(const PlannedFile& file) { reader_->follow(file); }
   // The picture at that time of the file; nullptr before the first.
   [[nodiscard]] const AVFrame* at(Offset time);
@@ -76,6 +77,9 @@ class VideoInput {
  private:
   void look_ahead();
   std::unique_ptr<StreamReader> reader_;
+  unsigned rotation_degrees_;
+  av::Frame turned_{av_frame_alloc()};  // of current_
+  bool is_turned_ = false;
   av::Frame current_{av_frame_alloc()};
   av::Frame next_{av_frame_alloc()};
   Offset since_{};

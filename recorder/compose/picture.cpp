@@ -57,7 +57,7 @@ const AVFrame* Picture::picture_of(Shown& shown, Offset time) {
   const Offset within = file.within(time);
   if (added && file.video) {
     if (auto reader = StreamReader::open(file, AVMEDIA_TYPE_VIDEO)) {
-      at->second = std::make_unique<VideoInput>(std::move(reader));
+      at->second = std::make_unique<VideoInput>(std::move(reader), file.rotation_degrees);
       at->second->skip_to(within);
     }
   }

@@ -33,6 +33,15 @@ std::optional<rtp::Duration> time(const Json& object, const char* key) {
   return std::chrono::milliseconds(ms);
 }
 
+// Of manifests from before there was one: none.
+std::optional<unsigned> rotation(const Json& file) {
+  const Json degrees = file.value("rotation", Json(0));
+  for (const unsigned known : {0U, 90U, 180U, 270U}) {
+    if (degrees == known) return known;
+  }
+  return std::nullopt;
+}
+
 const Json& list(const Json& object, const char* key) {
   static const Json kEmpty = Json::array();
   const auto found = object.find(key);
@@ -97,10 +106,13 @@ Result<Plan> plan_of(std::string_view manifest, const std::filesystem::path& fol
     const auto offset = time(file, "offset_ms");
     const auto duration = time(file, "duration_ms");
     if (!offset || !duration) return wrong(name + ": offset_ms or duration_ms makes no sense");
+    const auto turn = rotation(file);
+    if (!turn) return wrong(name + ": rotation is not 0, 90, 180 or 270");
     PlannedFile planned;
     planned.path = folder / name;
     planned.offset = *offset;
     planned.duration = *duration;
+    planned.rotation_degrees = *turn;
     for (const Json& codec : list(file, "codecs")) {
       (codec == "opus" ? planned.audio : planned.video) = true;
     }

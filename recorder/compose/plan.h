@@ -39,6 +39,7 @@ struct PlannedFile {
   Offset skip{};  // of the file's own time line, before what is shown
   // It is being written: up to here it can be read.
   std::optional<recorder::journal::Whole> growing = std::nullopt;
+  unsigned rotation_degrees = 0;  // clockwise, to show it upright
   [[nodiscard]] Offset end() const noexcept { return offset + duration; }
   // The file's own time at a time of the plan.
   [[nodiscard]] Offset within(Offset time) const noexcept { return time - offset + skip; }

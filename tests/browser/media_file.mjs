@@ -22,6 +22,13 @@ export async function keyFrames(file) {
   return stdout.split('\n').filter((line) => line.includes(',K')).map(parseFloat);
 }
 
+/** Red, green and blue of one point of the picture. @param {string} file @param {number} seconds @param {number} x @param {number} y */
+export async function pixel(file, seconds, x, y) {
+  const {stdout} = await run('ffmpeg', ['-nostdin', '-v', 'error', '-ss', String(seconds), '-i', file, '-frames:v', '1',
+    '-vf', `format=rgb24,crop=1:1:${x}:${y}`, '-f', 'rawvideo', '-'], {...LIMIT, encoding: 'buffer'});
+  return [...stdout];
+}
+
 /**
  * Decodes everything; returns what FFmpeg complains about, and video times that do not rise. The
  * frames keep their own times: a frame rate that FFmpeg guesses from a short file would put two of

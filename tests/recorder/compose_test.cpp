@@ -78,6 +78,13 @@ class Recording {
                "-f lavfi -i color=" + colour + ":s=" + size + ":r=25 -c:v " + codec);
   }
 
+  // The file added last is to be turned.
+  Recording& turn(int degrees) {
+    manifest_.files.back().file.rotation = degrees;
+    std::ofstream(folder() / "manifest.json") << manifest_.to_json();
+    return *this;
+  }
+
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_.path(); }
   [[nodiscard]] std::string compose(const std::string& options = "") const {
     const bool sized = options.find("--size") != std::string::npos;
@@ -113,6 +120,30 @@ class Pixels {
     EXPECT_TRUE(near(seen, colour))                                      \
         << #pixel << " is " << seen.y << "," << seen.u << "," << seen.v; \
   } while (false)
+
+// Red above blue, as it is to be seen; then as a phone sends it that has viewers turn it.
+TEST(Compose, ShowsUprightWhatAPhoneSentLying) {
+  struct Held {
+    int degrees;
+    std::string lying;
+  };
+  for (const Held& held : {Held{90, "transpose=2"}, Held{180, "hflip,vflip"},
+                           Held{270, "transpose=1"}, Held{0, "null"}}) {
+    Recording recording(1'000);
+    recording.add("a.webm", "alice", "camera", {"vp8"}, 0, 1'000,
+                  "-f lavfi -i color=blue:s=182x320:r=25,drawbox=color=red:h=160:t=fill," +
+                      held.lying + " -c:v libvpx -b:v 500k");
+    recording.turn(held.degrees);
+    ASSERT_THAT(recording.compose("--no-names"), testing::HasSubstr("\"stage\":\"done\""))
+        << held.degrees;
+    Pixels pixels{recording.folder() / "composite.mp4"};
+    EXPECT_COLOUR(pixels.at(500, 320, 60), kRed);
+    EXPECT_COLOUR(pixels.at(500, 320, 300), kBlue);
+    EXPECT_COLOUR(pixels.at(500, 240, 60), kRed);
+    EXPECT_COLOUR(pixels.at(500, 400, 300), kBlue);
+    EXPECT_COLOUR(pixels.at(500, 100, 180), kCard);  // beside it, for it stands
+  }
+}
 
 // Alice from the beginning, Bob from 2 to 4 s, Cleo upright from 4 s on, without names.
 TEST(Compose, WhoComesHasATileWhoLeavesHasNone) {

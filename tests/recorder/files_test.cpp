@@ -1,10 +1,15 @@
 // Whole files from captured RTP, checked with ffprobe and a full decode.
+#include <array>
+#include <atomic>
 #include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "recorder/remux.h"
+#include "rtp/bytes.h"
 #include "rtp/packet.h"
+#include "rtp/packet_builder.h"
 #include "tests/recorder/support.h"
 
 namespace parley::recorder::test {
@@ -133,6 +138,81 @@ TEST(Recording, GoesOnInTheSameFileWhenThePictureChangesItsSize) {
       EXPECT_EQ(sizes, first.ssrc == large.ssrc ? "1280 320 " : "320 1280 ");
     }
   }
+}
+
+// As a phone held so sends it: what is to be turned is said of each frame, in its last packet.
+Script held(Script script, rtp::Time from, rtp::Time until, std::uint8_t quarter_turns) {
+  for (Event& event : script) {
+    const rtp::Time when = event.record.arrival;
+    if (event.bytes.empty() || when < from || when >= until) continue;
+    const auto packet = rtp::Packet::parse(event.bytes);
+    if (!packet->marker()) continue;
+    std::vector<std::uint8_t> bytes(event.bytes.size() + 16);
+    rtp::PacketBuilder builder(
+        bytes, {packet->payload_type(), packet->seq(), packet->timestamp(), packet->ssrc(), true});
+    builder.extensions().add(rtp::tap_extensions().id(rtp::Extension::VideoOrientation),
+                             std::array{quarter_turns});
+    builder.payload(packet->payload());
+    bytes.resize(builder.finish());
+    event.bytes = std::move(bytes);
+  }
+  return script;
+}
+
+// What players are told of it, in degrees against the clock.
+std::string rotation_of(const std::filesystem::path& file) {
+  return output_of(
+      "ffprobe -v error -select_streams v -show_entries stream_side_data=rotation -of csv=p=0 " +
+      file.string() + " | tr -d '\n'");
+}
+
+// The captures have a key frame at their beginning, every six seconds.
+TEST(Recording, BeginsANewFileWhenAPhoneIsTurned) {
+  for (const VideoSource& source : {vp8_source(), h264_source()}) {
+    const TemporaryFolder folder;
+    Studio studio{folder.path()};
+    const Script script = video(source, kStart, kStart + kLength);
+    studio.add(camera(), held(script, kStart + seconds{2}, kStart + kLength, 3));
+    studio.add(microphone(), microphone_script());
+    studio.run();
+    ASSERT_THAT(studio.files(), SizeIs(2));
+    EXPECT_THAT(studio.asked(), SizeIs(1));
+    EXPECT_EQ(studio.files()[0].info.rotation, 0);
+    EXPECT_EQ(studio.files()[1].info.rotation, 270);
+    expect_plays(studio.files()[0], 6);
+    expect_plays(studio.files()[1], 6);
+    EXPECT_NEAR(static_cast<double>(studio.files()[1].info.offset_ms), 6'000, 300);
+    if (source.codec != rtp::Codec::H264) continue;
+    EXPECT_EQ(rotation_of(studio.files()[0].path), "");
+    EXPECT_EQ(rotation_of(studio.files()[1].path), "90");
+    const std::atomic<bool> stop{false};
+    const auto copy = folder.path() / "copy.mp4";
+    ASSERT_TRUE(remux(studio.files()[1].path, copy, stop));
+    EXPECT_EQ(rotation_of(copy), "90");
+  }
+}
+
+TEST(Recording, OfAPhoneThatIsTurnedAllTheTimeDoesNotBecomeAFileForEachTurn) {
+  const TemporaryFolder folder;
+  Studio studio{folder.path()};
+  Script script;
+  for (rtp::Time at = kStart; at < kStart + kLength; at += milliseconds{200}) {  // key frames
+    Script part = video(vp8_source(), at, at + milliseconds{200});
+    script.insert(script.end(), part.begin(), part.end());
+  }
+  for (std::size_t i = 0; i < script.size(); ++i) {
+    rtp::store16(script[i].bytes, 2, static_cast<std::uint16_t>(i));
+    const auto since = script[i].record.arrival - kStart;
+    rtp::store32(script[i].bytes, 4, static_cast<std::uint32_t>(since.count() * 9 / 100));
+  }
+  for (rtp::Time at = kStart; at < kStart + kLength; at += milliseconds{400}) {
+    script = held(std::move(script), at, at + milliseconds{200}, 0);
+    script = held(std::move(script), at + milliseconds{200}, at + milliseconds{400}, 1);
+  }
+  studio.add(camera(), std::move(script));
+  studio.run();
+  EXPECT_GT(studio.files().size(), 2U);
+  EXPECT_LE(studio.files().size(), 12U);
 }
 
 // The capture has one at its beginning, that is, every six seconds.

@@ -17,7 +17,7 @@ Manifest example() {
   manifest.info = {"rec_1", "seller", "rm_1", "A \"room\"\n", "se_1", 1'700'000'000'000};
   add_track(manifest.participants, {"tr_1", "pa_1", "alice", "Älice", "camera", {}});
   RecordedFile file{
-      "pa_1-camera-1.webm", "pa_1", "alice", "camera", {"vp8", "opus"}, 20, 1'000, 4'711, "ab"};
+      "pa_1-camera-1.webm", "pa_1", "alice", "camera", {"vp8", "opus"}, 20, 1'000, 4'711, "ab", 90};
   manifest.files.push_back({file, {{100, 250, "muted"}}});
   manifest.changes.push_back({600, "pip"});
   manifest.end_reason = "ended_by_host";
@@ -62,6 +62,7 @@ TEST(Manifest, IsWrittenAsDocumented) {
         "vp8",
         "opus"
       ],
+      "rotation": 90,
       "offset_ms": 20,
       "duration_ms": 1000,
       "size_bytes": 4711,
@@ -121,6 +122,16 @@ TEST(Journal, RemembersWhatTheManifestNeeds) {
   manifest.files[0].file.size_bytes = 4'711;
   manifest.files[0].file.sha256 = "ab";
   EXPECT_EQ(manifest.to_json(), example().to_json());
+}
+
+// Left behind by a server that is older than this one.
+TEST(Journal, KnowsFilesFromBeforeThereWereRotations) {
+  const auto contents = journal::parse(journal::recording_line(example().info) +
+                                       "file a.webm pa_1 alice camera vp8+opus 20\n");
+  ASSERT_TRUE(contents);
+  ASSERT_THAT(contents->manifest.files, SizeIs(1));
+  EXPECT_EQ(contents->manifest.files[0].file.offset_ms, 20);
+  EXPECT_EQ(contents->manifest.files[0].file.rotation, 0);
 }
 
 TEST(Journal, TellsThoseWhoFollowHowFarItIs) {

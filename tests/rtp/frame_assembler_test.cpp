@@ -44,6 +44,14 @@ Data vp8(bool key, std::uint8_t mark) {
              : Data{0x10, 0x11, mark};
 }
 
+// With one element of one byte, of the id 1 (RFC 8285, section 4.2).
+Data with_element(Data packet, std::uint8_t value) {
+  packet[0] |= 0x10;
+  const Data extension{0xbe, 0xde, 0, 1, 0x10, value, 0, 0};
+  packet.insert(packet.begin() + 12, extension.begin(), extension.end());
+  return packet;
+}
+
 struct VideoTest : ::testing::Test {
   FrameAssembler assembler{MediaKind::Video};
   std::int64_t ms = 0;
@@ -156,6 +164,31 @@ TEST_F(VideoTest, SurvivesAJumpBeyondItsWindow) {
   push(5'000, 300, true, vp8(true, 3));
   EXPECT_EQ(pop(), Data{3});
   EXPECT_EQ(assembler.counters().lost, 5'000U - 3U);
+}
+
+TEST_F(VideoTest, KnowsHowAPictureLiesUntilItIsToldAnew) {
+  ExtensionMap extensions;
+  extensions.set(Extension::VideoOrientation, 1);
+  assembler = FrameAssembler{MediaKind::Video, FrameAssembler::Limits{}, extensions};
+  const auto rotation_after = [&](const Data& bytes) -> std::optional<unsigned> {
+    assembler.push(bytes, Codec::Vp8, at(ms));
+    const Frame* frame = assembler.pop(at(ms));
+    if (frame == nullptr) return std::nullopt;
+    return frame->rotation_degrees;
+  };
+  EXPECT_EQ(rotation_after(packet(1, 0, true, vp8(true, 1))), 0U);
+  // Of a frame in two packets the last one says it; 3 is 270 degrees, 8 the camera at the back.
+  EXPECT_EQ(rotation_after(packet(2, 3'000, false, {0x10, 0x11})), std::nullopt);
+  EXPECT_EQ(rotation_after(with_element(packet(3, 3'000, true, {0x00, 2}), 8 | 3)), 270U);
+  EXPECT_EQ(rotation_after(packet(4, 6'000, true, vp8(false, 3))), 270U);
+  EXPECT_EQ(rotation_after(with_element(packet(5, 9'000, true, vp8(false, 4)), 0)), 0U);
+}
+
+TEST_F(VideoTest, TakesAnExtensionThatItWasNotToldOfForNone) {
+  assembler.push(with_element(packet(1, 0, true, vp8(true, 1)), 1), Codec::Vp8, at(ms));
+  const Frame* frame = assembler.pop(at(ms));
+  ASSERT_NE(frame, nullptr);
+  EXPECT_EQ(frame->rotation_degrees, 0);
 }
 
 TEST_F(VideoTest, DropsAFrameThatIsTooLarge) {

@@ -50,6 +50,8 @@ export interface RecordingFile {
   participant_name?: string;
   source: string;
   codecs?: string[];
+  /** degrees clockwise, to show its picture upright; MP4 says so itself */
+  rotation?: 0 | 90 | 180 | 270;
   offset_ms?: number;
   duration_ms: number;
   size_bytes: number;
