@@ -154,6 +154,7 @@ std::vector<ChosenCodec> choose_codecs(const sdp::Section& section, const CodecP
   constexpr std::array<std::string_view, 4> kFeedback = {"transport-cc", "ccm fir", "nack",
                                                          "nack pli"};
   constexpr std::string_view kRemb = "goog-remb";
+  constexpr std::string_view kRoundTrip = "rrtr";  // RFC 3611, section 4.4
   std::vector<ChosenCodec> chosen;
   if (!section.kind) return chosen;
   const bool watches = !sdp::sends(section.direction);
@@ -175,6 +176,10 @@ std::vector<ChosenCodec> choose_codecs(const sdp::Section& section, const CodecP
         std::find(offered.begin(), offered.end(), kRemb) != offered.end()) {
       entry.params.remb = true;
       entry.feedback.push_back(kRemb);
+    }
+    // And his round trip, which he cannot know from reports on what he sends.
+    if (watches && std::find(offered.begin(), offered.end(), kRoundTrip) != offered.end()) {
+      entry.feedback.push_back(kRoundTrip);
     }
     entry.rtx = rtx_of(section, section.codecs[i]);
     if (entry.rtx) entry.params.rtx_pt = section.codecs[*entry.rtx].pt;

@@ -10,8 +10,9 @@
 
 namespace parley::rtp {
 
-// The RTCP messages as values and views (RFC 3550, section 6; RFC 4585; RFC 5104). RtcpReader makes
-// them out of a datagram, RtcpWriter puts them on the wire. Views point into the datagram.
+// The RTCP messages as values and views (RFC 3550, section 6; RFC 3611; RFC 4585; RFC 5104).
+// RtcpReader makes them out of a datagram, RtcpWriter puts them on the wire. Views point into the
+// datagram.
 
 inline constexpr std::uint8_t kRtcpSenderReport = 200;
 inline constexpr std::uint8_t kRtcpReceiverReport = 201;
@@ -19,6 +20,7 @@ inline constexpr std::uint8_t kRtcpSourceDescription = 202;
 inline constexpr std::uint8_t kRtcpBye = 203;
 inline constexpr std::uint8_t kRtcpTransportFeedback = 205;
 inline constexpr std::uint8_t kRtcpPayloadFeedback = 206;
+inline constexpr std::uint8_t kRtcpExtendedReport = 207;
 
 // Equal-sized entries, read where they lie. T has kWireSize and a static load(ConstBytes).
 template <class T>
@@ -164,7 +166,22 @@ struct TransportCc {
   ConstBytes feedback{};
 };
 
+// The clock of a receiver that sends no media and would know his round trip (RFC 3611,
+// section 4.4).
+struct ReferenceTime {
+  Ssrc receiver{};
+  NtpTime ntp{};
+};
+
+// The answer to it (RFC 3611, section 4.5).
+struct ReferenceDelay {
+  static constexpr std::size_t kWireSize = 12;
+  Ssrc receiver{};
+  std::uint32_t last_reference = 0;    // middle 32 bits of its NTP time
+  std::uint32_t delay_since_last = 0;  // in 1/65536 s
+};
+
 using RtcpMessage = std::variant<SenderReport, ReceiverReport, SourceDescription, Bye, Nack, Pli,
-                                 Fir, Remb, TransportCc>;
+                                 Fir, Remb, TransportCc, ReferenceTime>;
 
 }  // namespace parley::rtp

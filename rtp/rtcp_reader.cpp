@@ -104,6 +104,30 @@ Parsed payload_feedback(ConstBytes body, std::size_t format) noexcept {
   return Fir{sender, items};
 }
 
+constexpr std::uint8_t kReferenceTimeBlock = 4;
+
+// |     BT=4      |   reserved    |       block length = 2        |
+// |              NTP timestamp, most significant word             |
+// |             NTP timestamp, least significant word             |
+// Of the blocks of an extended report: what stands in the one of this type.
+std::optional<ConstBytes> block_of(ConstBytes body, std::uint8_t type) noexcept {
+  Reader reader(body);
+  reader.skip(4);  // the sender
+  while (reader.ok() && !reader.rest().empty()) {
+    const std::uint8_t kind = reader.u8();
+    reader.skip(1);
+    const ConstBytes content = reader.take(std::size_t{4} * reader.u16());
+    if (reader.ok() && kind == type) return content;
+  }
+  return std::nullopt;
+}
+
+Parsed reference_time(ConstBytes body) noexcept {
+  const auto block = block_of(body, kReferenceTimeBlock);
+  if (!block || block->size() != 8) return std::nullopt;
+  return ReferenceTime{Ssrc{load32(body, 0)}, NtpTime{load64(*block, 0)}};
+}
+
 // Whether a message of this kind is one that we read: others are skipped, not malformed.
 bool is_known(std::uint8_t type, std::size_t format, ConstBytes body) noexcept {
   switch (type) {
@@ -117,6 +141,8 @@ bool is_known(std::uint8_t type, std::size_t format, ConstBytes body) noexcept {
     case kRtcpPayloadFeedback:
       if (format != 15) return format == 1 || format == 4;
       return body.size() >= 12 && load32(body, 8) == kRembName;
+    case kRtcpExtendedReport:
+      return block_of(body, kReferenceTimeBlock).has_value();
     default:
       return false;  // a plain number, not an enum
   }
@@ -134,6 +160,8 @@ Parsed parse(std::uint8_t type, std::size_t count, ConstBytes body) noexcept {
       return transport_feedback(body, count);
     case kRtcpPayloadFeedback:
       return payload_feedback(body, count);
+    case kRtcpExtendedReport:
+      return reference_time(body);
     default:
       return std::nullopt;
   }

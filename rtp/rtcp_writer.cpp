@@ -138,6 +138,29 @@ bool RtcpWriter::fir(Ssrc sender, Ssrc media, std::uint8_t number) noexcept {
   return true;
 }
 
+// |     BT=5      |   reserved    |         block length          |
+// |                 SSRC_1 (SSRC of first receiver)               |
+// |                         last RR (LRR)                         |
+// |                   delay since last RR (DLRR)                  |
+bool RtcpWriter::reference_delays(Ssrc sender, std::span<const ReferenceDelay> delays) noexcept {
+  constexpr std::uint8_t kDelayBlock = 5;
+  if (delays.empty()) return false;
+  const std::size_t blocks = delays.size() * ReferenceDelay::kWireSize;
+  const Bytes packet = begin(0, kRtcpExtendedReport, kHeaderSize + 4 + 4 + blocks);
+  if (packet.empty()) return false;
+  Writer writer(packet.subspan(kHeaderSize));
+  writer.u32(sender.value);
+  writer.u8(kDelayBlock);
+  writer.u8(0);
+  writer.u16(static_cast<std::uint16_t>(blocks / 4));
+  for (const ReferenceDelay& delay : delays) {
+    writer.u32(delay.receiver.value);
+    writer.u32(delay.last_reference);
+    writer.u32(delay.delay_since_last);
+  }
+  return true;
+}
+
 void RtcpWriter::advance(std::size_t size) noexcept {
   assert(size <= out_.size() - size_);
   size_ += size;

@@ -37,6 +37,7 @@ class RtcpWriter {
   bool nack(Ssrc sender, Ssrc media, std::span<const Seq> missing) noexcept;
   bool pli(Ssrc sender, Ssrc media) noexcept;
   bool fir(Ssrc sender, Ssrc media, std::uint8_t number) noexcept;
+  bool reference_delays(Ssrc sender, std::span<const ReferenceDelay> delays) noexcept;  // not empty
 
   // Room for a packet that somebody else writes (TwccRecorder), and how much of it was used.
   [[nodiscard]] Bytes room() const noexcept { return out_.subspan(size_); }

@@ -385,6 +385,13 @@ void Peer::on_message(rtp::Time, const rtp::Fir& fir) {
   }
 }
 
+// Of one receiver the latest counts; more of them than there can be are left without an answer.
+void Peer::on_message(rtp::Time now, const rtp::ReferenceTime& reference) {
+  std::erase_if(references_,
+                [&](const Reference& r) { return r.told.receiver == reference.receiver; });
+  if (references_.size() < kMaxReferences) references_.push_back({reference, now});
+}
+
 void Peer::tick(rtp::Time now) {
   alarm_.clear();
   connection_.tick(now);
@@ -408,7 +415,8 @@ Traffic Peer::traffic() const noexcept {
 std::size_t Peer::bytes() const noexcept {
   std::size_t total = sizeof *this + connection_.bytes() + ssrcs_.bytes() +
                       (arrivals_ ? sizeof *arrivals_ : 0) + (downlink_ ? sizeof *downlink_ : 0) +
-                      blocks_.capacity() * sizeof(rtp::ReportBlock);
+                      blocks_.capacity() * sizeof(rtp::ReportBlock) +
+                      references_.capacity() * sizeof(Reference);
   for (const auto& slot : slots_) total += slot->bytes();
   return total;
 }
@@ -448,8 +456,26 @@ void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
       rtcp.add([&](rtp::RtcpWriter& out) { return out.sender_report(*report); });
       rtcp.add([&](rtp::RtcpWriter& out) { return out.cname(report->sender, cname_); });
     }
+    answer_references(now, rtcp);
   }
   alarm_.set(*next_slots_);
+}
+
+// RFC 3611, section 4.5: so a browser that sends nothing learns its round trip, by which it decides
+// when to ask for a lost packet again.
+void Peer::answer_references(rtp::Time now, RtcpBatch& rtcp) {
+  if (references_.empty()) return;
+  std::array<rtp::ReferenceDelay, kMaxReferences> delays;
+  std::size_t count = 0;
+  for (const Reference& reference : references_) {
+    const std::int64_t waited = (now - reference.arrival).count() * 65'536 / 1'000'000;
+    delays[count++] = {reference.told.receiver, rtp::compact_ntp(reference.told.ntp),
+                       static_cast<std::uint32_t>(waited)};
+  }
+  references_.clear();
+  rtcp.add([&](rtp::RtcpWriter& out) {
+    return out.reference_delays(rtcp_ssrc_, std::span(delays).first(count));
+  });
 }
 
 rtp::Time Peer::feedback_due() const noexcept {

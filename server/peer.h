@@ -84,6 +84,7 @@ class Peer {
   void on_message(rtp::Time now, const rtp::Bye& bye);
   void on_message(rtp::Time now, const rtp::Remb& remb);
   void on_message(rtp::Time now, const rtp::TransportCc& told);
+  void on_message(rtp::Time now, const rtp::ReferenceTime& reference);
   // What says nothing that we act on.
   void on_message(rtp::Time, const rtp::SourceDescription&) {}
   void on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks);
@@ -92,6 +93,7 @@ class Peer {
   [[nodiscard]] rtp::Time feedback_due() const noexcept;
   void send_feedback(rtp::Time now, RtcpBatch& rtcp);
   void tick_slots(rtp::Time now, RtcpBatch& rtcp);
+  void answer_references(rtp::Time now, RtcpBatch& rtcp);
   void collect_wishes(rtp::Time now, Sharing& into) const;
   void share_out(rtp::Time now);
   [[nodiscard]] rtp::Bitrate share_audio(rtp::Time now, const std::optional<rtp::Way>& way);
@@ -114,7 +116,13 @@ class Peer {
   SsrcTable ssrcs_;
   std::unique_ptr<rtp::TwccRecorder> arrivals_;  // of who publishes: its window is large
   rtp::Ssrc last_media_ssrc_;
-  std::optional<rtp::Duration> rtt_;  // smoothed, from report blocks on our slots
+  struct Reference {
+    rtp::ReferenceTime told;
+    rtp::Time arrival;
+  };
+  static constexpr std::size_t kMaxReferences = 4;  // a browser has one, or one for each kind
+  std::vector<Reference> references_;               // not answered yet
+  std::optional<rtp::Duration> rtt_;                // smoothed, from report blocks on our slots
   std::optional<rtp::Time> next_report_;
   rtp::Time last_feedback_{};
   std::optional<rtp::Time> next_slots_;

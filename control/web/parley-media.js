@@ -39,6 +39,7 @@ export class MediaConnection {
   /** @type {Map<Source, Publication>} */ #publications;
   #offerNeeded = false;
   /** @type {Promise<void>|null} */ #offering = null;
+  /** @type {boolean|undefined} */ #asksRoundTrip;
   #closed = false;
   #wasConnected = false;
   /** @type {ReturnType<typeof setTimeout>|undefined} */ #connectTimer;
@@ -165,7 +166,9 @@ export class MediaConnection {
     const pc = this.#pc;
     while (this.#offerNeeded && !this.#closed) {
       this.#offerNeeded = false;
-      await pc.setLocalDescription();
+      // Kept once it was asked for: to change it would begin all pictures anew.
+      this.#asksRoundTrip ??= this.#senders.size === 0;
+      await setOffer(pc, this.#asksRoundTrip);
       const sending = [...this.#publications.values()].map((publication) =>
         ({publication, mid: this.#senders.get(publication.source)?.mid})).filter(({mid}) => mid);
       const tracks = sending.map(({publication, mid}) => ({mid, source: publication.source}));
@@ -213,6 +216,20 @@ export class MediaConnection {
 function cameraLayers(track) {
   const {height = 720} = track.getSettings();
   return CAMERA_LAYERS.slice(height >= 540 ? 0 : height >= 270 ? 1 : 2);
+}
+
+/**
+ * Who sends nothing gets no reports to take the round trip from, and would repeat a request for a lost
+ * packet too rarely. Chromium asks for it where its own offer says so (RFC 3611, section 4.4), for which
+ * there is no call.
+ * @param {RTCPeerConnection} pc @param {boolean} asksRoundTrip
+ */
+async function setOffer(pc, asksRoundTrip) {
+  const codecs = RTCRtpReceiver.getCapabilities?.('video')?.codecs ?? [];
+  if (!asksRoundTrip || codecs.length <= SHORT_LIST) return pc.setLocalDescription();  // Firefox takes its own only
+  const {sdp = ''} = await pc.createOffer();
+  const asking = sdp.replace(/^(a=rtcp-fb:\d+ )nack\r\n/gm, '$&$1rrtr\r\n');
+  return pc.setLocalDescription({type: 'offer', sdp: asking}).catch(() => pc.setLocalDescription());
 }
 
 /**

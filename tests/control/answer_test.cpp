@@ -171,6 +171,19 @@ TEST(Answer, NeverTakesRedOfVideoFecOrWhatWeCannotCarry) {
   }
 }
 
+// Who sends nothing learns his round trip by it, others from reports on what they send.
+TEST(Answer, TakesTheRoundTripOfThoseWhoOnlyWatch) {
+  const auto asking = [](const std::string& name) {
+    std::string text = file(name);
+    const std::string nack = "a=rtcp-fb:96 nack\r\n";
+    text.insert(text.find(nack), "a=rtcp-fb:96 rrtr\r\n");
+    return Peer().answer(text);
+  };
+  EXPECT_THAT(asking("chromium-recvonly-10-offer.sdp"), HasSubstr("a=rtcp-fb:96 rrtr\r\n"));
+  EXPECT_THAT(asking("chromium-sendrecv-default-offer.sdp"), Not(HasSubstr("rrtr")));
+  EXPECT_THAT(Peer().answer(file("chromium-recvonly-10-offer.sdp")), Not(HasSubstr("rrtr")));
+}
+
 TEST(Answer, KeepsTheOrderAndMidsOfEveryOfferAndCanBeReadBack) {
   for (const auto& entry :
        std::filesystem::directory_iterator(std::string(PARLEY_TEST_DATA) + "/sdp")) {

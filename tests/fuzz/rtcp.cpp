@@ -57,6 +57,9 @@ struct Rewrite {
     for (const Ssrc source : m.sources) (void)source;
     return true;
   }
+  bool operator()(const ReferenceTime& m) const {
+    return writer.reference_delays(Ssrc{1}, std::array{ReferenceDelay{m.receiver, 2, 3}});
+  }
   bool operator()(const TransportCc& m) const {
     (void)TwccFeedback::parse(m.feedback);
     return true;

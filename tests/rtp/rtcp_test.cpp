@@ -169,6 +169,41 @@ TEST(RtcpReader, ReadsRemb) {
   EXPECT_EQ(only<Remb>(huge).bitrate, Bitrate{std::numeric_limits<std::int64_t>::max()});
 }
 
+// RFC 3611, sections 3, 4.4 and 4.5: as they are drawn there.
+const WireBytes kReferenceTime{0x80, 207,  0,    6,    0,    0,    0,    7,   6, 0,
+                               0,    1,    1,    2,    3,    4,    4,    0,   0, 2,
+                               0xe0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77};
+
+TEST(RtcpReader, FindsTheClockOfAReceiverAmongOtherBlocks) {
+  const auto reference = only<ReferenceTime>(kReferenceTime);
+  EXPECT_EQ(reference.receiver, Ssrc{7});
+  EXPECT_EQ(reference.ntp, NtpTime{0xe011'2233'4455'6677});
+}
+
+TEST(RtcpReader, CountsAClockOfTheWrongSizeAsMalformed) {
+  const WireBytes wire{0x80, 207, 0, 3, 0, 0, 0, 7, 4, 0, 0, 1, 1, 2, 3, 4};
+  RtcpReader reader(wire);
+  EXPECT_FALSE(reader.next());
+  EXPECT_EQ(reader.malformed(), 1U);
+}
+
+TEST(RtcpReader, SkipsExtendedReportsThatDoNotTellTheirClock) {
+  const WireBytes too_long{0x80, 207, 0, 2, 0, 0, 0, 7, 6, 0, 0, 9};  // the block ends behind it
+  const WireBytes delays{0x80, 207, 0, 2, 0, 0, 0, 7, 5, 0, 0, 0};
+  const WireBytes pli{0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2};
+  EXPECT_EQ(only<Pli>(joined(joined(too_long, delays), pli)).media, Ssrc{2});
+}
+
+TEST(RtcpWriter, WritesTheDelaysSinceClocksWereTold) {
+  Buffer b;
+  EXPECT_FALSE(b.writer.reference_delays(Ssrc{1}, {}));
+  ASSERT_TRUE(
+      b.writer.reference_delays(Ssrc{1}, std::array{ReferenceDelay{Ssrc{7}, 0x22334455, 0x8000}}));
+  const WireBytes wire{0x80, 207, 0, 5, 0,    0,    0,    1,    5, 0, 0,    3,
+                       0,    0,   0, 7, 0x22, 0x33, 0x44, 0x55, 0, 0, 0x80, 0};
+  EXPECT_EQ(WireBytes(b.writer.written().begin(), b.writer.written().end()), wire);
+}
+
 TEST(RtcpReader, SkipsUnknownTypesAndKeepsReading) {
   const WireBytes unknown{0x80, 207, 0, 1, 1, 2, 3, 4};                  // extended report
   const WireBytes application{0x8f, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2};  // feedback of others
@@ -215,12 +250,14 @@ TEST(RtcpReader, TakesPaddingOff) {
 TEST(RtcpReader, RefusesEveryTruncation) {
   Buffer b;
   ASSERT_TRUE(b.writer.sender_report(kInfo, std::array{kBlock}));
-  const WireBytes wire(b.writer.written().begin(), b.writer.written().end());
-  for_each_truncation(wire, [](const WireBytes& cut) {
-    RtcpReader reader(cut);
-    EXPECT_FALSE(reader.next()) << cut.size();
-    EXPECT_EQ(reader.malformed(), cut.empty() ? 0U : 1U);
-  });
+  const WireBytes report(b.writer.written().begin(), b.writer.written().end());
+  for (const WireBytes& wire : {report, kReferenceTime}) {
+    for_each_truncation(wire, [](const WireBytes& cut) {
+      RtcpReader reader(cut);
+      EXPECT_FALSE(reader.next()) << cut.size();
+      EXPECT_EQ(reader.malformed(), cut.empty() ? 0U : 1U);
+    });
+  }
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include "rtp/bytes.h"
 #include "rtp/classify.h"
+#include "rtp/clock_map.h"
+#include "rtp/rtcp.h"
 #include "tests/sim/sim.h"
 
 namespace parley::sim {
@@ -315,6 +318,72 @@ TEST_F(Paths, ACloseOfTheRoomForgetsAllOfIt) {
   sim.run_for(seconds(1));
   EXPECT_EQ(sim.worker.next_deadline(), rtp::Time::max());
   EXPECT_EQ(sim.worker.pool().available(), sim.worker.pool().capacity());
+  EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
+}
+
+// RFC 3611: the clock that he told comes back with the time it lay here.
+TEST(RoundTrip, IsToldToWhoSendsNothing) {
+  Sim sim{32};
+  sim.add_peer({});
+  SimPeer& viewer = sim.add_peer({.audio = false,
+                                  .video = false,
+                                  .video_slots = 1,
+                                  .up = {.delay = milliseconds(70)},
+                                  .down = {.delay = milliseconds(50)}});
+  sim.assign_all(viewer);
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(1));
+
+  constexpr rtp::Ssrc kMine{77};
+  std::vector<rtp::Duration> round_trips;
+  viewer.hears = [&](rtp::Time now, rtp::ConstBytes bytes) {
+    for (std::size_t at = 0; at + 4 <= bytes.size(); at += 4 * (rtp::load16(bytes, at + 2) + 1U)) {
+      if (bytes[at + 1] != rtp::kRtcpExtendedReport) continue;
+      ASSERT_EQ(rtp::load16(bytes, at + 2), 5U) << "one answer to one question";
+      EXPECT_EQ(rtp::Ssrc{rtp::load32(bytes, at + 12)}, kMine);
+      const std::uint32_t units = rtp::compact_ntp(rtp::to_ntp(now)) - rtp::load32(bytes, at + 16) -
+                                  rtp::load32(bytes, at + 20);
+      round_trips.emplace_back(std::int64_t{units} * 1'000'000 / 65'536);
+    }
+  };
+  for (int i = 0; i < 5; ++i) {
+    std::array<std::uint8_t, 20> told{0x80, rtp::kRtcpExtendedReport, 0, 4};
+    rtp::store32(told, 4, kMine.value);
+    rtp::store32(told, 8, 0x0400'0002);
+    rtp::store64(told, 12, rtp::to_ntp(sim.now).value);
+    viewer.client.send_rtcp(told);
+    sim.run_for(milliseconds(700));
+  }
+  ASSERT_EQ(round_trips.size(), 5U);
+  for (const rtp::Duration measured : round_trips) {
+    EXPECT_GE(measured, milliseconds(119));
+    EXPECT_LE(measured, milliseconds(132)) << "120, and the turns in which both send";
+  }
+}
+
+TEST(RoundTrip, OfMoreReceiversThanABrowserHasIsNotToldToAll) {
+  Sim sim{33};
+  sim.add_peer({});
+  SimPeer& viewer = sim.add_peer({.audio = false, .video = false, .video_slots = 1});
+  sim.assign_all(viewer);
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(1));
+  std::size_t answers = 0;
+  viewer.hears = [&](rtp::Time, rtp::ConstBytes bytes) {
+    for (std::size_t at = 0; at + 4 <= bytes.size(); at += 4 * (rtp::load16(bytes, at + 2) + 1U)) {
+      if (bytes[at + 1] == rtp::kRtcpExtendedReport)
+        answers += (rtp::load16(bytes, at + 2) - 2U) / 3;
+    }
+  };
+  for (std::uint32_t i = 0; i < 1'000; ++i) {
+    std::array<std::uint8_t, 20> told{0x80, rtp::kRtcpExtendedReport, 0, 4};
+    rtp::store32(told, 4, i);
+    rtp::store32(told, 8, 0x0400'0002);
+    viewer.client.send_rtcp(told);
+  }
+  sim.run_for(seconds(1));
+  EXPECT_GE(answers, 4U);
+  EXPECT_LE(answers, 8U) << "four at each of the server's turns";
   EXPECT_TRUE(sim.events_of<server::PeerClosed>().empty());
 }
 

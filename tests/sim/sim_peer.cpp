@@ -426,6 +426,7 @@ void SimPeer::on_rtp(rtp::Time now, rtp::ConstBytes bytes) {
 }
 
 void SimPeer::on_rtcp(rtp::Time now, rtp::ConstBytes bytes) {
+  if (hears) hears(now, bytes);
   rtp::RtcpReader reader(bytes);
   while (const auto message = reader.next()) {
     if (const auto* nack = std::get_if<rtp::Nack>(&*message)) {

@@ -86,6 +86,8 @@ class SimPeer {
   std::uint64_t unknown_ssrcs = 0;  // packets of streams that were never announced
   // Plain packets for which this says so get lost before they are sent, if set.
   std::function<bool(rtp::ConstBytes)> loses;
+  // Gets the plain RTCP that comes, before it is read, if set.
+  std::function<void(rtp::Time, rtp::ConstBytes)> hears;
   std::optional<rtp::Time> first_report;
   std::optional<rtp::Time> connected_at;
 
