@@ -18,9 +18,16 @@ let daemon, chromium, firefox;
 /** @type {Record<string, {evaluate: Function, sends: string[], receives: string[], look: any}>} */
 const people = {};
 
-const capabilities = () => {
-  const names = (side) => [...new Set((side.getCapabilities?.('video')?.codecs ?? []).map(({mimeType}) => mimeType.split('/')[1].toUpperCase()))];
-  return {sends: names(RTCRtpSender), receives: names(RTCRtpReceiver)};
+/** By what it offers: a Firefox that has not fetched its H.264 yet names it among its capabilities all the same. */
+const capabilities = async () => {
+  const offered = async (direction) => {
+    const pc = new RTCPeerConnection();
+    pc.addTransceiver('video', {direction});
+    const {sdp} = await pc.createOffer();
+    pc.close();
+    return [...new Set([...sdp.matchAll(/^a=rtpmap:\d+ (\w+)\/90000/gm)].map(([, name]) => name.toUpperCase()))];
+  };
+  return {sends: await offered('sendonly'), receives: await offered('recvonly')};
 };
 
 before(async () => {
@@ -108,11 +115,13 @@ for (const publisher of ['ada', 'ben']) {
     await sees('dora', publisher, before + 10);
     t.diagnostic(`it is ${now} now, for those who saw him before, too`);
     assert.ok((await flowing('dora', 'inbound-rtp')).includes(now));
-    await until('both layers go on in it', () => people[publisher].evaluate(async (codec) => {
+    // Some, Firefox 140 among them, have VP9 in one size only.
+    const sizes = publisher === 'ada' || SIMULCAST.includes(now) ? 2 : 1;
+    await until('all layers go on in it', () => people[publisher].evaluate(async ({codec, least}) => {
       const stats = await window.me.call.peerConnection.getStats();
       const layers = [...stats.values()].filter((report) => report.type === 'outbound-rtp' && report.kind === 'video' && report.frameHeight > 0);
-      return layers.length === 2 && layers.every(({codecId}) => stats.get(codecId).mimeType.toUpperCase() === `VIDEO/${codec}`);
-    }, now));
+      return layers.length >= least && layers.every(({codecId}) => stats.get(codecId).mimeType.toUpperCase() === `VIDEO/${codec}`);
+    }, {codec: now, least: sizes}));
     await refuse('cleo', '');
     await leave(publisher, 'dora', 'cleo');
   });
