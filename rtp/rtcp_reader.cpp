@@ -106,9 +106,6 @@ Parsed payload_feedback(ConstBytes body, std::size_t format) noexcept {
 
 constexpr std::uint8_t kReferenceTimeBlock = 4;
 
-// |     BT=4      |   reserved    |       block length = 2        |
-// |              NTP timestamp, most significant word             |
-// |             NTP timestamp, least significant word             |
 // Of the blocks of an extended report: what stands in the one of this type.
 std::optional<ConstBytes> block_of(ConstBytes body, std::uint8_t type) noexcept {
   Reader reader(body);
@@ -122,6 +119,9 @@ std::optional<ConstBytes> block_of(ConstBytes body, std::uint8_t type) noexcept 
   return std::nullopt;
 }
 
+// |     BT=4      |   reserved    |       block length = 2        |
+// |              NTP timestamp, most significant word             |
+// |             NTP timestamp, least significant word             |
 Parsed reference_time(ConstBytes body) noexcept {
   const auto block = block_of(body, kReferenceTimeBlock);
   if (!block || block->size() != 8) return std::nullopt;

@@ -62,7 +62,7 @@ enum class Drop : std::uint8_t {
   BadRtp,              // does not parse
   BadRtcp,             // does not parse
   UnknownSsrc,         // neither latched, announced nor labelled
-  TooManySsrcs,        // media.max_ssrcs_per_peer
+  TooManySsrcs,        // media.max_ssrcs_per_peer; clocks of more receivers than a browser has
   UnknownPayloadType,  // not negotiated on its m-line
   Duplicate,           // the same sequence number again
   PaddingOnly,         // a probe without payload

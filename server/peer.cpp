@@ -385,11 +385,12 @@ void Peer::on_message(rtp::Time, const rtp::Fir& fir) {
   }
 }
 
-// Of one receiver the latest counts; more of them than there can be are left without an answer.
+// Of one receiver the latest counts; more of them than a browser has get no answer.
 void Peer::on_message(rtp::Time now, const rtp::ReferenceTime& reference) {
   std::erase_if(references_,
                 [&](const Reference& r) { return r.told.receiver == reference.receiver; });
-  if (references_.size() < kMaxReferences) references_.push_back({reference, now});
+  if (references_.size() == kMaxReferences) return context_.counters.drop(Drop::TooManySsrcs);
+  references_.push_back({reference, now});
 }
 
 void Peer::tick(rtp::Time now) {

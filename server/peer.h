@@ -62,6 +62,13 @@ class Peer {
   [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:
+  // A clock that the receiver told, and when.
+  struct Reference {
+    rtp::ReferenceTime told;
+    rtp::Time arrival;
+  };
+  static constexpr std::size_t kMaxReferences = 4;  // a browser has one, or one for each kind
+
   void on_rtp(rtp::Time now, rtp::Buffer datagram);
   void on_rtcp(rtp::Time now, rtp::ConstBytes datagram);
   void set_tracks(std::vector<PublishSection> sections);
@@ -116,13 +123,8 @@ class Peer {
   SsrcTable ssrcs_;
   std::unique_ptr<rtp::TwccRecorder> arrivals_;  // of who publishes: its window is large
   rtp::Ssrc last_media_ssrc_;
-  struct Reference {
-    rtp::ReferenceTime told;
-    rtp::Time arrival;
-  };
-  static constexpr std::size_t kMaxReferences = 4;  // a browser has one, or one for each kind
-  std::vector<Reference> references_;               // not answered yet
-  std::optional<rtp::Duration> rtt_;                // smoothed, from report blocks on our slots
+  std::vector<Reference> references_;  // not answered yet
+  std::optional<rtp::Duration> rtt_;   // smoothed, from report blocks on our slots
   std::optional<rtp::Time> next_report_;
   rtp::Time last_feedback_{};
   std::optional<rtp::Time> next_slots_;
