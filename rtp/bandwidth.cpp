@@ -18,18 +18,21 @@ constexpr std::int64_t kHeadroomUs = 10'000'000;  // for what comes before the f
 constexpr std::int64_t kMaxGapUs = 500'000;
 constexpr std::int64_t kStandingUs = 120'000;
 constexpr std::int64_t kThroughUs = 160'000;
-constexpr std::int64_t kBurstsUs = 500'000;
+constexpr std::int64_t kBurstsUs = 300'000;
 constexpr std::int64_t kPassedUs = 60'000;
 constexpr std::int64_t kMinPassedUs = 45'000;
 constexpr std::int64_t kPassedEnds = 8;
 constexpr std::int64_t kMinWaitedUs = 12'000;
 constexpr std::int64_t kMinWaited = 6;
-constexpr double kHaste = 0.75;   // of the way to what was measured, at once
-constexpr double kMargin = 0.97;  // of what was measured
+constexpr std::uint32_t kLeastBytes = 150;  // of a packet of sound
+constexpr double kHaste = 0.8;       // of the way to what was measured, at once
+constexpr double kMargin = 0.97;     // of what was measured
 constexpr double kTolerableUs = 100'000;
 constexpr double kDrainUs = 300'000;
 constexpr Duration kLossInterval{500'000};
+constexpr Duration kLossIsOfQueue{1'000'000};  // the time that loss() looks back
 constexpr double kHeavyLoss = 0.25;
+constexpr double kMostMadeGood = 0.18;  // chance makes single seconds look worse than they were
 
 double rate_of(std::int64_t bytes, std::int64_t us) noexcept {
   return static_cast<double>(bytes) * 8e6 / static_cast<double>(us);
@@ -118,9 +121,16 @@ void BandwidthEstimator::on_arrival(const PacketResult& result) noexcept {
   if (gap_us < 0) return;
   last_arrival_us_ = arrived_us;
   if (queue_us < kWaitedUs || gap_us > kMaxGapUs) return;
+  // The smallest packet took its time as well: it is in every delay, so in the least too.
+  const std::int64_t late_us = queue_us + on_link_us(kLeastBytes);
+  if (late_us < gap_us && late_us < on_link_us(result.bytes)) return;  // on time, to an idle link
   ++bucket.waited;
   bucket.waited_bytes += result.bytes;
-  bucket.waited_us += static_cast<std::uint32_t>(gap_us);
+  bucket.waited_us += static_cast<std::uint32_t>(std::min(gap_us, late_us));
+}
+
+std::int64_t BandwidthEstimator::on_link_us(std::uint32_t bytes) const noexcept {
+  return static_cast<std::int64_t>(static_cast<double>(bytes) * 8e6 / estimate_);
 }
 
 BandwidthEstimator::Window BandwidthEstimator::window(std::int64_t span_us,
@@ -222,7 +232,8 @@ void BandwidthEstimator::fall(Time now) noexcept {
     rate = through.waited_us > kMinWaitedUs ? rate_of(through.waited_bytes, through.waited_us)
                                             : through.rate;
     rate *= kMargin;
-  } else if (now - last_fall_ > kLossInterval) {
+    last_overuse_ = now;
+  } else if (now - last_overuse_ > kLossIsOfQueue && now - last_fall_ > kLossInterval) {
     rate = estimate_ * (1.0 - loss_ / 2);
     last_fall_ = now;
   }
@@ -241,7 +252,7 @@ void BandwidthEstimator::rise() noexcept {
     if (passed.span_us >= kMinPassedUs) shown = std::max(shown, passed.rate);
   }
   // What was lost without a queue passed the narrowest place all the same.
-  shown *= 1.0 + std::min(loss_ / (1.0 - loss_), kHeavyLoss);
+  shown *= 1.0 + std::min(loss_ / (1.0 - loss_), kMostMadeGood);
   shown *= kMargin;
   if (shown > estimate_) {
     estimate_ = std::min(estimate_ + (shown - estimate_) * kHaste, static_cast<double>(kMax.value));

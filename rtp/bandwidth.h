@@ -27,14 +27,16 @@ struct PacketResult {
 //
 // The rate of bursts. Media is not paced, so a picture of several packets comes to the narrowest
 // link at once and leaves it one by one: the packets that waited were apart by the link's own pace.
-// So ordinary pictures show how much more would pass, without any probing.
+// So ordinary pictures show how much more would pass, without any probing. The first of them may
+// have come to an idle link: of the time before it, no more counts than it was late.
 //
 // What passed. A stretch that came through as fast as it was sent, with no queue behind it, has
 // shown that rate: this is how probes raise the estimate where bursts are too small to queue.
 //
-// Loss counts only when it is too much for chance and errors on the way. A queue that neither grows
-// nor shrinks is none of ours: the way has become longer, or somebody else's flow fills it. After a
-// while it is taken for the way's own length.
+// Loss counts only when it is too much for chance and errors on the way, and not once more where a
+// queue that was full has shown it. A queue that neither grows nor shrinks is none of ours: the way
+// has become longer, or somebody else's flow fills it. After a while it is taken for the way's own
+// length.
 class BandwidthEstimator {
  public:
   static constexpr Bitrate kStart{500'000};
@@ -103,6 +105,8 @@ class BandwidthEstimator {
   }
   [[nodiscard]] Window window(std::int64_t span_us, std::int64_t ago = 0) const noexcept;
   [[nodiscard]] std::int64_t base_us() const noexcept;
+  // How long so many bytes take at the estimate.
+  [[nodiscard]] std::int64_t on_link_us(std::uint32_t bytes) const noexcept;
   void note_delay(std::int64_t delay_us, std::int64_t at_us) noexcept;
   void look_at_queue(Time now) noexcept;
   void adapt_bound(Time now) noexcept;
@@ -137,7 +141,8 @@ class BandwidthEstimator {
   double loss_ = 0;
   bool lost_touch_ = false;
   Time last_update_{};
-  Time last_fall_{};
+  Time last_fall_{};  // for loss
+  Time last_overuse_{};
   std::optional<Bitrate> remb_;
 };
 

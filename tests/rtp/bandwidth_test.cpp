@@ -179,6 +179,42 @@ TEST(BandwidthEstimator, TakesAKeyFrameForNoOveruse) {
   EXPECT_LE(line.estimate(), 1e6);
 }
 
+// Between pictures the link is idle; that time says nothing of what it carries.
+TEST(BandwidthEstimator, SeesWithinHalfASecondThatALinkHasGrown) {
+  Line line(1e6);
+  line.pictures(seconds(3), 0.9e6);
+  line.rate = 2e6;
+  line.pictures(milliseconds(450), 0.9e6);
+  EXPECT_GE(line.estimate(), 1.9e6);
+  EXPECT_LE(line.estimate(), 2e6);
+}
+
+// What came through a full queue is less already by what it has lost.
+TEST(BandwidthEstimator, CountsTheLossOfAFullQueueOnce) {
+  BandwidthEstimator estimator;
+  Time now{seconds(100)};
+  const auto hear = [&](Duration delay, bool every_second_is_lost) {
+    std::vector<PacketResult> results;
+    for (int i = 0; i < 6; ++i, now += milliseconds(10)) {
+      PacketResult one{now, std::nullopt, 1'200};
+      if (!every_second_is_lost || i % 2 == 0) one.arrived = (now + delay).time_since_epoch();
+      results.push_back(one);
+    }
+    estimator.on_feedback(now, results);
+  };
+  for (int i = 0; i < 30; ++i) hear(milliseconds(30), false);
+  for (int i = 0; i < 10; ++i) hear(milliseconds(50 + 30 * i), true);
+  ASSERT_TRUE(estimator.overused());
+  while (estimator.overused()) hear(milliseconds(30), false);
+  const Bitrate came_through = estimator.estimate();
+  for (int i = 0; i < 5; ++i) {
+    hear(milliseconds(30), false);
+    EXPECT_FALSE(estimator.overused());
+    EXPECT_GT(estimator.loss(), 0.25);
+    EXPECT_GE(estimator.estimate().value, came_through.value);
+  }
+}
+
 TEST(BandwidthEstimator, LeavesRandomLossAlone) {
   for (const double loss : {0.02, 0.05, 0.1}) {
     SCOPED_TRACE(loss);

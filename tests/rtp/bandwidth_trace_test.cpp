@@ -350,24 +350,24 @@ std::vector<Trace> traces() {
               return 300e3 + 2.2e6 * (at < 1 ? at : 2 - at);
             }};
   saw.steady = false;
-  saw.best = 0.75;  // so long it takes to see that a rising link carries the next layer
+  saw.best = 0.86;  // so long it takes to see that a rising link carries the next layer
   all.push_back(saw);
   Trace drop{"sawtooth, falls at once",
              [](double t) { return 300e3 + 2.2e6 * std::fmod(t, 20) / 20; }};
   drop.steady = false;
-  drop.best = 0.7;
+  drop.best = 0.84;
   all.push_back(drop);
   Trace lte{"LTE-like 0.7 to 2.7", [](double t) {
               return 1.7e6 + 0.7e6 * std::sin(t * 0.5) + 0.3e6 * std::sin(t * 1.7 + 1);
             }};
   lte.steady = false;
-  lte.best = 0.75;
+  lte.best = 0.83;
   all.push_back(lte);
   Trace wild{"LTE-like 0.2 to 2.8", [](double t) {
                return 1.5e6 + 0.9e6 * std::sin(t * 0.7) + 0.4e6 * std::sin(t * 2.3 + 1);
              }};
   wild.steady = false;
-  wild.best = 0.35;  // tenfold within a second or two: faster than a queue of 600 ms drains
+  wild.best = 0.42;  // tenfold within a second or two: faster than a queue of 600 ms drains
   wild.queue_ms = 450;
   all.push_back(wild);
   return all;
