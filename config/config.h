@@ -142,7 +142,17 @@ struct Rooms {
   std::uint32_t last_n = 0;   // cameras that go to each at most, unless the room says; 0: no limit
   std::uint32_t loudest = 5;  // microphones, where there are more than 20 people; 0: no limit
   std::vector<std::string> codecs;  // of video, the best first; empty: all, as publishers like
+  bool enable_chat = true;  // people may write to each other, unless the room says otherwise
   friend bool operator==(const Rooms&, const Rooms&) = default;
+};
+
+// What people write to each other. Rooms keep it over their sessions.
+struct Chat {
+  std::uint32_t max_message_bytes = 4'096;
+  std::uint32_t keep_per_room = 1'000;   // messages, then the oldest go
+  std::uint32_t max_messages = 200'000;  // of all rooms; some 500 bytes of memory each
+  std::uint32_t keep_days = 90;          // 0: for as long as there is room for them
+  friend bool operator==(const Chat&, const Chat&) = default;
 };
 
 // An S3-compatible object store into which finished recordings are copied.
@@ -217,6 +227,7 @@ struct Config {
   Egress egress;
   Media media;
   Rooms rooms;
+  Chat chat;
   Recording recording;
   Store store;
   friend bool operator==(const Config&, const Config&) = default;

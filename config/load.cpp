@@ -257,6 +257,13 @@ void read_media(Section& s, Media& media) {
       .number("max_publish_bitrate_kbps", media.max_publish_bitrate_kbps, 0, 1'000'000);
 }
 
+void read_chat(Section& s, Chat& chat) {
+  s.number("max_message_bytes", chat.max_message_bytes, 1, 16'384)
+      .number("keep_per_room", chat.keep_per_room, 1, 100'000)
+      .number("max_messages", chat.max_messages, 1, 10'000'000)
+      .number("keep_days", chat.keep_days, 0, 36'500);
+}
+
 void read_rooms(Section& s, Rooms& rooms) {
   s.number("max_rooms", rooms.max_rooms, 1, 10'000'000)
       .number("max_participants", rooms.max_participants, 1, 10'000)
@@ -265,7 +272,8 @@ void read_rooms(Section& s, Rooms& rooms) {
       .number("reconnect_window_s", rooms.reconnect_window_s, 0, 3'600)
       .number("last_n", rooms.last_n, 0, 1'000)
       .number("loudest", rooms.loudest, 0, 1'000)
-      .texts("codecs", rooms.codecs);
+      .texts("codecs", rooms.codecs)
+      .flag("enable_chat", rooms.enable_chat);
 }
 
 void read_upload(Section& s, Upload& upload) {
@@ -361,6 +369,7 @@ Config read_config(const YAML::Node& root) {
                })
       .section("media", [&](Section& c) { read_media(c, config.media); })
       .section("rooms", [&](Section& c) { read_rooms(c, config.rooms); })
+      .section("chat", [&](Section& c) { read_chat(c, config.chat); })
       .section("recording", [&](Section& c) { read_recording(c, config.recording); })
       .section("store", [&](Section& c) { read_store(c, config.store); })
       .durations("timers", config.timers);

@@ -32,9 +32,7 @@ Actor actor_of(const Participant& participant, const Session& session) {
 RpcResult<void> Actions::authorize(const Actor& actor, Permission permission,
                                    std::string_view action, std::string_view tenant,
                                    std::string_view room_id) const {
-  const bool allowed = actor.key != nullptr
-                           ? actor.key->may_see(tenant)
-                           : actor.permissions.has(permission) && actor.room_id == room_id;
+  auto allowed = allow(actor, permission, tenant, room_id);
   // A backend's calls have their line already, whatever they do (Api::audit).
   if (actor.key == nullptr) {
     server::log::info("audit", {{"action", action},
@@ -43,6 +41,14 @@ RpcResult<void> Actions::authorize(const Actor& actor, Permission permission,
                                 {"of", room_id},
                                 {"outcome", allowed ? "done" : "permission_denied"}});
   }
+  return allowed;
+}
+
+RpcResult<void> Actions::allow(const Actor& actor, Permission permission, std::string_view tenant,
+                               std::string_view room_id) {
+  const bool allowed = actor.key != nullptr
+                           ? actor.key->may_see(tenant)
+                           : actor.permissions.has(permission) && actor.room_id == room_id;
   if (allowed) return {};
   return tl::unexpected(rpc_error(Status::PermissionDenied, "permission_denied",
                                   "this needs the permission " + std::string(name_of(permission))));
@@ -213,8 +219,13 @@ RpcResult<Json> Actions::lock_room(const Actor& actor, Room& room, bool locked) 
 }
 
 RpcResult<Json> Actions::lock_room(const Actor& actor, const Session& session, bool locked) {
-  Room* room = rooms_.find(session.room_id());
-  if (room != nullptr) return lock_room(actor, *room, locked);
+  const auto room = room_of(session);
+  if (!room) return tl::unexpected(room.error());
+  return lock_room(actor, **room, locked);
+}
+
+RpcResult<Room*> Actions::room_of(const Session& session) const {
+  if (Room* room = rooms_.find(session.room_id())) return room;
   return tl::unexpected(rpc_error(Status::NotFound, "room_not_found", "the room was deleted"));
 }
 

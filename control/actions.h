@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "control/auth.h"
+#include "control/chat.h"
+#include "control/params.h"
 #include "control/recordings.h"
 #include "control/rooms.h"
 #include "control/rpc.h"
@@ -26,12 +28,19 @@ struct Actor {
 [[nodiscard]] Actor actor_of(const Principal& principal);
 [[nodiscard]] Actor actor_of(const Participant& participant, const Session& session);
 
+// `topic`, `data` and `to`.
+[[nodiscard]] Session::DataMessage read_data_message(Params& params);
+
 // What a host does from the page and a backend over the API goes through these functions, with one
 // permission check and one audit line each (A37, A44). A refused action has changed nothing.
 class Actions {
  public:
-  Actions(Context& context, Rooms& rooms, Sessions& sessions, Recordings& recordings)
-      : context_(context), rooms_(rooms), sessions_(sessions), recordings_(recordings) {}
+  Actions(Context& context, Rooms& rooms, Sessions& sessions, Recordings& recordings, Chat& chat)
+      : context_(context),
+        rooms_(rooms),
+        sessions_(sessions),
+        recordings_(recordings),
+        chat_(chat) {}
 
   [[nodiscard]] RpcResult<Json> mute_track(const Actor& actor, Session& session,
                                            std::string_view track_id, bool muted);
@@ -78,18 +87,44 @@ class Actions {
                                                 std::optional<std::int64_t> ttl_s,
                                                 std::string_view audience = {});
 
+  // ---- what is written and sent (actions_chat.cpp)
+  // `author` as he is shown; a key writes in the name it gives.
+  [[nodiscard]] RpcResult<Json> send_chat(const Actor& actor, const Room& room, ChatAuthor author,
+                                          std::string text, std::string ref);
+  [[nodiscard]] RpcResult<Json> send_chat(const Actor& actor, const Session& session,
+                                          ChatAuthor author, std::string text, std::string ref);
+  [[nodiscard]] RpcResult<Json> delete_chat(const Actor& actor, const Session& session,
+                                            const std::string& message_id);
+  [[nodiscard]] RpcResult<Json> delete_chat(const Actor& actor, const Room& room,
+                                            const std::string& message_id);
+  struct ChatChange {
+    std::optional<bool> enabled;
+    std::optional<std::uint32_t> slow_mode_s;
+  };
+  // Lasts as the room does: it is the same as room.update.
+  [[nodiscard]] RpcResult<Json> set_chat(const Actor& actor, const Session& session,
+                                         const ChatChange& change);
+  static constexpr std::size_t kMaxDataBytes = 65'536;  // as JSON
+  [[nodiscard]] RpcResult<Json> send_data(const Actor& actor, Session& session,
+                                          Session::DataMessage message);
+
  private:
   // Says no, or yes and writes the audit line.
   [[nodiscard]] RpcResult<void> authorize(const Actor& actor, Permission permission,
                                           std::string_view action, std::string_view tenant,
                                           std::string_view room_id) const;
 
+  // What is no deed of a host, and so frequent that it is not worth a line.
+  [[nodiscard]] static RpcResult<void> allow(const Actor& actor, Permission permission,
+                                             std::string_view tenant, std::string_view room_id);
+  [[nodiscard]] RpcResult<Room*> room_of(const Session& session) const;
   void add_ban(Room& room, const std::string& identity);
 
   Context& context_;
   Rooms& rooms_;
   Sessions& sessions_;
   Recordings& recordings_;
+  Chat& chat_;
 };
 
 }  // namespace parley::control

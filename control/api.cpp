@@ -87,6 +87,10 @@ const std::map<std::string_view, Api::Method>& Api::methods() {
       {"recording.get", {&Api::recording_get, false}},
       {"recording.list", {&Api::recording_list, false}},
       {"recording.access_link", {&Api::recording_access_link, false}},
+      {"chat.send", {&Api::chat_send, true}},
+      {"chat.list", {&Api::chat_list, false}},
+      {"chat.delete", {&Api::chat_delete, true}},
+      {"data.send", {&Api::data_send, true}},
   };
   return kMethods;
 }

@@ -52,6 +52,7 @@ class Api {
     Sessions& sessions;
     Actions& actions;
     Recordings& recordings;
+    Chat& chat;
     Idempotency& idempotency;
     Consumers& consumers;
     Webhooks& webhooks;
@@ -180,6 +181,12 @@ class Api {
   RpcResult<Json> recording_get(Call& call);
   RpcResult<Json> recording_list(Call& call);
   RpcResult<Json> recording_access_link(Call& call);
+
+  // api_chat.cpp
+  RpcResult<Json> chat_send(Call& call);
+  RpcResult<Json> chat_list(Call& call);
+  RpcResult<Json> chat_delete(Call& call);
+  RpcResult<Json> data_send(Call& call);
 
   // By room_id, or by tenant and room (its name). A foreign one is the same as none: ids tell
   // nothing (A11).

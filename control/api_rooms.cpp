@@ -235,6 +235,7 @@ RpcResult<Json> Api::room_delete(Call& call) {
   if (Session* session = parts_.sessions.find_by_room(id)) {
     parts_.sessions.end(*session, "room_deleted");
   }
+  parts_.chat.forget((*room)->id);
   parts_.rooms.remove(**room);
   return Json::object({{"room_id", id}});
 }

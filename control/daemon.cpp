@@ -7,6 +7,7 @@
 #include "control/actions.h"
 #include "control/api.h"
 #include "control/auth.h"
+#include "control/chat.h"
 #include "control/context.h"
 #include "control/control_sockets.h"
 #include "control/daemon_metrics.h"
@@ -147,7 +148,8 @@ struct Daemon::Impl {
                   std::chrono::milliseconds(parts.config.recording.upload.retry_after_ms),
                   recordings.uploading_events()),
         store_origin(origin_of(parts.config.recording.upload)),
-        actions(context, rooms, sessions, recordings),
+        chat(context),
+        actions(context, rooms, sessions, recordings, chat),
         idempotency(context),
         consumers(context, *store, opened.state.epoch),
         http(parts.loop),
@@ -167,6 +169,7 @@ struct Daemon::Impl {
              sessions,
              actions,
              recordings,
+             chat,
              idempotency,
              consumers,
              webhooks,
@@ -174,7 +177,7 @@ struct Daemon::Impl {
              facts_of(opened.state, parts.version, server::Loop::wall_ms()),
              {[this] { return metrics_json(fresh_metrics()); }, [this] { return reload_json(); }}}),
         control(context, keyring, api, consumers),
-        rtc(context, keyring, sessions, actions, recordings) {
+        rtc(context, keyring, sessions, actions, recordings, chat) {
     outbox.on_event([this](const EventRow& event) {
       control.publish(event);
       webhooks.publish(event);
@@ -211,7 +214,11 @@ struct Daemon::Impl {
                              room == nullptr ? RecordingOptions() : room->config.recording);
          },
          [this](Session& session, std::string_view reason) { recordings.detach(session, reason); },
-         [this](const Session& session) { return recordings.info(session); }});
+         [this](const Session& session, Json& result) {
+           result.set("recording", recordings.info(session));
+           const Room* room = rooms.find(session.room_id());
+           if (room != nullptr) result.set("chat", chat.to_json(*room));
+         }});
     control.beat();
   }
   // What the store held at the end of the process before this one.
@@ -222,6 +229,7 @@ struct Daemon::Impl {
     revocations.load(rows);
     sessions.load(rows);
     recordings.load(rows);
+    chat.load(rows, [this](const std::string& id) { return rooms.find(id) != nullptr; });
     idempotency.load(rows);
     consumers.load(rows);
     webhooks.load(rows);
@@ -304,6 +312,7 @@ struct Daemon::Impl {
   Composing composing;
   Uploading uploading;
   std::string store_origin;  // of the object store, for pages that play what is there; or empty
+  Chat chat;
   Actions actions;
   Idempotency idempotency;
   Consumers consumers;
@@ -432,6 +441,7 @@ tl::expected<std::vector<std::string>, std::string> Daemon::Impl::reload() {
   keyring = std::move(*ring);
   config.auth = std::move(wanted->auth);
   config.rooms = wanted->rooms;
+  config.chat = wanted->chat;
   config.timers = std::move(wanted->timers);
   config.ice_servers = std::move(wanted->ice_servers);
   config.log.level = wanted->log.level;
@@ -465,6 +475,9 @@ Daemon::Stats Daemon::Impl::stats() const {
   now.auth_failures = control.auth_failures();
   now.rate_limited = api.rate_limited();
   now.last_seq = outbox.durable_seq();
+  now.chat_messages = chat.size();
+  now.chat_sent = chat.sent();
+  now.chat_refused = chat.refused();
   now.methods = control.method_stats();
   now.webhooks = webhooks.states();
   now.webhook_counters = webhooks.counters();

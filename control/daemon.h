@@ -75,6 +75,9 @@ class Daemon {
     std::uint64_t auth_failures = 0;
     std::uint64_t rate_limited = 0;
     std::uint64_t last_seq = 0;
+    std::size_t chat_messages = 0;
+    std::uint64_t chat_sent = 0;
+    std::uint64_t chat_refused = 0;
     std::vector<ControlSockets::MethodStats> methods;
     Metering::Stats metering;
     std::vector<Consumers::Lag> consumers;

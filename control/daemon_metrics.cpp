@@ -42,6 +42,12 @@ void DaemonMetrics::add_calls(server::Metrics& metrics) {
                 read([](const Stats& s) { return s.metering.accounts; }));
   metrics.counter("parley_quota_exhausted_total", "Times that a tenant's minutes ran out",
                   read([](const Stats& s) { return s.metering.exhaustions; }));
+  metrics.gauge("parley_chat_messages", "Messages of people that are kept",
+                read([](const Stats& s) { return s.chat_messages; }));
+  metrics.counter("parley_chat_sent_total", "Messages that people and backends wrote",
+                  read([](const Stats& s) { return s.chat_sent; }));
+  metrics.counter("parley_chat_refused_total", "Messages that were refused, whyever",
+                  read([](const Stats& s) { return s.chat_refused; }));
 }
 
 void DaemonMetrics::add_api(server::Metrics& metrics) {

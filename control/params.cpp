@@ -159,20 +159,25 @@ bool is_plain_name(std::string_view text) noexcept {
   });
 }
 
-std::vector<std::string> read_identities(Params& params, std::string_view name) {
-  constexpr std::size_t kMaxIdentities = 1'000;
-  std::vector<std::string> identities;
-  const Json::Array* list = params.array(name, kMaxIdentities);
-  if (list == nullptr) return identities;
+std::vector<std::string> read_texts(Params& params, std::string_view name, std::size_t max,
+                                    std::string_view of) {
+  std::vector<std::string> texts;
+  const Json::Array* list = params.array(name, max);
+  if (list == nullptr) return texts;
   for (const Json& item : *list) {
-    const std::string* identity = item.as_string();
-    if (identity == nullptr) {
-      params.refuse(name, std::string(name) + " must be an array of identities");
+    const std::string* text = item.as_string();
+    if (text == nullptr) {
+      params.refuse(name, std::string(name) + " must be an array of " + std::string(of));
       return {};
     }
-    identities.push_back(*identity);
+    texts.push_back(*text);
   }
-  return identities;
+  return texts;
+}
+
+std::vector<std::string> read_identities(Params& params, std::string_view name) {
+  constexpr std::size_t kMaxIdentities = 1'000;
+  return read_texts(params, name, kMaxIdentities, "identities");
 }
 
 }  // namespace parley::control

@@ -62,6 +62,9 @@ class Params {
   std::optional<RpcError> error_;
 };
 
+// An array of texts, `of` what; empty when it is absent.
+[[nodiscard]] std::vector<std::string> read_texts(Params& params, std::string_view name,
+                                                  std::size_t max, std::string_view of);
 // An array of identities; empty when it is absent.
 [[nodiscard]] std::vector<std::string> read_identities(Params& params, std::string_view name);
 

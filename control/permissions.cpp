@@ -26,6 +26,9 @@ constexpr std::array kPermissions = {
     std::pair<Permission, std::string_view>{Permission::ListRecordings, "list_recordings"},
     std::pair<Permission, std::string_view>{Permission::AdmitOthers, "admit_others"},
     std::pair<Permission, std::string_view>{Permission::RunTimers, "run_timers"},
+    std::pair<Permission, std::string_view>{Permission::SendChat, "send_chat"},
+    std::pair<Permission, std::string_view>{Permission::ModerateChat, "moderate_chat"},
+    std::pair<Permission, std::string_view>{Permission::SendData, "send_data"},
 };
 constexpr std::array kSources = {
     std::pair<TrackSource, std::string_view>{TrackSource::Camera, "camera"},
@@ -54,21 +57,26 @@ std::optional<Key> key_in(const std::array<std::pair<Key, std::string_view>, N>&
 }  // namespace
 
 Permissions Permissions::of(Role role) noexcept {
+  constexpr std::uint16_t kAll = 0x3fff;
   constexpr std::uint16_t kPublish = 0b111;
   constexpr auto kSubscribe = static_cast<std::uint16_t>(Permission::Subscribe);
+  constexpr auto kWrite = static_cast<std::uint16_t>(static_cast<unsigned>(Permission::SendChat) |
+                                                     static_cast<unsigned>(Permission::SendData));
   Permissions permissions;
   switch (role) {
     case Role::Host:
-      permissions.bits_ = 0x7ff;
+      permissions.bits_ = kAll;
       break;
     case Role::CoHost:
-      permissions.bits_ = 0x7ff;
+      permissions.bits_ = kAll;
       permissions.remove(Permission::EndSession);
       break;
     case Role::Participant:
-      permissions.bits_ = kPublish | kSubscribe;
+      permissions.bits_ = kPublish | kSubscribe | kWrite;
       break;
     case Role::Viewer:
+      permissions.bits_ = kSubscribe | kWrite;
+      break;
     case Role::Observer:
       permissions.bits_ = kSubscribe;
       break;

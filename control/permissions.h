@@ -24,6 +24,9 @@ enum class Permission : std::uint16_t {
   ListRecordings = 1 << 8,
   AdmitOthers = 1 << 9,  // and lock the room
   RunTimers = 1 << 10,
+  SendChat = 1 << 11,
+  ModerateChat = 1 << 12,  // and write however slow the room is
+  SendData = 1 << 13,
 };
 
 class Permissions {

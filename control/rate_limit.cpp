@@ -10,14 +10,15 @@ double TokenBucket::level_at(rtp::Time now) const {
   return std::min(size_, level_ + std::chrono::duration<double>(now - filled_at_).count() * per_s_);
 }
 
-std::optional<std::int64_t> TokenBucket::take(rtp::Time now) {
+std::optional<std::int64_t> TokenBucket::take(rtp::Time now, double count) {
   level_ = level_at(now);
   filled_at_ = now;
-  if (level_ >= 1) {
-    level_ -= 1;
+  const double needed = std::min(count, size_);
+  if (level_ >= needed) {
+    level_ -= count;
     return std::nullopt;
   }
-  return static_cast<std::int64_t>(std::ceil((1 - level_) / per_s_ * 1'000));
+  return static_cast<std::int64_t>(std::ceil((needed - level_) / per_s_ * 1'000));
 }
 
 bool TokenBucket::is_full(rtp::Time now) const { return level_at(now) >= size_; }

@@ -16,8 +16,9 @@ class TokenBucket {
   TokenBucket(double per_s, double size, rtp::Time now)
       : per_s_(per_s), size_(size), level_(size), filled_at_(now) {}
 
-  // Takes one out, or says after how many milliseconds there is one.
-  [[nodiscard]] std::optional<std::int64_t> take(rtp::Time now);
+  // Takes so many out, or says after how many milliseconds they are there. Of more than ever fit,
+  // as soon as it is full: then it owes the rest.
+  [[nodiscard]] std::optional<std::int64_t> take(rtp::Time now, double count = 1);
   // Nothing was taken lately: a new one would be the same.
   [[nodiscard]] bool is_full(rtp::Time now) const;
 

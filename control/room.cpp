@@ -73,6 +73,8 @@ Json config_json(const RoomConfig& config) {
   Json codecs = Json::array();
   for (const std::string& codec : config.codecs) codecs.push(codec);
   json.set("codecs", std::move(codecs));
+  json.set("enable_chat", config.chat);
+  json.set("chat_slow_mode_s", config.chat_slow_mode_s);
   json.set("attributes", config.attributes);
   return json;
 }
@@ -134,6 +136,8 @@ std::optional<Room> Room::from_row(const Row& row) {
       if (const std::string* text = codec.as_string()) config.codecs.push_back(*text);
     }
   }
+  if (const Json* chat = body->find("enable_chat")) config.chat = chat->as_bool().value_or(true);
+  config.chat_slow_mode_s = static_cast<std::uint32_t>(integer_member(*body, "chat_slow_mode_s"));
   if (const Json* attributes = body->find("attributes")) config.attributes = *attributes;
   const Json* bans = body->find("bans");
   if (bans != nullptr && bans->is_array()) {

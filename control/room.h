@@ -16,6 +16,8 @@ namespace parley::control {
 // the API and for the store.
 
 // What the backend decided when it created the room.
+inline constexpr std::int64_t kLongestSlowModeS = 3'600;
+
 struct RoomConfig {
   std::string tenant;
   std::string name;  // unique within the tenant
@@ -33,7 +35,9 @@ struct RoomConfig {
   std::optional<std::uint32_t> loudest;
   // What becomes of a session that its last host has left: after so long it ends.
   std::optional<std::int64_t> end_after_host_left_ms;
-  std::vector<std::string> codecs;  // of video, the best first (codec_agreement.h); empty: all
+  std::vector<std::string> codecs;     // of video, the best first (codec_agreement.h); empty: all
+  bool chat = true;                    // people may write to each other
+  std::uint32_t chat_slow_mode_s = 0;  // each only so often
   Json attributes = Json(Json::Object{});
   friend bool operator==(const RoomConfig&, const RoomConfig&) = default;
 };

@@ -15,11 +15,11 @@ constexpr std::uint16_t kNormal = 1000;
 constexpr std::uint16_t kGoingAway = 1001;
 constexpr std::uint16_t kPolicy = 1008;
 
-// Nothing of it is kept, and nobody else is told.
+// Nothing of it is kept, and it costs only this moment.
 bool is_momentary(std::string_view method) {
   return method == "slot.want" || method == "ping" || method == "offer" || method == "leave" ||
          method == "ice_servers.renew" || method == "recording.list" ||
-         method == "recording.access_link";
+         method == "recording.access_link" || method == "chat.list" || method == "data.send";
 }
 
 RpcResult<std::vector<SendIntent>> read_intents(const Json::Array* list) {
@@ -44,12 +44,13 @@ RpcResult<std::vector<SendIntent>> read_intents(const Json::Array* list) {
 }  // namespace
 
 RtcSockets::RtcSockets(Context& context, const Keyring& keyring, Sessions& sessions,
-                       Actions& actions, Recordings& recordings)
+                       Actions& actions, Recordings& recordings, const Chat& chat)
     : context_(context),
       keyring_(keyring),
       sessions_(sessions),
       actions_(actions),
-      recordings_(recordings) {}
+      recordings_(recordings),
+      chat_(chat) {}
 
 const std::map<std::string_view, RtcSockets::Handler>& RtcSockets::methods() {
   static const std::map<std::string_view, Handler> kMethods = {
@@ -74,6 +75,11 @@ const std::map<std::string_view, RtcSockets::Handler>& RtcSockets::methods() {
       {"recording.stop", &RtcSockets::recording_stop},
       {"recording.list", &RtcSockets::recording_list},
       {"recording.access_link", &RtcSockets::recording_access_link},
+      {"chat.send", &RtcSockets::chat_send},
+      {"chat.list", &RtcSockets::chat_list},
+      {"chat.delete", &RtcSockets::chat_delete},
+      {"chat.set", &RtcSockets::chat_set},
+      {"data.send", &RtcSockets::data_send},
   };
   return kMethods;
 }

@@ -8,6 +8,7 @@
 
 #include "control/actions.h"
 #include "control/auth.h"
+#include "control/chat.h"
 #include "control/context.h"
 #include "control/params.h"
 #include "control/rate_limit.h"
@@ -25,7 +26,7 @@ class RtcSockets {
   static constexpr std::chrono::seconds kJoinDeadline{5};
 
   RtcSockets(Context& context, const Keyring& keyring, Sessions& sessions, Actions& actions,
-             Recordings& recordings);
+             Recordings& recordings, const Chat& chat);
 
   void opened(ConnectionId connection);
   void message(ConnectionId connection, std::string_view text);
@@ -42,17 +43,22 @@ class RtcSockets {
   static constexpr double kRequestsPerS = 50;
   static constexpr double kChangesPerS = 5;
   static constexpr double kChangesAtOnce = 40;
+  // What one sends goes to all.
+  static constexpr double kDataBytesPerS = 65'536;
+  static constexpr double kDataBytesAtOnce = 262'144;
 
   struct Socket {
     explicit Socket(rtp::Time now)
         : requests(kRequestsPerS, 2 * kRequestsPerS, now),
-          changes(kChangesPerS, kChangesAtOnce, now) {}
+          changes(kChangesPerS, kChangesAtOnce, now),
+          data_bytes(kDataBytesPerS, kDataBytesAtOnce, now) {}
 
     std::string session_id;  // empty until join
     std::string participant_id;
     std::uint32_t unanswered = 0;
     TokenBucket requests;  // what costs only this moment
     TokenBucket changes;   // what everybody is told of, and what is kept
+    TokenBucket data_bytes;
     Timers::Id join_timer = 0;
     std::optional<std::pair<std::uint16_t, std::string_view>> closing;  // after this answer
   };
@@ -97,6 +103,12 @@ class RtcSockets {
   RpcResult<Json> recording_stop(Caller& caller, Params& params);
   RpcResult<Json> recording_list(Caller& caller, Params& params);
   RpcResult<Json> recording_access_link(Caller& caller, Params& params);
+  // rtc_sockets_chat.cpp
+  RpcResult<Json> chat_send(Caller& caller, Params& params);
+  RpcResult<Json> chat_list(Caller& caller, Params& params);
+  RpcResult<Json> chat_delete(Caller& caller, Params& params);
+  RpcResult<Json> chat_set(Caller& caller, Params& params);
+  RpcResult<Json> data_send(Caller& caller, Params& params);
   // The recording of this id in the caller's own room.
   RpcResult<const RecordingRecord*> own_recording(const Caller& caller, std::string_view id) const;
 
@@ -105,6 +117,7 @@ class RtcSockets {
   Sessions& sessions_;
   Actions& actions_;
   Recordings& recordings_;
+  const Chat& chat_;
   std::map<ConnectionId, Socket> sockets_;
 };
 

@@ -31,7 +31,8 @@ Session::Session(Context& context, const Room& room, std::size_t worker)
       loudest_(room.config.loudest),
       end_after_host_left_ms_(room.config.end_after_host_left_ms),
       upright_(room.config.record_sessions),
-      codecs_(CodecPolicy::from(room.config.codecs).value_or(CodecPolicy())) {
+      codecs_(CodecPolicy::from(room.config.codecs).value_or(CodecPolicy())),
+      chat_rules_{room.config.chat, room.config.chat_slow_mode_s} {
   context_.post(worker, server::OpenRoom{worker_room_});
 }
 
@@ -97,15 +98,29 @@ void Session::notify(const Participant& participant, std::string_view method, Js
 }
 
 void Session::broadcast(std::string_view method, const Json& params, const Participant* except) {
-  std::vector<ConnectionId> to;
+  send_to(sockets(except), method, params, false);
+}
+
+void Session::broadcast_kept(std::string_view method, const Json& params) {
+  send_to(sockets(nullptr), method, params, true);
+}
+
+std::vector<ConnectionId> Session::sockets(const Participant* except) const {
+  std::vector<ConnectionId> all;
   for (const auto& p : participants_) {
-    if (p->connection && p.get() != except) to.push_back(*p->connection);
+    if (p->connection && p.get() != except) all.push_back(*p->connection);
   }
+  return all;
+}
+
+void Session::send_to(std::vector<ConnectionId> to, std::string_view method, const Json& params,
+                      bool if_kept) {
   if (to.empty()) return;
-  context_.outbox.after(
-      [&context = context_, to = std::move(to), text = rpc_notification(method, params)](bool) {
-        for (const ConnectionId connection : to) context.send(connection, text);
-      });
+  context_.outbox.after([&context = context_, to = std::move(to), if_kept,
+                         text = rpc_notification(method, params)](bool durable) {
+    if (if_kept && !durable) return;
+    for (const ConnectionId connection : to) context.send(connection, text);
+  });
 }
 
 Participant& Session::add(JoinClaims claims, ConnectionId connection, std::string id) {

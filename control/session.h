@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/answer.h"
+#include "control/chat_message.h"
 #include "control/context.h"
 #include "control/participant.h"
 #include "control/room.h"
@@ -119,12 +120,33 @@ class Session {
   [[nodiscard]] const Waiting* find_waiting(std::string_view participant_id) const;
   [[nodiscard]] const Waiting* find_waiting_identity(std::string_view identity) const;
   const Waiting& wait(JoinClaims claims, ConnectionId connection);
-  // He becomes a participant and is told so. Null when nobody of this id waits.
-  Participant* admit(std::string_view participant_id, const Room& room);
+  // He becomes a participant. Null when nobody of this id waits.
+  Participant* admit(std::string_view participant_id);
   // False when nobody of this id waits.
   bool stop_waiting(std::string_view participant_id, std::string_view reason, bool bye);
   [[nodiscard]] Json waiting_list() const;
   void set_end_after_host_left(std::optional<std::int64_t> ms) { end_after_host_left_ms_ = ms; }
+
+  // ---- what is written and sent (session_chat.cpp)
+  void tell_message(const ChatMessage& message);
+  void tell_message_deleted(const std::string& message_id, std::string_view by);
+  struct ChatRules {
+    bool enabled = true;
+    std::uint32_t slow_mode_s = 0;
+    friend bool operator==(const ChatRules&, const ChatRules&) = default;
+  };
+  void set_chat_rules(ChatRules rules);
+  // Something of an application to others, which is not kept: to those of `to`, or to everybody
+  // else. How many it went to.
+  struct DataMessage {
+    static constexpr std::size_t kMaxReceivers = 500;
+    static constexpr std::size_t kMaxTopic = 128;
+    const Participant* from = nullptr;  // nullptr: the backend
+    std::string topic;
+    Json data;
+    std::optional<std::vector<std::string>> to;  // participant ids
+  };
+  std::size_t send_data(const DataMessage& message);
 
   // ---- countdowns (session_timers.cpp)
   // False when it runs already.
@@ -177,6 +199,8 @@ class Session {
   // ---- to everybody
   void notify(const Participant& participant, std::string_view method, Json params);
   void broadcast(std::string_view method, const Json& params, const Participant* except = nullptr);
+  // The same, of what must not be told unless it is kept.
+  void broadcast_kept(std::string_view method, const Json& params);
   void event(std::string_view type, Json data);
 
   // Set by the owner: what happens when somebody's time to come back is over.
@@ -194,6 +218,9 @@ class Session {
   // Nor is one that was asked for and did not come.
   static constexpr std::chrono::seconds kAskAgainAfter{1};
 
+  [[nodiscard]] std::vector<ConnectionId> sockets(const Participant* except) const;
+  void send_to(std::vector<ConnectionId> to, std::string_view method, const Json& params,
+               bool if_kept);
   void withhold_again(Participant& owner);
   void watch_host();
   void tell_admitters(std::string_view method, const Json& params);
@@ -283,6 +310,7 @@ class Session {
     std::int64_t ends_at_ms = 0;
   };
   std::map<std::string, Countdown, std::less<>> timers_;
+  ChatRules chat_rules_;
   SessionObserver observer_;
 };
 

@@ -64,15 +64,13 @@ std::optional<Waiting> Session::take_waiting(std::string_view participant_id,
   return one;
 }
 
-Participant* Session::admit(std::string_view participant_id, const Room& room) {
+Participant* Session::admit(std::string_view participant_id) {
   auto one = take_waiting(participant_id, "admitted");
   if (!one) return nullptr;
   event("participant.admitted", Json::object({{"participant_id", one->id},
                                               {"identity", one->claims.identity},
                                               {"waited_ms", context_.wall_ms() - one->since_ms}}));
-  Participant& participant = add(std::move(one->claims), one->connection, one->id);
-  notify(participant, "admitted", join_result(participant, room));
-  return &participant;
+  return &add(std::move(one->claims), one->connection, one->id);
 }
 
 bool Session::stop_waiting(std::string_view participant_id, std::string_view reason, bool bye) {

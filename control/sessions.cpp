@@ -208,9 +208,14 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
   }
   note_people(*session);
   watch_emptiness(*session);
-  Joined joined{session->id(), participant->id, session->join_result(*participant, **room)};
-  if (observer_.recording) joined.result.set("recording", observer_.recording(*session));
-  return joined;
+  return Joined{session->id(), participant->id, welcome(*session, *participant, **room)};
+}
+
+Json Sessions::welcome(const Session& session, const Participant& participant,
+                       const Room& room) const {
+  Json result = session.join_result(participant, room);
+  if (observer_.joining) observer_.joining(session, result);
+  return result;
 }
 
 void Sessions::tell_rejected(const JoinClaims& claims, std::string_view reason) {
@@ -252,7 +257,8 @@ RpcResult<bool> Sessions::admit(Session& session, std::string_view participant_i
   if (auto ok = admit_for_tenant(waiting->claims, &session); !ok) {
     return tl::unexpected(ok.error());
   }
-  session.admit(participant_id, *room);
+  const Participant& participant = *session.admit(participant_id);
+  session.notify(participant, "admitted", welcome(session, participant, *room));
   note_people(session);
   watch_emptiness(session);
   return true;
@@ -276,6 +282,7 @@ void Sessions::room_changed(Session& session, const Room& room) {
   session.set_end_after_host_left(room.config.end_after_host_left_ms);
   session.set_slot_limits(room.config.last_n, room.config.loudest);
   session.set_codecs(CodecPolicy::from(room.config.codecs).value_or(CodecPolicy()));
+  session.set_chat_rules({room.config.chat, room.config.chat_slow_mode_s});
   arm_end(sessions_.find(session.id())->second, room);
 }
 

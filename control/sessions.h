@@ -38,7 +38,8 @@ struct SessionsObserver {
   std::function<void(Session&)> started;
   // Before its participants are told.
   std::function<void(Session&, std::string_view reason)> ending;
-  std::function<Json(const Session&)> recording;  // for the result of join; null without one
+  // Adds to the result of join what others know: `recording` and `chat`.
+  std::function<void(const Session&, Json& result)> joining;
 };
 
 // The living sessions, at most one per room: who may come in, when one begins and ends, and which
@@ -114,6 +115,8 @@ class Sessions {
       const std::vector<std::size_t>& but_for = {}) const;
   void watch_emptiness(Session& session);
   void arm_end(Entry& entry, const Room& room);
+  [[nodiscard]] Json welcome(const Session& session, const Participant& participant,
+                             const Room& room) const;
   [[nodiscard]] Joined wait_in_lobby(Session& session, const Room& room, JoinClaims claims,
                                      ConnectionId connection);
   void remember(SessionRecord record);

@@ -25,8 +25,8 @@ constexpr std::int64_t kPassedEnds = 8;
 constexpr std::int64_t kMinWaitedUs = 12'000;
 constexpr std::int64_t kMinWaited = 6;
 constexpr std::uint32_t kLeastBytes = 150;  // of a packet of sound
-constexpr double kHaste = 0.8;       // of the way to what was measured, at once
-constexpr double kMargin = 0.97;     // of what was measured
+constexpr double kHaste = 0.8;              // of the way to what was measured, at once
+constexpr double kMargin = 0.97;            // of what was measured
 constexpr double kTolerableUs = 100'000;
 constexpr double kDrainUs = 300'000;
 constexpr Duration kLossInterval{500'000};

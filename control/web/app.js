@@ -85,8 +85,9 @@ async function visit(token, who) {
   byId('rejoin').onclick = () => void lobby.open();
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (event.target instanceof HTMLSelectElement || document.querySelector('dialog[open]')) return;
+    if (event.target instanceof HTMLSelectElement || event.target instanceof HTMLTextAreaElement || document.querySelector('dialog[open]')) return;
     const key = event.key.toLowerCase();
+    if (key === 'c') event.preventDefault(); // it opens a field, and shall not stand in it
     if (!byId('call').hidden) page?.key(key);
     else if (!byId('lobby').hidden && key === 'm') void lobby.toggle('microphone');
     else if (!byId('lobby').hidden && key === 'v') void lobby.toggle('camera');

@@ -1,5 +1,6 @@
 // @ts-check
 /** The page during a call: control bar, host's controls, banners, and the others' sound. */
+import {ChatPanel} from './chat.js';
 import {Recordings} from './recordings.js';
 import {Stage} from './stage.js';
 import {byId, clock, confirmed, dress, element, icon, showPage, toast} from './ui.js';
@@ -18,6 +19,7 @@ export class CallPage {
   #timer = 0;
   /** @type {Map<string, HTMLAudioElement>} */ #audio = new Map();
   #busy = new Set();
+  #chat;
   #closing = new AbortController();
 
   /**
@@ -30,6 +32,7 @@ export class CallPage {
     this.#speakerId = speakerId;
     this.recordings = new Recordings(call);
     this.#stage = new Stage(call, (participant) => this.#tileActions(participant));
+    this.#chat = new ChatPanel(call, this.#closing.signal, () => { if (this.joined) this.#refresh(); });
     this.#listen();
   }
 
@@ -52,6 +55,7 @@ export class CallPage {
     for (const slot of this.#call.slots) this.#showSlot(slot);
     this.#timer = window.setInterval(() => this.#tick(), 500);
     this.#wireControls();
+    this.#chat.start();
     this.#refresh();
     this.#tick();
     if (this.#call.inLobby.length > 0) this.#showLobby(this.#call.inLobby);
@@ -61,6 +65,7 @@ export class CallPage {
 
   close() {
     this.#closing.abort();
+    this.#chat.close();
     clearInterval(this.#timer);
     this.#stage.close();
     this.#stopScreen();
@@ -81,6 +86,7 @@ export class CallPage {
     if (key === 'm') void this.#toggleMicrophone();
     if (key === 'v') void this.#toggleCamera();
     if (key === 's') void this.#toggleScreen();
+    if (key === 'c') this.#chat.toggle();
   }
 
   // ---- what the call tells
@@ -185,6 +191,7 @@ export class CallPage {
     byId('mic').onclick = () => void this.#toggleMicrophone();
     byId('camera').onclick = () => void this.#toggleCamera();
     byId('screen').onclick = () => void this.#toggleScreen();
+    byId('chat-button').onclick = () => this.#chat.toggle();
     byId('record').onclick = () => void this.#act('record', () =>
       this.#call.recording ? this.#call.stopRecording() : this.#call.startRecording());
     byId('leave').onclick = () => void this.#act('leave', async () => {
@@ -327,6 +334,11 @@ export class CallPage {
     dress(byId('screen'), {icon: 'screen', label: sharing ? 'Stop sharing the screen' : 'Share your screen', short: sharing ? 'Stop' : 'Share', key: 's'});
     byId('screen').classList.toggle('on', sharing);
     byId('screen').hidden = !navigator.mediaDevices?.getDisplayMedia || !permissions.has('publish_screen_share');
+    const {unread} = this.#chat;
+    dress(byId('chat-button'), {icon: 'chat', label: unread ? `Chat, ${unread} unread` : 'Chat', short: 'Chat', key: 'c'});
+    byId('chat-button').classList.toggle('on', this.#chat.open);
+    byId('chat-button').setAttribute('aria-expanded', String(this.#chat.open));
+    this.#chat.refresh();
     dress(byId('record'), {icon: recording ? 'stop' : 'record', label: recording ? 'Stop recording' : 'Record the call', short: recording ? 'Stop' : 'Record'});
     byId('record').classList.toggle('recording', recording);
     byId('record').hidden = !permissions.has('record');

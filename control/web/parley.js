@@ -13,6 +13,7 @@
  * Who is seen in which slot changes without any SDP. Every promise settles: with its result, or
  * with a `CallError` whose message is a sentence that can be shown to a person.
  */
+import {Chat} from './parley-chat.js';
 import {MediaConnection} from './parley-media.js';
 import {CallError, Socket, isRetryable, reasonText} from './parley-signalling.js';
 
@@ -58,6 +59,7 @@ const MAX_SLOTS = {audio: 12, video: 24};
  * - `speakers` {participants, dominant}: loudest first; dominant, for a large tile, has the floor and keeps it
  *   over coughs and pauses until somebody else has talked for a while (null: nobody has yet)
  * - `recording` {event: 'started'|'stopped'|'completed'|'failed', recordingId, startedMs, reason}
+ * - `data` {participant, topic, data}: what another's application sent; `participant` is null for the backend
  * - `ended` {reason, text}: for good; `text` can be shown
  */
 export class Call extends EventTarget {
@@ -75,6 +77,7 @@ export class Call extends EventTarget {
   #retrying = false;
   /** @type {Map<string, {id: string, identity: string, name: string}>} */ #inLobby = new Map();
   /** @type {{recordingId: string, startedMs: number}|null} */ #recording = null;
+  #chat = new Chat((method, params) => this.#request(method, params), () => this.#untilJoined());
   /** @type {Set<ReturnType<typeof setTimeout>>} */ #timers = new Set();
 
   /** @param {{url: string|URL, token: string}} options  url: the server's, http(s) or ws(s) */
@@ -94,6 +97,8 @@ export class Call extends EventTarget {
   get publications() { return [...this.#publications.values()]; }
   get slots() { return [...this.#slots.values()]; }
   get recording() { return this.#recording; }
+  /** What is written in the room. */
+  get chat() { return this.#chat; }
   /** Who waits to be let in, as far as one may know. */
   get inLobby() { return [...this.#inLobby.values()]; }
   /** For statistics; do not change it. */
@@ -189,6 +194,14 @@ export class Call extends EventTarget {
     if (trackId) Object.assign(params, {track_id: trackId});
     if (priority !== undefined) Object.assign(params, {priority});
     await this.#request('slot.want', params);
+  }
+
+  /**
+   * Sends any JSON, at most 64 KiB, to the applications of the others; it is not kept.
+   * @param {any} data @param {{topic?: string, to?: string[]}} [options]  to: participant ids
+   */
+  async sendData(data, {topic, to} = {}) {
+    await this.#request('data.send', {data, ...(topic && {topic}), ...(to && {to})});
   }
 
   // Host actions; refused by the server without the permission.
@@ -302,6 +315,7 @@ export class Call extends EventTarget {
     }
     this.#inLobby = new Map((this.#welcome.waiting ?? []).map((/** @type {any} */ one) => [one.participant_id, waitingFromWire(one)]));
     if (this.#inLobby.size > 0) this.#emit('lobby', {waiting: this.inLobby});
+    this.#chat.take(this.#welcome.chat);
     const was = this.#recording;
     this.#recording = recording ? {recordingId: recording.recording_id, startedMs: recording.started_ms} : null;
     if (this.#recording) this.#emit('recording', {event: 'started', ...this.#recording});
@@ -464,6 +478,10 @@ export class Call extends EventTarget {
       if (params.participant) this.#inLobby.set(params.participant.participant_id, waitingFromWire(params.participant));
       else this.#inLobby.delete(params.participant_id);
       this.#emit('lobby', {waiting: this.inLobby});
+    } else if (method.startsWith('chat.')) {
+      this.#chat.notified(method, params);
+    } else if (method === 'data') {
+      this.#emit('data', {participant, topic: params.topic ?? null, data: params.data});
     } else if (method === 'quota.warning') {
       this.#emit('quota', {remainingMs: params.remaining_ms});
     } else if (method === 'permissions') {
@@ -549,6 +567,20 @@ export class Call extends EventTarget {
   }
 
   // ---- small things
+
+  /** @returns {Promise<void>} */
+  #untilJoined() {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (this.#state !== 'joined' && this.#state !== 'ended') return;
+        this.removeEventListener('state', look);
+        if (this.#state === 'joined') resolve();
+        else reject(new CallError('not_joined'));
+      };
+      this.addEventListener('state', look);
+      look();
+    });
+  }
 
   /** @param {string} method @param {object} [params] */
   async #request(method, params) {

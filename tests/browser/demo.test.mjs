@@ -135,6 +135,40 @@ test('two join with a click and with a key, and see and hear each other', async 
   await shot(guest, '07-call-phone-dark');
 });
 
+test('people write to each other: on the page, with the keyboard, on a phone', async () => {
+  await guest.page.click('#chat-button');
+  await shown(guest, '#chat');
+  await guest.page.keyboard.type('Good morning! Does it still have its first engine?');
+  await guest.page.keyboard.press('Enter');
+  await until('the host sees that there is something', async () => /1 unread/.test(await name(host, '#chat-button')));
+  await shot(host, '07a-chat-unread-light');
+  await host.page.keyboard.press('c');
+  await shown(host, '#chat .message');
+  assert.match(await text(host, '#chat-list'), /first engine/);
+  assert.equal(await name(host, '#chat-button'), 'Chat');
+  await host.page.keyboard.type('It does.');
+  await host.page.keyboard.press('Shift+Enter');
+  await host.page.keyboard.type('mvsc are letters here');
+  await host.page.keyboard.press('Enter');
+  await until('the guest has both lines', async () => /^It does\.\nmvsc are letters here/m.test(await text(guest, '#chat-list')));
+  assert.match(await name(host, '#mic'), /^Mute/, 'what is typed is no command');
+  await guest.page.fill('#chat-text', 'x'.repeat(300));
+  await guest.page.click('#chat-send');
+  await until('a long word stays inside', async () => /xxx/.test(await text(host, '#chat-list')));
+  for (const person of [host, guest]) await usable(person);
+  await shot(host, '07b-chat-light');
+  await shot(guest, '07c-chat-phone-dark');
+  await host.page.locator('.message').last().hover();
+  await host.page.locator('.message-delete').last().click();
+  await until('it is gone for both', async () =>
+    !/xxx/.test(await text(host, '#chat-list')) && !/xxx/.test(await text(guest, '#chat-list')));
+  assert.equal(await guest.page.locator('.message-delete').count(), 0, 'only hosts may');
+  await guest.page.click('#chat-close');
+  await host.page.locator('#chat-text').focus();
+  await host.page.keyboard.press('Escape');
+  await until('it is closed', async () => !(await host.page.locator('#chat').isVisible()));
+});
+
 test('the keys m and v switch microphone and camera, and the other side shows it', async () => {
   await guest.page.keyboard.press('m');
   await until('the guest is muted', async () => /Unmute/.test(await name(guest, '#mic')));
@@ -192,13 +226,13 @@ test('a recording is seen by everybody, listed and played', async () => {
 test('the keyboard alone reaches every control in order', async () => {
   await host.page.focus('#mic');
   const reached = [];
-  for (let i = 0; i < 6; ++i) {
+  for (let i = 0; i < 7; ++i) {
     reached.push(await host.page.evaluate(() => document.activeElement?.id));
     const ring = await host.page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
     if (i > 0) assert.equal(ring, 'solid', `no focus ring on ${reached.at(-1)}`);
     await host.page.keyboard.press('Tab');
   }
-  assert.deepEqual(reached, ['mic', 'camera', 'screen', 'record', 'host', 'leave']);
+  assert.deepEqual(reached, ['mic', 'camera', 'screen', 'chat-button', 'record', 'host', 'leave']);
 });
 
 test('a server that is killed and comes back is survived with a banner, not a frozen picture', async () => {

@@ -103,7 +103,11 @@ export class Person {
       if (message.method) person.notifications.push({...message, at: Date.now()});
       else person.#answers.get(message.id)?.(message);
     });
-    ws.on('close', (code) => { person.closeCode = code; });
+    ws.on('close', (code) => {
+      person.closeCode = code;
+      const lost = {error: {message: 'the connection was lost', data: {reason: 'connection_lost'}}};
+      for (const answer of person.#answers.values()) answer(lost);
+    });
     await new Promise((resolve, reject) => { ws.once('open', resolve); ws.once('error', reject); });
     person.joined = await person.ask('join', {token});
     return person;
@@ -118,8 +122,9 @@ export class Person {
   async ask(method, params = {}) {
     const id = this.#nextId++;
     const answer = new Promise((resolve) => { this.#answers.set(id, resolve); });
-    this.#ws.send(JSON.stringify({jsonrpc: '2.0', id, method, params}));
+    this.#ws.send(JSON.stringify({jsonrpc: '2.0', id, method, params}), () => {});
     const {result, error} = await answer;
+    this.#answers.delete(id);
     if (error) throw Object.assign(new Error(error.message), {reason: error.data.reason});
     return result;
   }

@@ -86,11 +86,9 @@ TEST_P(Refused, WithTheKeyTheLineAndTheReason) {
 INSTANTIATE_TEST_SUITE_P(
     Load, Refused,
     testing::Values(
-        Refusal{
-            "lgo:\n  level: info\n",
-            "p.yaml:1:1: lgo: unknown key; known here: auth, control, egress, ice, ice_servers, "
-            "ingress, log, media, "
-            "recording, rooms, srtp, store, timers, workers"},
+        Refusal{"lgo:\n  level: info\n",
+                "p.yaml:1:1: lgo: unknown key; known here: auth, chat, control, egress, ice, "
+                "ice_servers, ingress, log, media, recording, rooms, srtp, store, timers, workers"},
         Refusal{"log:\n  levle: info\n",
                 "p.yaml:2:3: log.levle: unknown key; known here: format, level, queue_lines"},
         Refusal{"workers:\n  count: 2\n  count: 3\n", "p.yaml:3:3: workers.count: given twice"},

@@ -122,16 +122,21 @@ class CallTest : public testing::Test {
       if (ended != nullptr) recorder_ended.insert(ended->recording_id);
     });
     recordings.emplace(*context, *recorder, std::string("a key for links, long enough to do"));
-    actions.emplace(*context, *rooms, *sessions, *recordings);
+    chat.emplace(*context);
+    chat->load({}, {});
+    actions.emplace(*context, *rooms, *sessions, *recordings, *chat);
     idempotency.emplace(*context);
-    rtc.emplace(*context, *keyring, *sessions, *actions, *recordings);
+    rtc.emplace(*context, *keyring, *sessions, *actions, *recordings, *chat);
     sessions->observe(
         {[this](Session& session) {
            const RoomConfig& room = rooms->find(session.room_id())->config;
            recordings->attach(session, room.record_sessions, room.recording);
          },
          [this](Session& session, std::string_view reason) { recordings->detach(session, reason); },
-         [this](const Session& s) { return recordings->info(s); }});
+         [this](const Session& session, Json& result) {
+           result.set("recording", recordings->info(session));
+           result.set("chat", chat->to_json(*rooms->find(session.room_id())));
+         }});
   }
 
   static Json text_of(std::string_view text) {
@@ -267,6 +272,7 @@ class CallTest : public testing::Test {
     rtc.reset();
     idempotency.reset();
     actions.reset();
+    chat.reset();
     recordings.reset();
     recorder.reset();
     sessions.reset();
@@ -282,6 +288,7 @@ class CallTest : public testing::Test {
     EXPECT_TRUE(metering->load(rows));
     revocations->load(rows);
     sessions->load(rows);
+    chat->load(rows, [this](const std::string& id) { return rooms->find(id) != nullptr; });
     outbox->flush();
   }
   void move_to(rtp::Time at) {
@@ -317,6 +324,7 @@ class CallTest : public testing::Test {
   std::set<std::string> recorder_ended;  // what the recorder, on its thread, has done with
   std::optional<recorder::Recorder> recorder;
   std::optional<Recordings> recordings;
+  std::optional<Chat> chat;
   std::optional<Actions> actions;
   std::optional<Idempotency> idempotency;
   std::optional<RtcSockets> rtc;

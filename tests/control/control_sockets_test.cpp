@@ -17,7 +17,7 @@ class ControlSocketsTest : public CallTest {
         webhooks(
             *context, store, [](HttpClient::Request, HttpClient::Done) {}, [] {}),
         api({*context, *keyring, *tenants, *revocations, *rooms, *metering, *sessions, *actions,
-             *recordings, *idempotency, consumers, webhooks, store,
+             *recordings, *chat, *idempotency, consumers, webhooks, store,
              ServerFacts{"test", "boot", "ep_1", wall_ms}, ServerHandles{}}),
         sockets(*context, *keyring, api, consumers) {
     sockets.opened({1}, *keyring->principal("crm"));

@@ -58,10 +58,15 @@ inline std::vector<std::string> rights_of(const std::string& role) {
     rights = {"publish_camera", "publish_microphone", "publish_screen_share"};
   }
   rights.emplace_back("subscribe");
-  if (!is_host(role)) return rights;
+  if (role == "observer") return rights;
+  if (!is_host(role)) {
+    rights.insert(rights.end(), {"send_chat", "send_data"});
+    return rights;
+  }
   for (const char* right : {"mute_others", "remove_others"}) rights.emplace_back(right);
   if (role == "host") rights.emplace_back("end_session");
-  for (const char* right : {"record", "list_recordings", "admit_others", "run_timers"}) {
+  for (const char* right : {"record", "list_recordings", "admit_others", "run_timers", "send_chat",
+                            "moderate_chat", "send_data"}) {
     rights.emplace_back(right);
   }
   return rights;

@@ -75,6 +75,7 @@ class ModelTest : public CallTest, protected model::Chance {
                            *sessions,
                            *actions,
                            *recordings,
+                           *chat,
                            *idempotency,
                            *consumers,
                            *webhooks,

@@ -30,6 +30,7 @@ class TenantsTest : public CallTest {
                            *sessions,
                            *actions,
                            *recordings,
+                           *chat,
                            *idempotency,
                            *consumers,
                            *webhooks,

@@ -3,6 +3,31 @@
  * generate-types.mjs: do not edit. Answers and events may have members that are not here yet.
  */
 
+export interface Message {
+  message_id: string;
+  /** of its event; in this order everybody sees a room's messages */
+  seq: number;
+  /** absent: the backend wrote it */
+  participant_id?: string;
+  identity?: string;
+  name: string;
+  role?: string;
+  text: string;
+  /** as its sender called it */
+  ref?: string;
+  /** milliseconds since 1970 */
+  sent_ms: number;
+}
+
+export interface MessageSent {
+  message_id: string;
+  seq: number;
+  /** milliseconds since 1970 */
+  sent_ms: number;
+  /** it was there, by its ref */
+  already: boolean;
+}
+
 export interface EventEnvelope {
   /** its place in the log */
   seq: number;
@@ -167,6 +192,9 @@ export interface Room {
   on_host_left?: string;
   /** that may be sent, the best first; empty: all, as each publisher likes */
   codecs?: string[];
+  enable_chat?: boolean;
+  /** who is no host may write only so often; 0: as he likes */
+  chat_slow_mode_s?: number;
 }
 
 export interface ErrorObject {
@@ -348,6 +376,9 @@ export interface RoomDefaults {
   on_host_left?: string;
   /** that may be sent, the best first; empty: all, as each publisher likes */
   codecs?: string[];
+  enable_chat?: boolean;
+  /** who is no host may write only so often; 0: as he likes */
+  chat_slow_mode_s?: number;
 }
 
 /** what these roles may, in place of what they may by themselves */
@@ -363,7 +394,10 @@ export interface RoleTable {
     | 'record'
     | 'list_recordings'
     | 'admit_others'
-    | 'run_timers')[];
+    | 'run_timers'
+    | 'send_chat'
+    | 'moderate_chat'
+    | 'send_data')[];
   co_host?: (
     | 'publish_camera'
     | 'publish_microphone'
@@ -375,7 +409,10 @@ export interface RoleTable {
     | 'record'
     | 'list_recordings'
     | 'admit_others'
-    | 'run_timers')[];
+    | 'run_timers'
+    | 'send_chat'
+    | 'moderate_chat'
+    | 'send_data')[];
   participant?: (
     | 'publish_camera'
     | 'publish_microphone'
@@ -387,7 +424,10 @@ export interface RoleTable {
     | 'record'
     | 'list_recordings'
     | 'admit_others'
-    | 'run_timers')[];
+    | 'run_timers'
+    | 'send_chat'
+    | 'moderate_chat'
+    | 'send_data')[];
   viewer?: (
     | 'publish_camera'
     | 'publish_microphone'
@@ -399,7 +439,10 @@ export interface RoleTable {
     | 'record'
     | 'list_recordings'
     | 'admit_others'
-    | 'run_timers')[];
+    | 'run_timers'
+    | 'send_chat'
+    | 'moderate_chat'
+    | 'send_data')[];
   observer?: (
     | 'publish_camera'
     | 'publish_microphone'
@@ -411,7 +454,10 @@ export interface RoleTable {
     | 'record'
     | 'list_recordings'
     | 'admit_others'
-    | 'run_timers')[];
+    | 'run_timers'
+    | 'send_chat'
+    | 'moderate_chat'
+    | 'send_data')[];
 }
 
 export interface Grant {
@@ -521,6 +567,76 @@ export interface Reserved {
   reserved_ms: number;
   used_ms?: number;
   final?: boolean;
+}
+
+/** Writes in a room, whether somebody is in it or not. With a ref, once only. */
+export interface ChatSendParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  text: string;
+  name?: string;
+  ref?: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export type ChatSendResult = MessageSent;
+
+/** The latest messages of a room, or those in front of before_seq; the oldest first. */
+export interface ChatListParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  before_seq?: number;
+  limit?: number;
+}
+
+export interface ChatListResult {
+  messages: Message[];
+  more: boolean;
+}
+
+/** The message is gone for everybody, and from the store. */
+export interface ChatDeleteParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  message_id: string;
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface ChatDeleteResult {
+  message_id: string;
+  already: boolean;
+}
+
+/** To the applications of those in the session; it is not kept. */
+export interface DataSendParams {
+  room_id?: string;
+  /** the seller */
+  tenant?: string;
+  /** unique within a tenant */
+  room?: string;
+  session_id?: string;
+  /** any JSON, at most 65536 bytes */
+  data: unknown;
+  topic?: string;
+  /** participant ids; everybody unless told */
+  to?: string[];
+  /** the same key with the same params gives the stored answer, for 24 hours */
+  idempotency_key?: string;
+}
+
+export interface DataSendResult {
+  sent_to: number;
 }
 
 /**
@@ -764,6 +880,9 @@ export interface RoomCreateParams {
   on_host_left?: string;
   /** that may be sent, the best first; empty: all, as each publisher likes */
   codecs?: string[];
+  enable_chat?: boolean;
+  /** who is no host may write only so often; 0: as he likes */
+  chat_slow_mode_s?: number;
 }
 
 export interface RoomCreateResult {
@@ -909,6 +1028,9 @@ export interface RoomUpdateParams {
   on_host_left?: string;
   /** that may be sent, the best first; empty: all, as each publisher likes */
   codecs?: string[];
+  enable_chat?: boolean;
+  /** who is no host may write only so often; 0: as he likes */
+  chat_slow_mode_s?: number;
   room_id?: string;
   /** the seller */
   tenant?: string;
@@ -1552,6 +1674,9 @@ export interface TenantPutParams {
     on_host_left?: string;
     /** that may be sent, the best first; empty: all, as each publisher likes */
     codecs?: string[];
+    enable_chat?: boolean;
+    /** who is no host may write only so often; 0: as he likes */
+    chat_slow_mode_s?: number;
   };
   /** what these roles may, in place of what they may by themselves, of who joins from then on */
   roles?: {
@@ -1566,7 +1691,10 @@ export interface TenantPutParams {
       | 'record'
       | 'list_recordings'
       | 'admit_others'
-      | 'run_timers')[];
+      | 'run_timers'
+      | 'send_chat'
+      | 'moderate_chat'
+      | 'send_data')[];
     co_host?: (
       | 'publish_camera'
       | 'publish_microphone'
@@ -1578,7 +1706,10 @@ export interface TenantPutParams {
       | 'record'
       | 'list_recordings'
       | 'admit_others'
-      | 'run_timers')[];
+      | 'run_timers'
+      | 'send_chat'
+      | 'moderate_chat'
+      | 'send_data')[];
     participant?: (
       | 'publish_camera'
       | 'publish_microphone'
@@ -1590,7 +1721,10 @@ export interface TenantPutParams {
       | 'record'
       | 'list_recordings'
       | 'admit_others'
-      | 'run_timers')[];
+      | 'run_timers'
+      | 'send_chat'
+      | 'moderate_chat'
+      | 'send_data')[];
     viewer?: (
       | 'publish_camera'
       | 'publish_microphone'
@@ -1602,7 +1736,10 @@ export interface TenantPutParams {
       | 'record'
       | 'list_recordings'
       | 'admit_others'
-      | 'run_timers')[];
+      | 'run_timers'
+      | 'send_chat'
+      | 'moderate_chat'
+      | 'send_data')[];
     observer?: (
       | 'publish_camera'
       | 'publish_microphone'
@@ -1614,7 +1751,10 @@ export interface TenantPutParams {
       | 'record'
       | 'list_recordings'
       | 'admit_others'
-      | 'run_timers')[];
+      | 'run_timers'
+      | 'send_chat'
+      | 'moderate_chat'
+      | 'send_data')[];
   };
   /** at most 4096 bytes as JSON */
   attributes?: Record<string, unknown>;
@@ -1807,8 +1947,12 @@ export interface UsageListResult {
 
 /** Of every method. */
 export interface Methods {
+  'chat.delete': {params: ChatDeleteParams; result: ChatDeleteResult};
+  'chat.list': {params: ChatListParams; result: ChatListResult};
+  'chat.send': {params: ChatSendParams; result: ChatSendResult};
   'consumer.delete': {params: ConsumerDeleteParams; result: ConsumerDeleteResult};
   'consumer.list': {params: ConsumerListParams; result: ConsumerListResult};
+  'data.send': {params: DataSendParams; result: DataSendResult};
   'events.ack': {params: EventsAckParams; result: EventsAckResult};
   'events.list': {params: EventsListParams; result: EventsListResult};
   'events.subscribe': {params: EventsSubscribeParams; result: EventsSubscribeResult};
@@ -2044,6 +2188,13 @@ export interface QuotaReplenishedData {
   available_ms: number;
 }
 
+export interface MessageDeletedData {
+  message_id: string;
+  /** who had written it; empty: the backend */
+  identity: string;
+  by: string;
+}
+
 export interface TimerStartedData {
   timer_id: string;
   duration_ms: number;
@@ -2123,6 +2274,8 @@ export interface Events {
   'quota.threshold': QuotaThresholdData;
   'quota.exhausted': QuotaExhaustedData;
   'quota.replenished': QuotaReplenishedData;
+  'message.sent': Message;
+  'message.deleted': MessageDeletedData;
   'timer.started': TimerStartedData;
   'timer.fired': TimerFiredData;
   'timer.cancelled': TimerCancelledData;
