@@ -7,8 +7,9 @@ import {until} from '../browser/wait.mjs';
 import {Person, closeControls, control, seededRandom} from './harness.mjs';
 
 const KILLS = process.env.PARLEY_LONG ? 50 : 5;
+const MESSAGES = 200 * KILLS;
 const PEOPLE = 6;
-const EACH = 34; // of a life of the daemon; so many may come at once on a fresh socket
+const EACH = 34; // so many may come at once on a fresh socket
 
 let daemon;
 
@@ -29,6 +30,7 @@ class Writer {
   sent = 0;
   /** By ref, in the order of the answers. */
   acknowledged = new Map();
+  onAcknowledged = () => {};
   #unanswered = [];
 
   constructor(name, token) {
@@ -43,13 +45,15 @@ class Writer {
 
   /** Settles when all have been answered, or the connection was lost. */
   async write(count) {
-    for (let i = 0; i < count; ++i) this.#unanswered.push(`${this.name}-${++this.sent}`);
+    while (this.#unanswered.length < count) this.#unanswered.push(`${this.name}-${++this.sent}`);
     await Promise.all(this.#unanswered.map(async (ref) => {
       const answer = await this.person.ask('chat.send', {text: `this is ${ref}`, ref}).catch(({reason}) => {
         if (reason !== 'connection_lost') throw new Error(`${ref}: ${reason}`);
         return null;
       });
-      if (answer) this.acknowledged.set(ref, answer);
+      if (!answer) return;
+      this.acknowledged.set(ref, answer);
+      this.onAcknowledged();
     }));
     this.#unanswered = this.#unanswered.filter((ref) => !this.acknowledged.has(ref));
   }
@@ -70,28 +74,30 @@ test(`${KILLS} kills lose no message that was acknowledged, repeat none, and kee
   const writers = await Promise.all(Array.from({length: PEOPLE}, async (_, i) =>
     new Writer(`w${i}`, await token(`writer-${i}`, {role: 'host'}))));
   let repeated = 0;
-  for (let life = 0; life <= KILLS; ++life) {
-    const before = writers.reduce((sum, {acknowledged}) => sum + acknowledged.size, 0);
+  let kills = 0;
+  for (let sent = 0; sent < MESSAGES || kills < KILLS; sent = writers.reduce((sum, writer) => sum + writer.sent, 0)) {
     await Promise.all(writers.map((writer) => writer.join()));
-    const done = Promise.all(writers.map((writer) => writer.write(life < KILLS ? EACH : 0)));
-    if (life === KILLS) {
-      await done;
-      break;
+    let left = 1 + Math.floor(random() * PEOPLE * EACH / 2); // while the others are under way
+    for (const writer of writers) {
+      writer.onAcknowledged = () => { if (--left === 0 && kills < KILLS) daemon.process.kill('SIGKILL'); };
     }
-    const enough = before + Math.floor(random() * PEOPLE * EACH);
-    await until('so many were acknowledged', () =>
-      writers.reduce((sum, {acknowledged}) => sum + acknowledged.size, 0) >= enough);
+    await Promise.all(writers.map((writer) => writer.write(EACH)));
+    if (left > 0 || kills >= KILLS) continue;
+    ++kills;
     await daemon.kill();
-    await done;
     await daemon.run();
+  }
+  for (const writer of writers) {
+    await writer.join();
+    await writer.write(0); // what was under way when the last one came
   }
   const messages = await allMessages(roomId);
   const at = new Map(messages.map(({ref}, index) => [ref, index]));
   assert.equal(at.size, messages.length, 'none is there twice');
-  assert.equal(messages.length, PEOPLE * EACH * KILLS, 'what was sent again is there, too');
-  for (const {name, acknowledged} of writers) {
+  assert.equal(messages.length, writers.reduce((sum, writer) => sum + writer.sent, 0), 'all are there');
+  for (const {name, sent, acknowledged} of writers) {
     let last = -1;
-    for (let n = 1; n <= EACH * KILLS; ++n) {
+    for (let n = 1; n <= sent; ++n) {
       const ref = `${name}-${n}`;
       const answer = acknowledged.get(ref);
       assert.equal(messages[at.get(ref)].seq, answer.seq, `${ref} is where it was acknowledged`);
