@@ -143,6 +143,7 @@ struct Rooms {
   std::uint32_t loudest = 5;  // microphones, where there are more than 20 people; 0: no limit
   std::vector<std::string> codecs;  // of video, the best first; empty: all, as publishers like
   bool enable_chat = true;  // people may write to each other, unless the room says otherwise
+  bool enable_data = true;  // and their applications send data; likewise
   friend bool operator==(const Rooms&, const Rooms&) = default;
 };
 

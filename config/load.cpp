@@ -273,7 +273,8 @@ void read_rooms(Section& s, Rooms& rooms) {
       .number("last_n", rooms.last_n, 0, 1'000)
       .number("loudest", rooms.loudest, 0, 1'000)
       .texts("codecs", rooms.codecs)
-      .flag("enable_chat", rooms.enable_chat);
+      .flag("enable_chat", rooms.enable_chat)
+      .flag("enable_data", rooms.enable_data);
 }
 
 void read_upload(Section& s, Upload& upload) {

@@ -89,6 +89,10 @@ RpcResult<Json> Actions::send_data(const Actor& actor, Session& session,
   if (auto ok = allow(actor, Permission::SendData, session.tenant(), session.room_id()); !ok) {
     return tl::unexpected(ok.error());
   }
+  if (!session.data_enabled()) {
+    return tl::unexpected(rpc_error(Status::FailedPrecondition, "data_disabled",
+                                    "applications may not send data in this room"));
+  }
   if (message.data.dump().size() > kMaxDataBytes) {
     return tl::unexpected(rpc_error(Status::InvalidArgument, "message_too_long",
                                     "data may have " + std::to_string(kMaxDataBytes) +

@@ -56,6 +56,12 @@ class Writer {
         rejected(section);
         continue;
       }
+      if (line.use == Use::Data) {
+        data(section);
+        transport(first);
+        first = false;
+        continue;
+      }
       media(section, line);
       transport(first);
       first = false;
@@ -100,6 +106,15 @@ class Writer {
     add("a=mid:", section.mid.view());
   }
 
+  // RFC 8841.
+  void data(const sdp::Section& section) {
+    add("m=application 9 ", section.protocol, " webrtc-datachannel");
+    add("c=IN IP4 0.0.0.0");
+    add("a=mid:", section.mid.view());
+    add("a=sctp-port:", std::uint64_t{server::DataParams{}.remote_port});
+    add("a=max-message-size:", std::uint64_t{server::DataParams{}.max_message});
+  }
+
   void media(const sdp::Section& section, const LinePlan& line) {
     std::string formats;
     for (const ChosenCodec& codec : line.codecs) {
@@ -124,6 +139,7 @@ class Writer {
         break;
       case Use::Inactive:
       case Use::Rejected:
+      case Use::Data:
         add("a=inactive");
         break;
     }

@@ -199,6 +199,11 @@ RpcResult<Plan> Negotiation::offer(const sdp::Offer& offer, std::span<const Send
 RpcResult<void> Negotiation::plan_line(const sdp::Offer& offer, const sdp::Section& section,
                                        const SendIntent* intent, const NegotiationRules& rules,
                                        LinePlan& line) {
+  if (takes_data(offer, section, rules)) {
+    line.use = Use::Data;
+    data_ = section.mid;
+    return {};
+  }
   const bool stopped = section.port == 0 && !section.bundle_only;
   if (!section.kind || section.codecs.empty() || stopped || !is_bundled(offer, section)) {
     if (intent == nullptr) return {};
@@ -216,6 +221,18 @@ RpcResult<void> Negotiation::plan_line(const sdp::Offer& offer, const sdp::Secti
   const bool wants_media = sdp::receives(section.direction);
   if (!wants_media || !rules.permissions.has(Permission::Subscribe)) return {};
   return plan_slot(offer, section, rules, line);
+}
+
+// One m-line for all channels, and only in the first offer of a PeerConnection: later the worker
+// has let go of what it takes.
+bool Negotiation::takes_data(const sdp::Offer& offer, const sdp::Section& section,
+                             const NegotiationRules& rules) const {
+  const bool stopped = section.port == 0 && !section.bundle_only;
+  const bool channels = section.media == "application" && section.sctp_port &&
+                        section.protocol.ends_with("DTLS/SCTP") &&
+                        section.formats.front() == "webrtc-datachannel";
+  if (!channels || stopped || !rules.data || !is_bundled(offer, section)) return false;
+  return data_ ? *data_ == section.mid : fingerprints_.empty();
 }
 
 RpcResult<void> Negotiation::plan_publish(const sdp::Offer& offer, const sdp::Section& section,
@@ -352,6 +369,12 @@ server::PeerParams peer_params(const sdp::Offer& offer, const Plan& plan) {
       params.publishes.push_back({line.track, section.mid, *section.kind, params_of(line.codecs),
                                   line.extensions.map, section.simulcast_send,
                                   ssrc_pairs(section)});
+    } else if (line.use == Use::Data) {
+      constexpr std::uint64_t kLargest = server::DataParams{}.max_message;
+      const std::uint64_t told =
+          section.max_message_size.value_or(65'536);  // RFC 8841, section 6.1
+      const std::uint64_t most = told == 0 ? kLargest : std::min(told, kLargest);
+      params.data = {*section.sctp_port, static_cast<std::size_t>(most)};
     } else if (line.use == Use::Slot) {
       params.slots.push_back({section.mid, *section.kind, line.ssrc, line.rtx_ssrc,
                               params_of(line.codecs), line.extensions.map});

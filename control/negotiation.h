@@ -26,7 +26,7 @@ struct SendIntent {
 
 // What becomes of one m-line of the offer.
 struct LinePlan {
-  enum class Use : std::uint8_t { Rejected, Inactive, Publish, Slot };
+  enum class Use : std::uint8_t { Rejected, Inactive, Publish, Slot, Data };
   Use use = Use::Rejected;
   std::vector<ChosenCodec> codecs;  // empty unless Publish or Slot
   ChosenExtensions extensions;
@@ -61,6 +61,7 @@ struct NegotiationRules {
   CodecPolicy codecs{};               // of video
   std::span<const Viewer> viewers{};  // the other members
   std::span<const AskedCodec> asked{};
+  bool data = false;  // data channels
   // Publishers turn their pictures themselves, instead of telling viewers to do it (3GPP TS 26.114,
   // 7.4.5): files show them as they come.
   bool upright = false;
@@ -115,6 +116,8 @@ class Negotiation {
   RpcResult<void> plan_slot(const sdp::Offer& offer, const sdp::Section& section,
                             const NegotiationRules& rules, LinePlan& line);
   RpcResult<void> adopt_transport(const sdp::Section& section);
+  [[nodiscard]] bool takes_data(const sdp::Offer& offer, const sdp::Section& section,
+                                const NegotiationRules& rules) const;
   rtp::Ssrc unused_ssrc();
 
   NextTrack next_track_;
@@ -124,6 +127,7 @@ class Negotiation {
   server::IceCredentials local_;
   server::IceCredentials remote_;
   std::vector<server::Fingerprint> fingerprints_;
+  std::optional<rtp::Mid> data_;  // the m-line of data channels
   std::string cname_;
   std::uint64_t description_id_ = 0;
   std::uint64_t version_ = 0;

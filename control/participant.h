@@ -9,6 +9,7 @@
 #include "control/auth.h"
 #include "control/listener.h"
 #include "control/negotiation.h"
+#include "control/rate_limit.h"
 #include "control/slots.h"
 #include "control/timers.h"
 #include "server/api.h"
@@ -89,6 +90,14 @@ struct Participant {
   bool sends = false;  // media of his has come since it was connected
   std::vector<Track> tracks;
   std::vector<Slot> slots;
+  struct DataChannel {
+    std::uint16_t number = 0;  // as the worker knows it
+    std::string label;
+    std::string protocol;
+  };
+  std::vector<DataChannel> channels;
+  std::optional<TokenBucket> data_messages;  // once he has sent one
+  std::optional<TokenBucket> data_bytes;
   std::vector<server::CodecParams> decodes;  // in every video slot; empty without any
   bool codec_refused = false;                // the last offer, with no_shared_codec
   Timers::Id reconnect_timer = 0;

@@ -75,6 +75,7 @@ Json config_json(const RoomConfig& config) {
   json.set("codecs", std::move(codecs));
   json.set("enable_chat", config.chat);
   json.set("chat_slow_mode_s", config.chat_slow_mode_s);
+  json.set("enable_data", config.data);
   json.set("attributes", config.attributes);
   return json;
 }
@@ -138,6 +139,7 @@ std::optional<Room> Room::from_row(const Row& row) {
   }
   if (const Json* chat = body->find("enable_chat")) config.chat = chat->as_bool().value_or(true);
   config.chat_slow_mode_s = static_cast<std::uint32_t>(integer_member(*body, "chat_slow_mode_s"));
+  if (const Json* data = body->find("enable_data")) config.data = data->as_bool().value_or(true);
   if (const Json* attributes = body->find("attributes")) config.attributes = *attributes;
   const Json* bans = body->find("bans");
   if (bans != nullptr && bans->is_array()) {

@@ -38,6 +38,7 @@ struct RoomConfig {
   std::vector<std::string> codecs;     // of video, the best first (codec_agreement.h); empty: all
   bool chat = true;                    // people may write to each other
   std::uint32_t chat_slow_mode_s = 0;  // each only so often
+  bool data = true;                    // applications may send data, with data channels too
   Json attributes = Json(Json::Object{});
   friend bool operator==(const RoomConfig&, const RoomConfig&) = default;
 };

@@ -9,11 +9,12 @@ namespace {
 
 constexpr std::int64_t kMostForwarded = 1'000;  // more than anybody has slots
 constexpr std::int64_t kWeekS = 604'800;
-constexpr std::array<std::string_view, 12> kOptions = {
+constexpr std::array<std::string_view, 13> kOptions = {
     "max_participants", "empty_timeout_s", "departure_timeout_s",
     "recording",        "lobby",           "max_duration_ms",
     "on_host_left",     "last_n",          "loudest",
-    "codecs",           "enable_chat",     "chat_slow_mode_s"};
+    "codecs",           "enable_chat",     "chat_slow_mode_s",
+    "enable_data"};
 
 void read_codecs(Params& p, std::vector<std::string>& codecs) {
   const Json::Array* list = p.array("codecs", CodecPolicy::kMaxNames);
@@ -62,6 +63,7 @@ void read_room_options(Params& p, const config::Rooms& limits, RoomConfig& confi
   read_codecs(p, config.codecs);
   config.chat = p.optional_flag("enable_chat").value_or(config.chat);
   number("chat_slow_mode_s", 0, kLongestSlowModeS, config.chat_slow_mode_s);
+  config.data = p.optional_flag("enable_data").value_or(config.data);
   if (const Json::Object* recording = p.object("recording")) {
     const Json nested{Json::Object(*recording)};
     Params inner(nested);
@@ -103,6 +105,7 @@ RoomConfig default_room(const config::Rooms& server, const Tenant* tenant) {
   config.departure_timeout_s = server.departure_timeout_s;
   config.codecs = server.codecs;
   config.chat = server.enable_chat;
+  config.data = server.enable_data;
   if (tenant == nullptr) return config;
   // They were checked when they were put. What the configuration does not allow any more is left
   // out, and the room gets what the server has.

@@ -33,6 +33,8 @@ class Reader {
   Status finish();
   Status finish_section(Section& section);
 
+  Status sctp_port(std::string_view value);
+  Status max_message_size(std::string_view value);
   Status mid(std::string_view value);
   Status rtpmap(std::string_view value);
   Status fmtp(std::string_view value);
@@ -167,7 +169,23 @@ Status Reader::read_media_attribute(std::string_view name, std::string_view valu
   if (name == "rtcp-mux") section.rtcp_mux = true;
   if (name == "rtcp-rsize") section.rtcp_rsize = true;
   if (name == "msid") section.msid = std::string(value);
+  if (name == "sctp-port") return sctp_port(value);
+  if (name == "max-message-size") return max_message_size(value);
   if (name == "candidate") section.candidates = std::min(section.candidates + 1, kMaxCandidates);
+  return {};
+}
+
+Status Reader::sctp_port(std::string_view value) {
+  const auto port = number<std::uint16_t>(value, 65'535);
+  if (!port || *port == 0) return bad("sctp-port " + quoted(value) + " is not 1..65535");
+  offer_.sections.back().sctp_port = *port;
+  return {};
+}
+
+Status Reader::max_message_size(std::string_view value) {
+  const auto size = number<std::uint64_t>(value, std::numeric_limits<std::uint64_t>::max());
+  if (!size) return bad("max-message-size " + quoted(value) + " is no number");
+  offer_.sections.back().max_message_size = *size;
   return {};
 }
 

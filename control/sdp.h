@@ -82,6 +82,8 @@ struct Section {
   std::vector<rtp::Ssrc> ssrcs;
   std::vector<SsrcGroup> fid_groups;
   std::string msid;
+  std::optional<std::uint16_t> sctp_port;         // RFC 8841
+  std::optional<std::uint64_t> max_message_size;  // of data channels; 0: any
 
   std::string ice_ufrag;
   std::string ice_pwd;

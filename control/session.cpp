@@ -32,7 +32,8 @@ Session::Session(Context& context, const Room& room, std::size_t worker)
       end_after_host_left_ms_(room.config.end_after_host_left_ms),
       upright_(room.config.record_sessions),
       codecs_(CodecPolicy::from(room.config.codecs).value_or(CodecPolicy())),
-      chat_rules_{room.config.chat, room.config.chat_slow_mode_s} {
+      chat_rules_{room.config.chat, room.config.chat_slow_mode_s},
+      data_enabled_(room.config.data) {
   context_.post(worker, server::OpenRoom{worker_room_});
 }
 

@@ -147,6 +147,13 @@ class Session {
     std::optional<std::vector<std::string>> to;  // participant ids
   };
   std::size_t send_data(const DataMessage& message);
+  void set_data_enabled(bool enabled) { data_enabled_ = enabled; }
+  [[nodiscard]] bool data_enabled() const noexcept { return data_enabled_; }
+
+  // ---- data channels (session_data.cpp)
+  void data_opened(Participant& participant, const server::DataOpened& channel);
+  void data_closed(Participant& participant, const server::DataClosed& channel);
+  void data_received(Participant& from, const server::DataReceived& message);
 
   // ---- countdowns (session_timers.cpp)
   // False when it runs already.
@@ -218,6 +225,15 @@ class Session {
   // Nor is one that was asked for and did not come.
   static constexpr std::chrono::seconds kAskAgainAfter{1};
 
+  // Of a participant's messages over data channels, and of what is delivered of them.
+  static constexpr double kDataMessagesPerS = 500;
+  static constexpr double kDataMessagesAtOnce = 1'000;
+  static constexpr double kDeliveredBytesPerS = 2'097'152;
+  static constexpr double kDeliveredBytesAtOnce = 8'388'608;
+
+  [[nodiscard]] std::vector<const Participant*> receivers(
+      const Participant& from, std::string_view label,
+      const std::optional<std::vector<std::string>>& to) const;
   [[nodiscard]] std::vector<ConnectionId> sockets(const Participant* except) const;
   void send_to(std::vector<ConnectionId> to, std::string_view method, const Json& params,
                bool if_kept);
@@ -311,6 +327,7 @@ class Session {
   };
   std::map<std::string, Countdown, std::less<>> timers_;
   ChatRules chat_rules_;
+  bool data_enabled_;
   SessionObserver observer_;
 };
 

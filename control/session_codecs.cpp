@@ -55,6 +55,7 @@ RpcResult<Plan> Session::plan_offer(Participant& participant, Negotiation& negot
                                codecs_,
                                others,
                                asked,
+                               data_enabled_,
                                upright_};
   auto plan = negotiation.offer(offer, intents, rules);
   if (plan) {

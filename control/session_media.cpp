@@ -211,6 +211,7 @@ void Session::unpublish(Participant& participant, std::size_t index) {
 void Session::drop_peer(Participant& participant) {
   while (!participant.tracks.empty()) unpublish(participant, participant.tracks.size() - 1);
   participant.slots.clear();
+  participant.channels.clear();
   participant.decodes.clear();
   participant.media_away = false;
   if (participant.peer) context_.post(participant.worker, server::RemovePeer{*participant.peer});

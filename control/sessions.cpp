@@ -283,6 +283,7 @@ void Sessions::room_changed(Session& session, const Room& room) {
   session.set_slot_limits(room.config.last_n, room.config.loudest);
   session.set_codecs(CodecPolicy::from(room.config.codecs).value_or(CodecPolicy()));
   session.set_chat_rules({room.config.chat, room.config.chat_slow_mode_s});
+  session.set_data_enabled(room.config.data);
   arm_end(sessions_.find(session.id())->second, room);
 }
 
@@ -538,6 +539,12 @@ void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Ev
       session->slot_switched(*participant, *switched);
     } else if (const auto* layer = std::get_if<server::SlotLayer>(&event)) {
       session->slot_layer(*participant, *layer);
+    } else if (const auto* opened = std::get_if<server::DataOpened>(&event)) {
+      session->data_opened(*participant, *opened);
+    } else if (const auto* ended = std::get_if<server::DataClosed>(&event)) {
+      session->data_closed(*participant, *ended);
+    } else if (const auto* message = std::get_if<server::DataReceived>(&event)) {
+      session->data_received(*participant, *message);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -88,6 +89,16 @@ struct SlotSection {
   rtp::ExtensionMap extensions;
 };
 
+// Data channels (RFC 8831), where the peer has offered them first and they are allowed.
+struct DataParams {
+  std::uint16_t remote_port = 5'000;  // a=sctp-port (RFC 8841)
+  std::size_t max_message = 262'144;  // that the peer takes
+  friend bool operator==(const DataParams&, const DataParams&) = default;
+};
+// On channels of this protocol a message has in front of it who has sent it: the length of an id in
+// one byte, and the id.
+inline constexpr std::string_view kDataProtocol = "parley.data.v1";
+
 struct PeerParams {
   IceCredentials local;
   IceCredentials remote;
@@ -95,6 +106,7 @@ struct PeerParams {
   std::string cname;                      // for our sender reports (RFC 7022)
   std::vector<PublishSection> publishes;
   std::vector<SlotSection> slots;
+  std::optional<DataParams> data;  // of the first one; later ones change nothing
 };
 
 // ---- commands: control -> worker -------------------------------------------------------------
@@ -163,8 +175,21 @@ struct CloseMirror {
   TrackNo track;
 };
 
+// A message for these peers' channels of this label. `from`: the id for kDataProtocol.
+struct SendData {
+  std::vector<PeerId> peers;
+  std::string label;
+  std::string from;
+  bool text = false;
+  std::shared_ptr<const std::vector<std::uint8_t>> bytes;
+};
+struct CloseData {
+  PeerId peer;
+  std::uint16_t channel = 0;
+};
+
 using Command = std::variant<OpenRoom, CloseRoom, SetPeer, RemovePeer, Assign, MuteTrack, OpenTap,
-                             CloseTap, OpenRelay, OpenMirror, CloseMirror>;
+                             CloseTap, OpenRelay, OpenMirror, CloseMirror, SendData, CloseData>;
 
 // ---- events: worker -> control ---------------------------------------------------------------
 
@@ -249,8 +274,33 @@ struct RoomTraffic {
   bool last = false;
 };
 
-using Event = std::variant<PeerConnected, PeerAway, PeerBack, PeerClosed, TrackStarted,
-                           SlotSwitched, SlotLayer, Speakers, RoomTraffic>;
+// A peer has opened a data channel, `channel` being its stream.
+struct DataOpened {
+  PeerId peer;
+  std::uint16_t channel = 0;
+  std::string label;
+  std::string protocol;
+};
+struct DataClosed {
+  enum class Reason : std::uint8_t {
+    ByPeer,   // or with his association
+    TooSlow,  // he does not take what he is sent
+    TooFast,  // he sends more messages than anybody may
+  };
+  PeerId peer;
+  std::uint16_t channel = 0;
+  Reason reason = Reason::ByPeer;
+};
+struct DataReceived {
+  PeerId peer;
+  std::uint16_t channel = 0;
+  bool text = false;
+  std::shared_ptr<const std::vector<std::uint8_t>> bytes;
+};
+
+using Event =
+    std::variant<PeerConnected, PeerAway, PeerBack, PeerClosed, TrackStarted, SlotSwitched,
+                 SlotLayer, Speakers, RoomTraffic, DataOpened, DataClosed, DataReceived>;
 
 // ---- what control knows of the workers; server/server.h provides it, main.cpp hands it over
 // ------

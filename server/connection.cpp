@@ -62,6 +62,7 @@ Connection::Connection(Context& context, Alarm& alarm, rtp::Time now, const Peer
       connect_by_(now + milliseconds(context.ice.connect_timeout_ms)),
       last_heard_(now),
       last_noted_(now) {
+  if (params.data) dtls_.expect_data();
   alarm_.set(connect_by_);
 }
 
@@ -185,6 +186,17 @@ void Connection::send_flight(const Path& path) {
   while (const auto datagram = dtls_.poll_transmit()) {
     if (ice_.may_send(path, datagram->size())) {
       context_.egress.send_plain(path, *datagram);
+    } else {
+      context_.counters.drop(Drop::NotRoutable);
+    }
+  }
+}
+
+void Connection::send_data(rtp::ConstBytes data) {
+  if (!ice_.selected() || !dtls_.send(data)) return context_.counters.drop(Drop::NotRoutable);
+  while (const auto datagram = dtls_.poll_data()) {
+    if (ice_.may_send(*ice_.selected(), datagram->size())) {
+      context_.egress.send_plain(*ice_.selected(), *datagram);
     } else {
       context_.counters.drop(Drop::NotRoutable);
     }

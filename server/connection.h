@@ -42,6 +42,9 @@ class Connection {
   };
   [[nodiscard]] PathChange on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  // Data of the application, where PeerParams had some: what has come, and what is to be sent.
+  [[nodiscard]] std::vector<std::vector<std::uint8_t>> take_data() { return dtls_.take_data(); }
+  void send_data(rtp::ConstBytes data);
   // Whether media from a path of nobody may be his: he came from the same IP, and no longer does.
   [[nodiscard]] bool may_have_moved(rtp::Time now, const Path& path) const noexcept;
   // It was: it opened with session().

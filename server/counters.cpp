@@ -80,6 +80,8 @@ std::string_view name_of(Drop drop) noexcept {
       return "tap_full";
     case Drop::RelayFull:
       return "relay_full";
+    case Drop::Data:
+      return "data";
     case Drop::Count_:
       break;
   }

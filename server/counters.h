@@ -82,6 +82,7 @@ enum class Drop : std::uint8_t {
   RtxLimit,            // asked for again too soon or too often
   TapFull,             // the recorder's ring is full
   RelayFull,           // the ring to another worker is full
+  Data,                // of data channels: beyond a limit, or of no channel
   Count_,
 };
 [[nodiscard]] std::string_view name_of(Drop drop) noexcept;
@@ -92,22 +93,25 @@ struct WorkerCounters {
   Counter bytes_in;
   Counter packets_out;
   Counter bytes_out;
-  Counter send_messages;    // walks through the kernel: single datagrams and runs
-  Counter run_datagrams;    // datagrams that left in a run of several
-  Counter runs_refused;     // runs that the kernel would not cut up, sent one by one instead
-  Counter padding_bytes;    // added to media so that runs form
-  Counter media_in;         // RTP packets that reached a track
-  Counter media_out;        // RTP packets handed to slots, retransmissions not counted
-  Counter relayed_out;      // RTP packets handed to another worker
-  Counter relayed_in;       // RTP packets that came from another worker
-  Counter nacks_in;         // sequence numbers asked from us
-  Counter nacks_out;        // sequence numbers we asked for
-  Counter rtx_in;           // retransmissions received
-  Counter rtx_out;          // retransmissions sent
-  Counter red_out;          // audio packets that carried earlier frames, too
-  Counter probes_out;       // packets of padding that try whether more would pass
-  Counter plis_in;          // key frames asked from us (PLI and FIR)
-  Counter plis_out;         // key frames we asked for
+  Counter send_messages;  // walks through the kernel: single datagrams and runs
+  Counter run_datagrams;  // datagrams that left in a run of several
+  Counter runs_refused;   // runs that the kernel would not cut up, sent one by one instead
+  Counter padding_bytes;  // added to media so that runs form
+  Counter media_in;       // RTP packets that reached a track
+  Counter media_out;      // RTP packets handed to slots, retransmissions not counted
+  Counter relayed_out;    // RTP packets handed to another worker
+  Counter relayed_in;     // RTP packets that came from another worker
+  Counter nacks_in;       // sequence numbers asked from us
+  Counter nacks_out;      // sequence numbers we asked for
+  Counter rtx_in;         // retransmissions received
+  Counter rtx_out;        // retransmissions sent
+  Counter red_out;        // audio packets that carried earlier frames, too
+  Counter probes_out;     // packets of padding that try whether more would pass
+  Counter plis_in;        // key frames asked from us (PLI and FIR)
+  Counter plis_out;       // key frames we asked for
+  Counter data_bytes_in;  // packets of SCTP
+  Counter data_messages_in;
+  Counter data_messages_out;
   Counter rooms;            // gauge
   Counter peers;            // gauge
   Counter tracks;           // gauge

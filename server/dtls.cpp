@@ -26,6 +26,7 @@ constexpr std::size_t kRecordHeader = 13;
 constexpr std::uint8_t kChangeCipherSpec = 20;
 constexpr std::uint8_t kAlert = 21;
 constexpr std::uint8_t kHandshake = 22;
+constexpr std::uint8_t kApplicationData = 23;
 constexpr std::uint8_t kFatal = 2;
 //  struct {                      (section 4.2.2)
 //    HandshakeType msg_type;     1 byte
@@ -148,7 +149,7 @@ Dtls::State Dtls::on_datagram(rtp::Time now, rtp::ConstBytes datagram) {
     if (handshaking) {
       handshake(now);
     } else {
-      read_alerts();
+      read();
     }
     incoming_ = {};
   }
@@ -192,7 +193,8 @@ Dtls::Verdict Dtls::judge(rtp::Time now, rtp::ConstBytes record) {
     // Finished once more; even if it is not, the answer costs three hundred bytes and is limited.
     if (epoch == 0) return Verdict::Drop;
     if (type == kHandshake && role_ == DtlsRole::Server) return Verdict::Repeated;
-    return type == kAlert ? Verdict::Admit : Verdict::Drop;
+    const bool wanted = type == kAlert || (type == kApplicationData && expects_data_);
+    return wanted ? Verdict::Admit : Verdict::Drop;
   }
   if (epoch == 1) {
     const bool useful = type == kHandshake || type == kAlert;
@@ -272,7 +274,7 @@ void Dtls::finish() {
   if (matches && export_keys()) {
     state_ = State::Connected;
     failure_ = Failure::None;
-    read_alerts();  // a record may lie behind the Finished
+    read();  // a record may lie behind the Finished
     return;
   }
   flight_open_ = true;
@@ -319,12 +321,17 @@ bool Dtls::export_keys() {
   return done;
 }
 
-// Only alerts get here once connected: close_notify, or a fatal one that was authenticated.
-void Dtls::read_alerts() {
-  std::array<std::uint8_t, 256> unused{};
-  ERR_clear_error();
-  const int got = SSL_read(ssl_.get(), unused.data(), static_cast<int>(unused.size()));
-  const bool fatal = got <= 0 && SSL_get_error(ssl_.get(), got) == SSL_ERROR_SSL;
+// Only alerts get here once connected: close_notify, or a fatal one that was authenticated; and
+// data where it is expected.
+void Dtls::read() {
+  std::array<std::uint8_t, kMaxDatagram> data{};
+  int got = 0;
+  do {
+    ERR_clear_error();
+    got = SSL_read(ssl_.get(), data.data(), static_cast<int>(data.size()));
+    if (got > 0 && expects_data_) received_.emplace_back(data.begin(), data.begin() + got);
+  } while (got > 0);
+  const bool fatal = SSL_get_error(ssl_.get(), got) == SSL_ERROR_SSL;
   if (fatal || (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0) {
     state_ = State::Closed;
     resend_at_.reset();
@@ -333,6 +340,10 @@ void Dtls::read_alerts() {
 
 // From inside OpenSSL. The first datagram of a flight takes the place of the flight before.
 void Dtls::wrote(rtp::ConstBytes datagram) {
+  if (sending_data_) {
+    sealed_.emplace_back(datagram.begin(), datagram.end());
+    return;
+  }
   if (!flight_open_) {
     flight_.clear();
     next_out_ = 0;
@@ -380,8 +391,30 @@ void Dtls::close() {
   resend_at_.reset();
 }
 
+bool Dtls::send(rtp::ConstBytes data) {
+  if (state_ != State::Connected || !ssl_ || data.empty() || data.size() > kMaxData) return false;
+  if (next_sealed_ >= sealed_.size()) {
+    sealed_.clear();
+    next_sealed_ = 0;
+  }
+  ERR_clear_error();
+  sending_data_ = true;
+  const int sent = SSL_write(ssl_.get(), data.data(), static_cast<int>(data.size()));
+  sending_data_ = false;
+  return sent > 0;
+}
+
+std::optional<rtp::ConstBytes> Dtls::poll_data() {
+  if (next_sealed_ >= sealed_.size()) return std::nullopt;
+  return sealed_[next_sealed_++];
+}
+
 void Dtls::release() noexcept {
   if (state_ == State::Handshaking) return;
+  if (expects_data_ && state_ == State::Connected) {
+    resend_at_.reset();
+    return;
+  }
   ssl_.reset();
   resend_at_.reset();
   if (next_out_ >= flight_.size()) std::exchange(flight_, {});

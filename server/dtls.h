@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "rtp/types.h"
@@ -81,10 +82,23 @@ class Dtls {
   // Once, after Connected.
   [[nodiscard]] std::optional<SrtpKeys> take_keys();
 
+  // From now on data of an application is taken, and release() keeps what that needs.
+  void expect_data() noexcept { expects_data_ = true; }
+  // Seals at most kMaxData bytes, for poll_data(). False when it cannot.
+  bool send(rtp::ConstBytes data);
+  static constexpr std::size_t kMaxData = 1'160;
+  // The next datagram of those, valid until the next call on this object.
+  [[nodiscard]] std::optional<rtp::ConstBytes> poll_data();
+  // What on_datagram() has found, in order.
+  [[nodiscard]] std::vector<std::vector<std::uint8_t>> take_data() {
+    return std::exchange(received_, {});
+  }
+
   // Sends close_notify if connected and not released.
   void close();
   // Call after the first packet that the peer's new keys authenticated: it has our last flight,
-  // so everything of OpenSSL goes, some 70 KiB. A close_notify is not understood afterwards.
+  // so everything of OpenSSL goes, some 70 KiB, unless data is expected. A close_notify is not
+  // understood afterwards.
   void release() noexcept;
   [[nodiscard]] bool released() const noexcept { return ssl_ == nullptr; }
   // Datagrams and records refused by a limit or by their epoch.
@@ -110,7 +124,7 @@ class Dtls {
   [[nodiscard]] Verdict judge_hello(rtp::Time now, rtp::ConstBytes fragment);
   void handshake(rtp::Time now);
   void finish();
-  void read_alerts();
+  void read();
   [[nodiscard]] bool certificate_matches() const;
   [[nodiscard]] bool export_keys();
   void wrote(rtp::ConstBytes datagram);
@@ -140,6 +154,11 @@ class Dtls {
   rtp::Time last_sent_;
   rtp::Duration retry_ = kFirstRetry;
   std::optional<SrtpKeys> keys_;
+  bool expects_data_ = false;
+  bool sending_data_ = false;  // what OpenSSL writes is of an application
+  std::vector<std::vector<std::uint8_t>> received_;
+  std::vector<std::vector<std::uint8_t>> sealed_;
+  std::size_t next_sealed_ = 0;  // first of sealed_ not polled yet
 };
 
 }  // namespace parley::server

@@ -70,6 +70,7 @@ Peer::Peer(Context& context, Alarm& room_alarm, rtp::Time now, RoomId room, Peer
       rtcp_ssrc_(context.random32()),
       ssrcs_(context.media.max_ssrcs_per_peer) {
   context_.counters.peers.add();
+  if (params.data) data_ = std::make_unique<DataChannels>(context, id, *params.data);
   update(now, std::move(params));
 }
 
@@ -199,8 +200,10 @@ void Peer::on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram) {
     next_report_ = now + kFirstReport;
     next_slots_ = now;
     alarm_.set(now);
+    if (data_) data_->start(now);
   }
   tell_state();
+  if (data_) read_data(now);
 }
 
 void Peer::tell_state() {
@@ -397,6 +400,7 @@ void Peer::tick(rtp::Time now) {
   alarm_.clear();
   connection_.tick(now);
   tell_state();
+  if (data_) tick_data(now);
   if (!connection_.ready()) return;
   probe(now);  // before a batch of RTCP is begun: both write at the same place
   RtcpBatch rtcp(connection_, rtcp_ssrc_);
@@ -419,6 +423,7 @@ std::size_t Peer::bytes() const noexcept {
                       blocks_.capacity() * sizeof(rtp::ReportBlock) +
                       references_.capacity() * sizeof(Reference);
   for (const auto& slot : slots_) total += slot->bytes();
+  if (data_) total += data_->bytes();
   return total;
 }
 

@@ -18,6 +18,7 @@
 #include "server/api.h"
 #include "server/connection.h"
 #include "server/context.h"
+#include "server/data_channels.h"
 #include "server/downlink.h"
 #include "server/rtcp_batch.h"
 #include "server/ssrc_table.h"
@@ -44,6 +45,10 @@ class Peer {
   [[nodiscard]] Connection::PathChange on_stun(rtp::Time now, const Path& path,
                                                rtp::ConstBytes datagram);
   void on_dtls(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
+  // Whether what comes after his handshake may be data.
+  [[nodiscard]] bool takes_data() const noexcept { return data_ != nullptr; }
+  void send(rtp::Time now, const SendData& message);
+  void close_data(rtp::Time now, std::uint16_t channel);
   // A datagram of media, and what became of opening it.
   void on_media(rtp::Time now, Arrived& arrived, const OpenItem& opened);
   // Call when the alarm is due; sets it anew.
@@ -69,6 +74,10 @@ class Peer {
   };
   static constexpr std::size_t kMaxReferences = 4;  // a browser has one, or one for each kind
 
+  void read_data(rtp::Time now);
+  void tick_data(rtp::Time now);
+  // Gives the connection what the channels have for him.
+  void send_data(rtp::Time now);
   void on_rtp(rtp::Time now, rtp::Buffer datagram);
   void on_rtcp(rtp::Time now, rtp::ConstBytes datagram);
   void set_tracks(std::vector<PublishSection> sections);
@@ -132,6 +141,8 @@ class Peer {
   rtp::Time next_probe_{};
   rtp::Time redundancy_from_{};           // not before
   std::vector<rtp::ReportBlock> blocks_;  // scratch
+  std::unique_ptr<DataChannels> data_;
+  rtp::Time next_data_{};
 };
 
 }  // namespace parley::server

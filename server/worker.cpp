@@ -129,6 +129,7 @@ void Worker::on_other(rtp::Time now, Arrived& arrived) {
       return on_stun(now, arrived.path, arrived.datagram.bytes());
     case rtp::DatagramKind::Dtls:
       if (!paths_.contains(arrived.path)) return context_.counters.drop(Drop::UnknownAddress);
+      if (take_data(now, arrived)) return;
       if (handshakes_.size() >= kMaxHandshakes) return context_.counters.drop(Drop::Dtls);
       handshakes_.push_back(std::move(arrived));
       return alarm_.set(now);
@@ -138,6 +139,18 @@ void Worker::on_other(rtp::Time now, Arrived& arrived) {
       break;
   }
   context_.counters.drop(Drop::UnknownKind);
+}
+
+// What is behind the handshake of somebody who has data channels need not wait for handshakes: its
+// cost is bounded for each peer.
+bool Worker::take_data(rtp::Time now, const Arrived& arrived) {
+  constexpr std::uint8_t kApplicationData = 23;  // the first byte of its records (RFC 6347)
+  Peer& peer = *paths_.find(arrived.path)->second;
+  if (arrived.datagram.bytes()[0] != kApplicationData || !peer.takes_data()) return false;
+  if (peer.connection().session() == nullptr) return false;  // it overtook the Finished
+  peer.on_dtls(now, arrived.path, arrived.datagram.bytes());
+  close_if_over(peer);
+  return true;
 }
 
 // What a client sends after its handshake it cannot send before our last flight, so no media comes
@@ -259,6 +272,20 @@ void Worker::carry_out(rtp::Time now, MuteTrack& command) {
   Track* track = find_track(command.track);
   if (track == nullptr) return bad_command();
   track->set_muted(now, command.muted);
+}
+
+void Worker::carry_out(rtp::Time now, SendData& command) {
+  if (!command.bytes) return bad_command();
+  for (const PeerId id : command.peers) {
+    const auto peer = peers_.find(id);
+    if (peer == peers_.end()) continue;  // it has closed meanwhile
+    peer->second->send(now, command);
+  }
+}
+
+void Worker::carry_out(rtp::Time now, CloseData& command) {
+  const auto peer = peers_.find(command.peer);
+  if (peer != peers_.end()) peer->second->close_data(now, command.channel);
 }
 
 void Worker::carry_out(rtp::Time now, OpenTap& command) {

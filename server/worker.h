@@ -94,6 +94,7 @@ class Worker {
   void on_strange_media(rtp::Time now, Arrived& arrived, SrtpKind kind);
   void change_path(Peer& peer, const Path& path, const Connection::PathChange& change);
   void on_other(rtp::Time now, Arrived& arrived);
+  [[nodiscard]] bool take_data(rtp::Time now, const Arrived& arrived);
   void do_handshakes(rtp::Time now);
   void on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram);
   void carry_out(rtp::Time now, OpenRoom& command);
@@ -107,6 +108,8 @@ class Worker {
   void carry_out(rtp::Time now, OpenRelay& command);
   void carry_out(rtp::Time now, OpenMirror& command);
   void carry_out(rtp::Time now, CloseMirror& command);
+  void carry_out(rtp::Time now, SendData& command);
+  void carry_out(rtp::Time now, CloseData& command);
   void bad_command() noexcept { context_.counters.bad_commands.add(); }
   void add_peer(rtp::Time now, Room& room, SetPeer& command);
   [[nodiscard]] Track* find_track(TrackNo number) const;

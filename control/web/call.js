@@ -113,7 +113,9 @@ export class CallPage {
     }
     on('muted', (detail) => this.#muted(detail));
     on('slot', (slot) => this.#showSlot(slot));
-    on('speakers', ({participants}) => this.#stage.setSpeakers(participants.map((/** @type {Participant} */ p) => p.id)));
+    on('speakers', ({participants, dominant}) =>
+      this.#stage.setSpeakers(participants.map((/** @type {Participant} */ p) => p.id), dominant?.id ?? null));
+    on('quality', ({mid, reason}) => this.#stage.setQuality(mid, reason));
     on('lobby', ({waiting}) => this.#showLobby(waiting));
     on('quota', ({remainingMs}) => toast(`The booked time is over in ${clock(Math.ceil(remainingMs / 1_000) * 1_000)}.`));
     on('recording', (detail) => this.#recordingChanged(detail));

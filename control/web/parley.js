@@ -14,6 +14,7 @@
  * with a `CallError` whose message is a sentence that can be shown to a person.
  */
 import {Chat} from './parley-chat.js';
+import {Channel} from './parley-data.js';
 import {MediaConnection} from './parley-media.js';
 import {CallError, Socket, isRetryable, reasonText} from './parley-signalling.js';
 
@@ -77,6 +78,7 @@ export class Call extends EventTarget {
   #retrying = false;
   /** @type {Map<string, {id: string, identity: string, name: string}>} */ #inLobby = new Map();
   /** @type {{recordingId: string, startedMs: number}|null} */ #recording = null;
+  /** @type {Map<string, Channel>} */ #channels = new Map();
   #chat = new Chat((method, params) => this.#request(method, params), () => this.#untilJoined());
   /** @type {Set<ReturnType<typeof setTimeout>>} */ #timers = new Set();
 
@@ -202,6 +204,23 @@ export class Call extends EventTarget {
    */
   async sendData(data, {topic, to} = {}) {
     await this.#request('data.send', {data, ...(topic && {topic}), ...(to && {to})});
+  }
+
+  /**
+   * A data channel to the others who open one of this name. The first one must be opened before
+   * `join`: the connection is made with it or without.
+   * @param {string} label @param {import('./parley-data.js').Delivery} [delivery]
+   */
+  openChannel(label, delivery) {
+    const known = this.#channels.get(label);
+    if (known) return known;
+    if (this.#channels.size === 0 && this.#state !== 'idle') {
+      throw new CallError('invalid_state', 'Data channels begin before joining.');
+    }
+    const channel = new Channel(label, delivery);
+    this.#channels.set(label, channel);
+    if (this.#media) channel.attach(this.#media.peerConnection);
+    return channel;
   }
 
   // Host actions; refused by the server without the permission.
@@ -409,6 +428,7 @@ export class Call extends EventTarget {
     // Slots come first: the first m-line carries the transport of all and must never be refused.
     this.#growSlots();
     for (const publication of this.#publications.values()) void media.send(publication);
+    for (const channel of this.#channels.values()) channel.attach(media.peerConnection);
   }
 
   #closeMedia() {
@@ -480,6 +500,9 @@ export class Call extends EventTarget {
       this.#emit('lobby', {waiting: this.inLobby});
     } else if (method.startsWith('chat.')) {
       this.#chat.notified(method, params);
+    } else if (method === 'data.closed') {
+      this.#channels.get(params.label)?.end(params.reason);
+      this.#channels.delete(params.label);
     } else if (method === 'data') {
       this.#emit('data', {participant, topic: params.topic ?? null, data: params.data});
     } else if (method === 'quota.warning') {

@@ -17,6 +17,13 @@ const STRIP_SHARE = 0.22; // of the stage, beside or below a shared screen
 const STALLED_MS = 4_000;
 const WANT_STEP = 90; // pixels; smaller changes of size are not worth a word to the server
 
+/** @type {Record<string, string>} */
+const QUALITY = {
+  bandwidth: 'Your connection is too weak for a larger picture',
+  hold: 'Your connection was too weak for a larger picture a moment ago',
+  paused: 'Your connection is too weak for this picture',
+};
+
 class Tile {
   /** @type {Slot|null} */ slot = null;
   lastFrame = 0;
@@ -30,8 +37,9 @@ class Tile {
     this.avatar = element('span', {class: 'avatar', 'aria-hidden': 'true'});
     this.note = element('span', {class: 'note'});
     this.label = element('span', {class: 'label'});
+    this.quality = element('span', {class: 'quality', role: 'img'});
     this.actions = element('span', {class: 'tile-actions'});
-    this.node = element('article', {class: `tile ${className}`}, this.avatar, this.video, this.note, this.label, this.actions);
+    this.node = element('article', {class: `tile ${className}`}, this.avatar, this.video, this.note, this.label, this.quality, this.actions);
     dressAvatar(this.avatar, name, identity);
   }
 
@@ -163,11 +171,25 @@ export class Stage {
     this.layout();
   }
 
-  /** @param {string[]} ids */
-  setSpeakers(ids) {
-    for (const [id, tile] of this.#people) tile.node.classList.toggle('speaking', ids.includes(id));
+  /** @param {string[]} ids @param {string|null} dominant  who has the floor */
+  setSpeakers(ids, dominant) {
+    for (const [id, tile] of this.#people) {
+      tile.node.classList.toggle('speaking', ids.includes(id));
+      tile.node.classList.toggle('dominant', id === dominant && this.#people.size > 1);
+    }
     const self = this.#call.self?.id ?? '';
     this.#self?.node.classList.toggle('speaking', ids.includes(self));
+  }
+
+  /** Why a picture is smaller than it could be, or not there. @param {string} mid @param {string} reason */
+  setQuality(mid, reason) {
+    const tile = this.#bySlot.get(mid);
+    if (!tile) return;
+    const words = QUALITY[reason] ?? '';
+    tile.quality.replaceChildren(...(words ? [icon('weak')] : []));
+    tile.quality.title = words;
+    tile.quality.setAttribute('aria-label', words);
+    tile.node.dataset.quality = reason;
   }
 
   /** Soon, once for many changes. */

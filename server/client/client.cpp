@@ -175,6 +175,12 @@ bool Client::send_rtcp(rtp::ConstBytes packet) {
   return sent;
 }
 
+bool Client::send_data(rtp::ConstBytes packet) {
+  if (!dtls_->send(packet)) return false;
+  while (const auto datagram = dtls_->poll_data()) queue(*datagram);
+  return true;
+}
+
 void Client::close() {
   dtls_->close();
   drain_dtls();

@@ -62,6 +62,11 @@ class Client {
   // One plain packet. False before Connected, when it is none, or when the queue is full.
   bool send_rtp(rtp::ConstBytes packet);
   bool send_rtcp(rtp::ConstBytes packet);
+  // Data of an application, where the server takes it: packets of SCTP, at most Dtls::kMaxData
+  // long.
+  void expect_data() noexcept { dtls_->expect_data(); }
+  bool send_data(rtp::ConstBytes packet);
+  [[nodiscard]] std::vector<std::vector<std::uint8_t>> take_data() { return dtls_->take_data(); }
   // The same network, another address: a NAT that forgot us.
   void moved(rtp::Time now) { ice_.moved(now); }
   void restart_ice(rtp::Time now, server::IceCredentials local, server::IceCredentials remote) {

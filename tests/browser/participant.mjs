@@ -12,7 +12,7 @@ export async function install() {
   const device = await navigator.mediaDevices.getUserMedia({audio: true});
   const {Call} = await import(new URL('/parley.js', location.href).href);
   const me = {
-    device, call: null, seen: new Map(), heard: new Map(), gone: {}, ended: null, log: [], recordingAt: {},
+    device, call: null, seen: new Map(), heard: new Map(), gone: {}, ended: null, log: [], recordingAt: {}, data: [],
 
     /** Tracks of a canvas and an oscillator. @param {any} look */
     async makeSource({color, hz, width = 640, height = 360, fps = 15, flash = false, busy = false, hint = 'detail'}) {
@@ -53,7 +53,7 @@ export async function install() {
     },
 
     /** @param {any} options */
-    async join({url, token, simulcast = true, svc, codec, audioSlots, videoSlots}) {
+    async join({url, token, simulcast = true, svc, codec, audioSlots, videoSlots, channels = {}}) {
       const call = me.call = new Call({url: url ?? location.origin, token});
       Object.assign(me, {gone: {}, ended: null, firstFrame: {}});
       const started = me.started = performance.now();
@@ -65,10 +65,23 @@ export async function install() {
         me.log.push(`recording.${detail.event}`);
         me.recordingAt[detail.event] = performance.now();
       });
+      for (const [label, delivery] of Object.entries(channels)) me.openChannel(label, delivery);
       if (me.audio) await call.publish(me.audio, {source: 'microphone'});
       if (me.video) await call.publish(me.video, {source: 'camera', simulcast, svc, codec});
       await call.join({audioSlots, videoSlots});
       me.joinedMs = performance.now() - started;
+    },
+
+    /** Notes what comes; of binary messages their size and the sum of their bytes. */
+    openChannel(label, delivery) {
+      const channel = me.call.openChannel(label, delivery);
+      me.channels = {...me.channels, [label]: channel};
+      channel.addEventListener('message', ({detail: {participantId, data}}) => {
+        const from = me.call.participants.find(({id}) => id === participantId)?.identity ?? participantId;
+        const binary = typeof data !== 'string' && new Uint8Array(data);
+        me.data.push({label, from, data: binary ? {bytes: binary.length, sum: binary.reduce((a, b) => a + b, 0)} : data});
+      });
+      channel.addEventListener('ended', ({detail}) => me.log.push(`${label}.${detail.reason}`));
     },
 
     slotChanged(slot, started) {

@@ -234,6 +234,25 @@ TEST(Answer, GivesEverySlotItsStreamAndSsrcs) {
   EXPECT_THAT(answer, HasSubstr("transport-cc\r\n"));
 }
 
+TEST(Answer, TakesDataChannelsWhereTheyAreAllowed) {
+  Peer peer;
+  peer.rules.data = true;
+  const std::string only = peer.answer(file("chromium-datachannel-offer.sdp"));
+  EXPECT_THAT(only, HasSubstr("m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+                              "c=IN IP4 0.0.0.0\r\n"
+                              "a=mid:0\r\n"
+                              "a=sctp-port:5000\r\n"
+                              "a=max-message-size:262144\r\n"
+                              "a=ice-ufrag:"));
+  EXPECT_THAT(only, HasSubstr("a=group:BUNDLE 0\r\n"));
+  EXPECT_THAT(only, HasSubstr("a=candidate:1 1 udp"));
+  EXPECT_THAT(only, Not(HasSubstr("rtcp-mux")));
+  Peer other;
+  other.rules.data = true;
+  const std::string mixed = other.answer(file("chromium-sendrecv-default-max-bundle-offer.sdp"));
+  EXPECT_THAT(mixed, HasSubstr("a=group:BUNDLE 0 1 2\r\n"));
+}
+
 TEST(Answer, RejectsADataChannelWithPortZero) {
   const std::string only = Peer().answer(file("chromium-datachannel-offer.sdp"));
   EXPECT_THAT(only, HasSubstr("m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n"));

@@ -341,5 +341,115 @@ TEST_F(ChatTest, DataHas64KiBAtMostAndABoundedRate) {
   EXPECT_EQ(text(ask(3, "data.send", Json::object({{"data", 1}})), "reason"), "permission_denied");
 }
 
+// ---- data channels
+
+class DataChannelTest : public ChatTest {
+ protected:
+  // Offers data channels and has one open, as the worker tells it.
+  void join_with(std::uint64_t connection, const std::string& identity, const std::string& label,
+                 const std::string& protocol = "", const std::string& role = "participant") {
+    ids[identity] = text(join(connection, identity, role), "participant_id");
+    offer(connection, "chromium-datachannel-offer.sdp");
+    open(identity, label, protocol);
+  }
+  void open(const std::string& identity, const std::string& label, const std::string& protocol) {
+    worker_says({server::DataOpened{peer(identity), 0, label, protocol}});
+  }
+  server::PeerId peer(const std::string& identity) {
+    return *session().find_identity(identity)->peer;
+  }
+  void say(const std::string& identity, std::string_view message) {
+    worker_says({server::DataReceived{
+        peer(identity), 0, true,
+        std::make_shared<const std::vector<std::uint8_t>>(message.begin(), message.end())}});
+  }
+  // To whom, and what.
+  std::vector<std::pair<std::vector<server::PeerId>, std::string>> sent_data() {
+    std::vector<std::pair<std::vector<server::PeerId>, std::string>> all;
+    for (const auto& command : commands_of<server::SendData>()) {
+      all.emplace_back(command.peers, std::string(command.bytes->begin(), command.bytes->end()));
+    }
+    return all;
+  }
+  std::map<std::string, std::string> ids;
+};
+
+TEST_F(DataChannelTest, AMessageGoesToAllWhoHaveAChannelOfThatLabel) {
+  join_with(1, "a", "x");
+  join_with(2, "b", "x");
+  join_with(3, "c", "y");
+  join_with(4, "d", "x", std::string(server::kDataProtocol));
+  ASSERT_TRUE(commands_of<server::SetPeer>().at(0).params.data);
+  say("a", "hello");
+  const auto all = sent_data();
+  ASSERT_THAT(all, SizeIs(1));
+  EXPECT_THAT(all[0].first, ElementsAre(peer("b"), peer("d")));
+  EXPECT_EQ(all[0].second, "hello");
+  EXPECT_EQ(commands_of<server::SendData>().at(0).from, ids["a"]);
+}
+
+TEST_F(DataChannelTest, AnAddressedOneGoesToThoseWhoAreNamed) {
+  const std::string framed(server::kDataProtocol);
+  join_with(1, "a", "x", framed);
+  join_with(2, "b", "x");
+  join_with(3, "c", "x");
+  const std::string& id = ids["c"];
+  say("a", std::string(1, '\1') + static_cast<char>(id.size()) + id + "psst");
+  ASSERT_THAT(sent_data(), SizeIs(1));
+  EXPECT_THAT(sent_data()[0].first, ElementsAre(peer("c")));
+  EXPECT_EQ(sent_data()[0].second, "psst");
+  say("a", std::string("\0to all", 7));
+  EXPECT_THAT(sent_data()[1].first, ElementsAre(peer("b"), peer("c")));
+  EXPECT_EQ(sent_data()[1].second, "to all");
+  say("a",
+      "\x05"
+      "cut");
+  EXPECT_THAT(sent_data(), SizeIs(2));
+}
+
+TEST_F(DataChannelTest, WhoMayNotSendIsNotHeardAndNobodyIsWhereItIsOff) {
+  join_with(1, "a", "x", "", "observer");
+  join_with(2, "b", "x");
+  say("a", "hidden");
+  EXPECT_THAT(sent_data(), IsEmpty());
+  say("b", "heard");
+  EXPECT_THAT(sent_data(), SizeIs(1));
+  main_room().config.data = false;
+  sessions->room_changed(session(), main_room());
+  say("b", "no more");
+  EXPECT_THAT(sent_data(), SizeIs(1));
+  join(3, "c");
+  EXPECT_EQ(text(ask(3, "data.send", Json::object({{"data", 1}})), "reason"), "data_disabled");
+  offer(3, "chromium-datachannel-offer.sdp");
+  EXPECT_FALSE(session().find_identity("c")->peer) << "there was nothing else in the offer";
+}
+
+TEST_F(DataChannelTest, WhoSendsTooMuchLosesTheChannelAndIsTold) {
+  join_with(1, "a", "x");
+  join_with(2, "b", "x");
+  for (int i = 0; i < 1'100; ++i) say("a", "flood");
+  EXPECT_THAT(sent_data(), SizeIs(1'000));
+  const auto ended = commands_of<server::CloseData>();
+  ASSERT_FALSE(ended.empty());
+  EXPECT_EQ(ended[0].peer, peer("a"));
+  worker_says({server::DataClosed{peer("a"), 0, server::DataClosed::Reason::TooFast}});
+  EXPECT_EQ(text(notified(1, "data.closed").at(0), "reason"), "too_fast");
+  say("a", "of no channel any more");
+  EXPECT_THAT(sent_data(), SizeIs(1'000));
+  wait(seconds(1));
+  open("a", "x", "");
+  say("a", "again");
+  EXPECT_THAT(sent_data(), SizeIs(1'001));
+}
+
+TEST_F(DataChannelTest, WhatGoesToManyIsBoundedByWhatIsDelivered) {
+  rooms->find("seller-1", "main")->config.max_participants = 100;
+  join_with(1, "a", "x");
+  for (std::uint64_t i = 2; i < 52; ++i) join_with(i, "p" + std::to_string(i), "x");
+  const std::string large(60'000, 'x');
+  for (int i = 0; i < 5; ++i) say("a", large);
+  EXPECT_THAT(sent_data(), SizeIs(2)) << "50 times 60 KB twice, and the rest later";
+}
+
 }  // namespace
 }  // namespace parley::control

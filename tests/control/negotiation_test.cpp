@@ -64,6 +64,32 @@ TEST_F(NegotiationTest, TellsTheWorkerWhatTheClientSends) {
   EXPECT_EQ(params.publishes[0].ssrcs[0].ssrc, rtp::Ssrc(3008890188));
 }
 
+TEST_F(NegotiationTest, TakesDataChannelsInTheFirstOfferOnly) {
+  rules_.data = true;
+  const sdp::Offer with = offer_of("firefox-sendrecv-default-offer.sdp");
+  const auto plan = negotiation_.offer(with, {}, rules_);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->lines.back().use, LinePlan::Use::Data);
+  const auto data = peer_params(with, *plan).data;
+  ASSERT_TRUE(data);
+  EXPECT_EQ(data->remote_port, 5'000);
+  EXPECT_EQ(data->max_message, 262'144U) << "Firefox takes a gigabyte";
+  const auto again = negotiation_.offer(with, {}, rules_);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->lines.back().use, LinePlan::Use::Data);
+
+  sdp::Offer without = with;
+  without.sections.pop_back();
+  Negotiation later([this] { return server::TrackNo(next_track_++); },
+                    [n = std::uint8_t{7}](std::span<std::uint8_t> into) mutable {
+                      for (std::uint8_t& byte : into) byte = n++;
+                    });
+  ASSERT_TRUE(later.offer(without, {}, rules_));
+  const auto too_late = later.offer(with, {}, rules_);
+  ASSERT_TRUE(too_late);
+  EXPECT_EQ(too_late->lines.back().use, LinePlan::Use::Rejected);
+}
+
 TEST_F(NegotiationTest, WhoIsRecordedTurnsHisPicturesHimself) {
   const auto orientation = [&] {
     const auto plan = negotiation_.offer(offer_, both_, rules_);

@@ -170,6 +170,7 @@ server::PeerParams SimPeer::make_params(std::size_t index, const PeerOptions& op
   params.remote = {"client" + n, "client-password-of-peer-" + n};
   params.fingerprints = {certificate.fingerprint()};
   params.cname = "cname" + n;
+  if (options.data) params.data.emplace();
   const auto track = static_cast<std::uint32_t>(1'000 + index * 10);
   if (options.audio) {
     server::PublishSection section;
@@ -229,6 +230,7 @@ SimPeer::SimPeer(Sim& sim, std::size_t index, const PeerOptions& opts)
       video_track_(static_cast<std::uint32_t>(1'001 + index * 10)),
       params_(make_params(index, opts, sim.client_certificate)),
       transport_(sim.transports_[index]) {
+  if (opts.data) client.expect_data();
   if (auto layers = svc_options(index, opts)) svc.emplace(*std::move(layers), transport_);
   for (const server::SlotSection& slot : params_.slots) {
     auto& slots = slot.kind == rtp::MediaKind::Audio ? audio_slots_ : video_slots_;
@@ -251,6 +253,7 @@ rtp::Time SimPeer::next_deadline() const {
   rtp::Time at = client.next_deadline().value_or(rtp::Time::max());
   if (!client.connected()) return at;
   at = std::min({at, next_report_, next_nack_});
+  if (options.data) at = std::min(at, next_data_);
   if (tells && arrivals_.pending()) at = std::min(at, next_feedback_);
   if (media && options.audio) at = std::min(at, audio.next_deadline().value_or(at));
   if (media && svc) {
@@ -271,6 +274,12 @@ void SimPeer::tick(rtp::Time now) {
     video.start(now);
     if (svc) svc->start(now);
   }
+  if (options.data && now >= next_data_) {
+    if (!sctp) sctp = server::SctpAssociation::open(server::DataParams{}.remote_port);
+    server::SctpAssociation::advance(now);
+    exchange_data();
+    next_data_ = now + server::SctpAssociation::kTick;
+  }
   const auto send = [this](rtp::ConstBytes packet) {
     if (!loses || !loses(packet)) client.send_rtp(packet);
   };
@@ -289,6 +298,12 @@ void SimPeer::tick(rtp::Time now) {
     report(now);
     next_report_ = now + milliseconds(700);
   }
+}
+
+void SimPeer::exchange_data() {
+  if (!sctp) return;
+  for (const auto& packet : client.take_data()) sctp->on_packet(packet);
+  for (const auto& packet : sctp->take_packets()) client.send_data(packet);
 }
 
 void SimPeer::report(rtp::Time now) {
@@ -385,6 +400,7 @@ void SimPeer::on_datagram(rtp::Time now, rtp::ConstBytes bytes) {
   const auto received = client.on_datagram(now, bytes);
   switch (received.kind) {
     case client::Client::Received::Kind::None:
+      exchange_data();
       break;
     case client::Client::Received::Kind::Rtp:
       on_rtp(now, received.packet);

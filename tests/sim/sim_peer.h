@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "rtp/twcc.h"
@@ -13,6 +14,7 @@
 #include "server/certificate.h"
 #include "server/client/client.h"
 #include "server/client/synthetic.h"
+#include "server/sctp.h"
 #include "tests/sim/network.h"
 #include "tests/sim/receiver.h"
 #include "tests/sim/svc_video.h"
@@ -35,6 +37,7 @@ struct PeerOptions {
   std::size_t audio_slots = 0;
   bool red = false;  // its audio slots take RED
   std::size_t video_slots = 0;
+  bool data = false;             // has data channels
   std::uint32_t first_ssrc = 0;  // of what it publishes; 0: its own range
   server::RoomId room{1};
   std::size_t worker = 0;
@@ -72,6 +75,7 @@ class SimPeer {
   void switch_codec(rtp::Codec codec);
 
   client::Client client;
+  std::unique_ptr<server::SctpAssociation> sctp;  // with `data`, once connected
   client::SyntheticVideo video;
   client::SyntheticAudio audio;
   std::optional<SvcVideo> svc;  // in place of `video`
@@ -95,6 +99,7 @@ class SimPeer {
   friend class Sim;
   static server::PeerParams make_params(std::size_t index, const PeerOptions& options,
                                         const server::Certificate& certificate);
+  void exchange_data();
   void on_rtp(rtp::Time now, rtp::ConstBytes packet);
   void on_rtcp(rtp::Time now, rtp::ConstBytes packet);
   void resend(rtp::Ssrc ssrc, rtp::Seq seq);
@@ -116,6 +121,7 @@ class SimPeer {
   rtp::Time next_report_{};
   rtp::Time next_feedback_{};
   rtp::Time next_nack_{};
+  rtp::Time next_data_{};
   bool media_started_ = false;
 };
 

@@ -195,6 +195,7 @@ export interface Room {
   enable_chat?: boolean;
   /** who is no host may write only so often; 0: as he likes */
   chat_slow_mode_s?: number;
+  enable_data?: boolean;
 }
 
 export interface ErrorObject {
@@ -379,6 +380,7 @@ export interface RoomDefaults {
   enable_chat?: boolean;
   /** who is no host may write only so often; 0: as he likes */
   chat_slow_mode_s?: number;
+  enable_data?: boolean;
 }
 
 /** what these roles may, in place of what they may by themselves */
@@ -883,6 +885,7 @@ export interface RoomCreateParams {
   enable_chat?: boolean;
   /** who is no host may write only so often; 0: as he likes */
   chat_slow_mode_s?: number;
+  enable_data?: boolean;
 }
 
 export interface RoomCreateResult {
@@ -1031,6 +1034,7 @@ export interface RoomUpdateParams {
   enable_chat?: boolean;
   /** who is no host may write only so often; 0: as he likes */
   chat_slow_mode_s?: number;
+  enable_data?: boolean;
   room_id?: string;
   /** the seller */
   tenant?: string;
@@ -1677,6 +1681,7 @@ export interface TenantPutParams {
     enable_chat?: boolean;
     /** who is no host may write only so often; 0: as he likes */
     chat_slow_mode_s?: number;
+    enable_data?: boolean;
   };
   /** what these roles may, in place of what they may by themselves, of who joins from then on */
   roles?: {
