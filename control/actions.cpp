@@ -91,6 +91,18 @@ RpcResult<Json> Actions::clear_mute_all(const Actor& actor, Session& session) {
   return Json::object({{"already", !session.clear_mute_all(muted_by(actor))}});
 }
 
+RpcResult<Json> Actions::lower_hand(const Actor& actor, Session& session,
+                                    const std::string& participant_id) {
+  if (auto ok = authorize(actor, Permission::MuteOthers, "hand.lower", session.tenant(),
+                          session.room_id());
+      !ok) {
+    return tl::unexpected(ok.error());
+  }
+  Participant* participant = session.find(participant_id);
+  const bool lowered = participant != nullptr && session.raise_hand(*participant, false);
+  return Json::object({{"already", !lowered}});
+}
+
 RpcResult<Json> Actions::remove_participant(const Actor& actor, Session& session,
                                             const std::string& participant_id, bool ban) {
   if (auto ok = authorize(actor, Permission::RemoveOthers, "participant.remove", session.tenant(),

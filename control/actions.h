@@ -48,6 +48,9 @@ class Actions {
   [[nodiscard]] RpcResult<Json> mute_all(const Actor& actor, Session& session,
                                          std::vector<std::string> except, bool unmute_allowed);
   [[nodiscard]] RpcResult<Json> clear_mute_all(const Actor& actor, Session& session);
+  // Of somebody who was asked to speak, or will not be.
+  [[nodiscard]] RpcResult<Json> lower_hand(const Actor& actor, Session& session,
+                                           const std::string& participant_id);
   [[nodiscard]] RpcResult<Json> remove_participant(const Actor& actor, Session& session,
                                                    const std::string& participant_id, bool ban);
   // From the lobby, by participant id.

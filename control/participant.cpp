@@ -22,6 +22,7 @@ Json Participant::to_json() const {
                     {"joined_ms", joined_ms},
                     {"state", state == ParticipantState::Active ? "active" : "reconnecting"},
                     {"tracks", std::move(list)}});
+  if (hand_raised_ms) json.set("hand_raised_ms", *hand_raised_ms);
   if (claims.attributes.is_object()) json.set("attributes", claims.attributes);
   return json;
 }

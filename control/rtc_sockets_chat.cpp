@@ -1,6 +1,6 @@
 #include "control/rtc_sockets.h"
 
-// What participants write, and what their applications send each other.
+// What participants write, whether they want to speak, and what their applications send each other.
 namespace parley::control {
 
 RpcResult<Json> RtcSockets::chat_send(Caller& caller, Params& params) {
@@ -49,6 +49,18 @@ RpcResult<Json> RtcSockets::data_send(Caller& caller, Params& params) {
   }
   return actions_.send_data(actor_of(caller.participant, caller.session), caller.session,
                             std::move(message));
+}
+
+RpcResult<Json> RtcSockets::hand_raise(Caller& caller, Params& params) {
+  const bool raised = params.optional_flag("raised").value_or(true);
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return Json::object({{"already", !caller.session.raise_hand(caller.participant, raised)}});
+}
+
+RpcResult<Json> RtcSockets::hand_lower(Caller& caller, Params& params) {
+  const std::string id = params.text("participant_id");
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  return actions_.lower_hand(actor_of(caller.participant, caller.session), caller.session, id);
 }
 
 }  // namespace parley::control

@@ -42,6 +42,7 @@ Session::~Session() {
   context_.timers.cancel(host_timer_);
   context_.timers.cancel(wanted_timer_);
   context_.timers.cancel(codec_timer_);
+  context_.timers.cancel(roster_timer_);
   for (auto& [id, countdown] : timers_) context_.timers.cancel(countdown.timer);
   for (const std::size_t worker : workers_) {
     context_.post(worker, server::CloseRoom{worker_room_});
@@ -138,9 +139,10 @@ Participant& Session::add(JoinClaims claims, ConnectionId connection, std::strin
   data.set("hidden", participant.hidden());
   event("participant.joined", std::move(data));
   if (!participant.hidden()) {
-    broadcast("participant.joined", Json::object({{"participant", participant.to_json()}}),
-              &participant);
+    tell_roster(RosterKind::Joined, participant,
+                Json::object({{"participant", participant.to_json()}}));
   }
+  participant.roster_from = next_roster_change();  // what was before is in the result of his join
   server::log::info("participant_joined", {{"room", room_id_},
                                            {"session", id_},
                                            {"participant", participant.id},
@@ -158,6 +160,7 @@ void Session::resume(Participant& participant, JoinClaims claims, ConnectionId c
   withhold_again(participant);
   tell_wanted_again(participant);
   ask_codecs_again(participant);
+  participant.roster_from = next_roster_change();
   watch_host();
 }
 
@@ -201,7 +204,7 @@ void Session::set_state(Participant& participant, ParticipantState state) {
   Json event_data = data;
   event_data.set("identity", participant.claims.identity);
   event(active ? "participant.updated" : "participant.reconnecting", std::move(event_data));
-  if (!participant.hidden()) broadcast("participant.updated", data, &participant);
+  if (!participant.hidden()) tell_roster(RosterKind::Updated, participant, data);
 }
 
 void Session::arm_reconnect(Participant& participant) {
@@ -244,7 +247,7 @@ void Session::change(Participant& participant, ParticipantChange change) {
   }
   Json data = participant.to_json();
   event("participant.updated", data);
-  if (!participant.hidden()) broadcast("participant.updated", data, &participant);
+  if (!participant.hidden()) tell_roster(RosterKind::Updated, participant, std::move(data));
   watch_host();
 }
 
@@ -258,8 +261,8 @@ void Session::remove(const std::string& participant_id, std::string_view reason,
   if (bye) say_bye(leaving, reason);
   left_event(leaving, reason);
   if (!leaving.hidden()) {
-    broadcast("participant.left",
-              Json::object({{"participant_id", leaving.id}, {"reason", reason}}), &leaving);
+    tell_roster(RosterKind::Left, leaving,
+                Json::object({{"participant_id", leaving.id}, {"reason", reason}}));
   }
   participants_.erase(it);
   update_codecs();

@@ -114,6 +114,14 @@ class Session {
   [[nodiscard]] Json join_result(const Participant& participant, const Room& room) const;
   [[nodiscard]] Json roster(const Participant* without) const;
 
+  // ---- who comes, changes and goes (session_roster.cpp)
+  // In rooms with more people changes are told together, so often at most: while a room fills,
+  // each of its members gets few messages.
+  static constexpr std::size_t kToldAtOnce = 20;
+  static constexpr std::chrono::milliseconds kRosterInterval{100};
+  // He wants to be asked to speak, or no longer. False when it was so.
+  bool raise_hand(Participant& participant, bool raised);
+
   // ---- lobby and host (session_lobby.cpp)
   static constexpr std::size_t kMaxWaiting = 200;
   [[nodiscard]] const std::vector<Waiting>& waiting() const noexcept { return waiting_; }
@@ -234,6 +242,19 @@ class Session {
   [[nodiscard]] std::vector<const Participant*> receivers(
       const Participant& from, std::string_view label,
       const std::optional<std::vector<std::string>>& to) const;
+  enum class RosterKind : std::uint8_t { Joined, Updated, Left };
+  struct RosterChange {
+    RosterKind kind = RosterKind::Joined;
+    std::string participant_id;
+    Json params;
+  };
+  void tell_roster(RosterKind kind, const Participant& about, Json params);
+  void tell_roster_changes();
+  // As it is to be told now; nothing of who is not there any more, but that he has left.
+  [[nodiscard]] std::optional<Json> told_as(const RosterChange& change) const;
+  [[nodiscard]] std::uint64_t next_roster_change() const noexcept {
+    return first_roster_change_ + roster_changes_.size();
+  }
   [[nodiscard]] std::vector<ConnectionId> sockets(const Participant* except) const;
   void send_to(std::vector<ConnectionId> to, std::string_view method, const Json& params,
                bool if_kept);
@@ -312,6 +333,9 @@ class Session {
   std::optional<std::uint32_t> last_n_;
   std::optional<std::uint32_t> loudest_;
   std::vector<std::unique_ptr<Participant>> participants_;
+  std::vector<RosterChange> roster_changes_;  // not told yet
+  std::uint64_t first_roster_change_ = 0;     // the number of the first of them
+  Timers::Id roster_timer_ = 0;
   std::vector<Waiting> waiting_;
   bool ending_ = false;  // all are being sent away
   bool had_host_ = false;

@@ -87,6 +87,7 @@ export class CallPage {
     if (key === 'v') void this.#toggleCamera();
     if (key === 's') void this.#toggleScreen();
     if (key === 'c') this.#chat.toggle();
+    if (key === 'h') byId('hand').click();
   }
 
   // ---- what the call tells
@@ -108,7 +109,8 @@ export class CallPage {
     });
     for (const name of ['updated', 'published', 'unpublished']) {
       on(name, ({participant}) => {
-        if (participant !== this.#call.self) this.#stage.update(participant);
+        if (participant !== this.#call.self) return this.#stage.update(participant);
+        this.#refresh(); // a host has lowered the hand
       });
     }
     on('muted', (detail) => this.#muted(detail));
@@ -193,6 +195,7 @@ export class CallPage {
     byId('mic').onclick = () => void this.#toggleMicrophone();
     byId('camera').onclick = () => void this.#toggleCamera();
     byId('screen').onclick = () => void this.#toggleScreen();
+    byId('hand').onclick = () => void this.#act('hand', () => this.#call.raiseHand(!this.#call.self?.handRaisedMs));
     byId('chat-button').onclick = () => this.#chat.toggle();
     byId('record').onclick = () => void this.#act('record', () =>
       this.#call.recording ? this.#call.stopRecording() : this.#call.startRecording());
@@ -295,6 +298,10 @@ export class CallPage {
         if (track && !track.muted) await this.#call.muteTrack(track.id);
       });
     }
+    if (permissions.has('mute_others')) {
+      add('hand', `Lower the hand of ${participant.name}`, () => this.#call.lowerHand(participant.id));
+      buttons.at(-1)?.classList.add('lower-hand');
+    }
     if (permissions.has('remove_others')) {
       add('remove', `Remove ${participant.name}`, async () => {
         const sure = await confirmed({title: `Remove ${participant.name}?`, text: `${participant.name} is disconnected at once.`, yes: 'Remove'});
@@ -336,6 +343,10 @@ export class CallPage {
     dress(byId('screen'), {icon: 'screen', label: sharing ? 'Stop sharing the screen' : 'Share your screen', short: sharing ? 'Stop' : 'Share', key: 's'});
     byId('screen').classList.toggle('on', sharing);
     byId('screen').hidden = !navigator.mediaDevices?.getDisplayMedia || !permissions.has('publish_screen_share');
+    const raised = Boolean(this.#call.self?.handRaisedMs);
+    dress(byId('hand'), {icon: 'hand', label: raised ? 'Lower your hand' : 'Raise your hand', short: raised ? 'Lower' : 'Hand', key: 'h'});
+    byId('hand').classList.toggle('on', raised);
+    byId('hand').setAttribute('aria-pressed', String(raised));
     const {unread} = this.#chat;
     dress(byId('chat-button'), {icon: 'chat', label: unread ? `Chat, ${unread} unread` : 'Chat', short: 'Chat', key: 'c'});
     byId('chat-button').classList.toggle('on', this.#chat.open);

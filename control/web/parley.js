@@ -40,7 +40,7 @@ const MAX_SLOTS = {audio: 12, video: 24};
  * @typedef {'idle'|'joining'|'waiting'|'joined'|'reconnecting'|'ended'} CallState
  * @typedef {{id: string, kind: 'audio'|'video', source: Source, muted: boolean}} Track
  * @typedef {{id: string, identity: string, name: string, role: string, joinedMs: number,
- *   state: 'active'|'reconnecting', tracks: Map<string, Track>}} Participant
+ *   state: 'active'|'reconnecting', handRaisedMs: number|null, tracks: Map<string, Track>}} Participant  handRaisedMs: since when
  * @typedef {{mid: string, kind: 'audio'|'video', stream: MediaStream|null, trackId: string|null,
  *   source: Source|null, participant: Participant|null}} Slot  stream is null while nothing is shown
  */
@@ -223,7 +223,12 @@ export class Call extends EventTarget {
     return channel;
   }
 
+  /** Asks to be asked to speak; everybody sees it. @param {boolean} raised */
+  async raiseHand(raised = true) { await this.#request('hand.raise', {raised}); }
+
   // Host actions; refused by the server without the permission.
+  /** @param {string} participantId */
+  async lowerHand(participantId) { await this.#request('hand.lower', {participant_id: participantId}); }
   /** @param {{unmuteAllowed?: boolean}} [options] */
   async muteAll({unmuteAllowed = true} = {}) { await this.#request('room.mute_all', {unmute_allowed: unmuteAllowed}); }
   async clearMuteAll() { await this.#request('room.clear_mute_all'); }
@@ -321,7 +326,7 @@ export class Call extends EventTarget {
   /** The list of the join answer replaces what was known; the differences are told as events. */
   #takeRoster() {
     const {participant_id, identity, name, role, recording} = this.#welcome;
-    this.#self = {id: participant_id, identity, name: name || identity, role, joinedMs: Date.now(), state: 'active', tracks: new Map()};
+    this.#self = {id: participant_id, identity, name: name || identity, role, joinedMs: Date.now(), state: 'active', handRaisedMs: null, tracks: new Map()};
     const before = this.#participants;
     this.#participants = new Map();
     for (const wire of this.#welcome.participants) {
@@ -514,6 +519,10 @@ export class Call extends EventTarget {
       this.#emit('timer', {event: method.slice('timer.'.length), timerId: params.timer_id, endsAtMs: params.ends_at_ms ?? null});
     } else if (method.startsWith('recording.')) {
       this.#recordingChanged(method.slice('recording.'.length), params);
+    } else if (method === 'roster') { // several changes at once, in a large room
+      for (const wire of params.joined) this.#notified('participant.joined', {participant: wire});
+      for (const update of params.updated) this.#notified('participant.updated', update);
+      for (const left of params.left) this.#notified('participant.left', left);
     } else if (method === 'participant.joined') {
       if (params.participant.participant_id !== this.#self?.id) this.#joined(fromWire(params.participant));
     } else if (participant) {
@@ -534,6 +543,7 @@ export class Call extends EventTarget {
     switch (method) {
       case 'participant.updated':
         participant.state = params.state;
+        if (params.hand_raised_ms !== undefined) participant.handRaisedMs = params.hand_raised_ms;
         if (params.name) Object.assign(participant, {name: params.name, role: params.role});
         return this.#emit('updated', {participant});
       case 'participant.left':
@@ -637,7 +647,7 @@ const trackFromWire = (wire) => ({id: wire.track_id, kind: wire.kind, source: wi
 /** @param {any} wire @returns {Participant} */
 const fromWire = (wire) => ({
   id: wire.participant_id, identity: wire.identity, name: wire.name || wire.identity, role: wire.role,
-  joinedMs: wire.joined_ms, state: wire.state ?? 'active',
+  joinedMs: wire.joined_ms, state: wire.state ?? 'active', handRaisedMs: wire.hand_raised_ms ?? null,
   tracks: new Map((wire.tracks ?? []).map((/** @type {any} */ track) => [track.track_id, trackFromWire(track)])),
 });
 

@@ -128,11 +128,13 @@ export class Stage {
     const silent = !tracks.some(({source, muted}) => source === 'microphone' && !muted);
     const dark = !tracks.some(({source, muted}) => source === 'camera' && !muted);
     const away = participant.state === 'reconnecting';
-    tile.label.replaceChildren(...(silent ? [icon('mic-off')] : []), element('span', {}, participant.name));
+    const hand = participant.handRaisedMs !== null;
+    tile.label.replaceChildren(...(hand ? [icon('hand')] : []), ...(silent ? [icon('mic-off')] : []), element('span', {}, participant.name));
+    tile.node.classList.toggle('hand', hand);
     tile.note.textContent = away ? 'Reconnecting…' : '';
     tile.node.classList.toggle('dark', dark || away);
     tile.node.classList.toggle('silent', silent || away);
-    const words = [participant.name, silent && 'microphone off', dark && 'camera off', away && 'reconnecting'];
+    const words = [participant.name, silent && 'microphone off', dark && 'camera off', away && 'reconnecting', hand && 'hand raised'];
     tile.node.setAttribute('aria-label', words.filter(Boolean).join(', '));
   }
 

@@ -183,6 +183,19 @@ test('the keys m and v switch microphone and camera, and the other side shows it
   await shown(host, '.tile[data-participant].live video');
 });
 
+test('a hand is raised, seen, and lowered by the host', async () => {
+  await guest.page.keyboard.press('h');
+  await until('the host sees it', async () => /hand raised/.test(await name(host, '.tile[data-participant]')));
+  assert.equal(await guest.page.locator('#hand').getAttribute('aria-pressed'), 'true');
+  await shot(host, '08a-hand-light');
+  await usable(host);
+  await usable(guest);
+  await host.page.locator('.tile[data-participant]').hover();
+  await host.page.locator('.lower-hand').click();
+  await until('it is down', async () => !/hand raised/.test(await name(host, '.tile[data-participant]')));
+  await until('the guest knows it', async () => await guest.page.locator('#hand').getAttribute('aria-pressed') === 'false');
+});
+
 test('the host mutes everybody', async () => {
   await host.page.click('#host');
   await shown(host, '#mute-all');
@@ -226,13 +239,13 @@ test('a recording is seen by everybody, listed and played', async () => {
 test('the keyboard alone reaches every control in order', async () => {
   await host.page.focus('#mic');
   const reached = [];
-  for (let i = 0; i < 7; ++i) {
+  for (let i = 0; i < 8; ++i) {
     reached.push(await host.page.evaluate(() => document.activeElement?.id));
     const ring = await host.page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
     if (i > 0) assert.equal(ring, 'solid', `no focus ring on ${reached.at(-1)}`);
     await host.page.keyboard.press('Tab');
   }
-  assert.deepEqual(reached, ['mic', 'camera', 'screen', 'chat-button', 'record', 'host', 'leave']);
+  assert.deepEqual(reached, ['mic', 'camera', 'screen', 'hand', 'chat-button', 'record', 'host', 'leave']);
 });
 
 test('a server that is killed and comes back is survived with a banner, not a frozen picture', async () => {

@@ -94,6 +94,36 @@ TEST(Dtls, AgreesOnGcmAndGivesBothEndsTheSameKeys) {
   EXPECT_EQ(server->send.salt().size(), 12U);
 }
 
+TEST(Dtls, CarriesDataWhereItIsExpectedAndDropsItElsewhere) {
+  for (const bool expected : {true, false}) {
+    SCOPED_TRACE(expected);
+    DtlsPair pair;
+    if (expected) pair.server.expect_data();
+    pair.client.expect_data();
+    EXPECT_FALSE(pair.client.send(Datagram(10))) << "before the handshake";
+    ASSERT_TRUE(pair.run(1s));
+    pair.server.release();
+    EXPECT_EQ(pair.server.released(), !expected);
+    const Datagram data(Dtls::kMaxData, 7);
+    EXPECT_FALSE(pair.client.send(Datagram(Dtls::kMaxData + 1)));
+    ASSERT_TRUE(pair.client.send(data));
+    const auto sealed = pair.client.poll_data();
+    ASSERT_TRUE(sealed);
+    EXPECT_LE(sealed->size(), Dtls::kMtu);
+    Datagram spoilt(sealed->begin(), sealed->end());
+    spoilt.back() ^= 1;
+    EXPECT_EQ(pair.server.on_datagram(pair.now, spoilt), State::Connected);
+    EXPECT_TRUE(pair.server.take_data().empty());
+    pair.server.on_datagram(pair.now, *sealed);
+    const auto came = pair.server.take_data();
+    ASSERT_EQ(came.size(), expected ? 1U : 0U);
+    for (const auto& one : came) EXPECT_EQ(one, data);
+    pair.server.on_datagram(pair.now, *sealed);
+    EXPECT_TRUE(pair.server.take_data().empty()) << "a replay";
+    EXPECT_EQ(pair.server.send(data), expected);
+  }
+}
+
 TEST(Dtls, PutsTheServersFlightIntoOneDatagram) {
   Dtls server(server_identity().context, DtlsRole::Server, {});
   server.on_datagram(kStart, client_hello());

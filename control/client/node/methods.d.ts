@@ -259,6 +259,8 @@ export interface Participant {
   joined_ms: number;
   state: 'active' | 'reconnecting';
   tracks: Track[];
+  /** since when, if it is */
+  hand_raised_ms?: number;
   /** at most 4096 bytes as JSON; given back unchanged */
   attributes?: Record<string, unknown>;
 }
@@ -2077,6 +2079,7 @@ export interface ParticipantUpdatedData {
   /** milliseconds since 1970 */
   joined_ms?: number;
   tracks?: Track[];
+  hand_raised_ms?: number | null;
   attributes?: Record<string, unknown>;
 }
 
