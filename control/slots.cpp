@@ -55,13 +55,19 @@ class Assignment {
   }
 
   // A slot that shows nothing for the moment keeps its track: hiding one picture must not make it
-  // appear in another place.
+  // appear in another place, unless it is wanted there by name.
   void hold() {
     for (std::size_t i = 0; i < slots_.size(); ++i) {
-      if (slots_[i].want.empty && find(slots_[i].current) != nullptr) {
+      if (slots_[i].want.empty && find(slots_[i].current) != nullptr &&
+          !is_wanted_by_name(*slots_[i].current)) {
         choices_[i].track = slots_[i].current;
       }
     }
+  }
+  bool is_wanted_by_name(server::TrackNo track) const {
+    return std::any_of(slots_.begin(), slots_.end(), [&](const SlotView& slot) {
+      return slot.want.track == track && !slot.want.empty;
+    });
   }
 
   void take_wanted(MediaKind kind) {

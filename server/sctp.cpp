@@ -24,6 +24,7 @@ constexpr std::uint32_t kFirstRtoMs = 400;
 constexpr std::uint32_t kMinRtoMs = 200;
 constexpr std::uint32_t kMaxInitRtoMs = 1'000;
 constexpr rtp::Duration kLongestStep{1'000'000};  // a clock that jumps is not followed
+constexpr rtp::Duration kSkew{100'000};           // by so much one worker may be behind another
 
 template <class Option>
 bool set(struct socket* socket, int level, int name, const Option& option) {
@@ -242,7 +243,7 @@ void SctpAssociation::advance(rtp::Time now) {
   const std::unique_lock lock(stack.timers, std::try_to_lock);
   if (!lock) return;
   const rtp::Duration step = now - stack.passed;
-  if (step < rtp::Duration(0) || step > kLongestStep) {
+  if (step < -kSkew || step > kLongestStep) {
     stack.passed = now;
     return;
   }

@@ -173,7 +173,7 @@ export class CallPage {
     if (state === 'reconnecting') this.#banner('The connection is interrupted. Reconnecting…');
     if (state === 'joined') {
       byId('banner').hidden = true;
-      this.#stage.layout();
+      this.#stage.resubscribe();
       toast('You are back in the call.');
     }
     byId('call').classList.toggle('reconnecting', state === 'reconnecting');

@@ -59,6 +59,12 @@ export class MediaConnection {
 
   get peerConnection() { return this.#pc; }
 
+  /** Of the slots that have been offered. @param {'audio'|'video'} kind */
+  mids(kind) {
+    return this.#slots.filter((slot) => slot.kind === kind && slot.transceiver.mid !== null)
+        .map(({transceiver}) => /** @type {string} */ (transceiver.mid));
+  }
+
   /** @param {string} mid @returns {SlotLine|undefined} */
   slot(mid) { return this.#slots.find(({transceiver}) => transceiver.mid === mid); }
 

@@ -98,6 +98,8 @@ export class Call extends EventTarget {
   get permissions() { return new Set(this.#welcome?.permissions ?? []); }
   get publications() { return [...this.#publications.values()]; }
   get slots() { return [...this.#slots.values()]; }
+  /** All slots for pictures, shown or not, by their `mid`: for who chooses himself what is in them. */
+  get videoLines() { return this.#media?.mids('video') ?? []; }
   get recording() { return this.#recording; }
   /** What is written in the room. */
   get chat() { return this.#chat; }

@@ -16,6 +16,8 @@ const UNCROPPED_ASPECT = 4 / 3; // narrower tiles cut off too much of a picture 
 const STRIP_SHARE = 0.22; // of the stage, beside or below a shared screen
 const STALLED_MS = 4_000;
 const WANT_STEP = 90; // pixels; smaller changes of size are not worth a word to the server
+const LEAST_TILE = {width: 150, height: 110}; // smaller ones go to the next page
+const FIRST_HEIGHT = 360; // until the size of the tile is known
 
 /** @type {Record<string, string>} */
 const QUALITY = {
@@ -72,6 +74,11 @@ export class Stage {
   #layoutDue = 0;
   #actions;
   #call;
+  #page = 0;
+  #pager = element('div', {class: 'pager'});
+  /** Slots whose picture was chosen here, and slots that are turned off: while there are pages. */
+  /** @type {Map<string, string>} */ #chosen = new Map();
+  /** @type {Set<string>} */ #off = new Set();
   #observer = new ResizeObserver(() => this.layout());
   #stallTimer;
 
@@ -84,6 +91,19 @@ export class Stage {
     this.#actions = actions;
     this.#observer.observe(this.#node);
     this.#stallTimer = setInterval(() => this.#hideStalled(), 1_000);
+    const turn = (/** @type {number} */ by, /** @type {string} */ label, /** @type {string} */ sign) => {
+      const button = element('button', {type: 'button', class: 'round small', 'aria-label': label, title: label}, sign);
+      button.onclick = () => { this.#page += by; this.layout(); };
+      return button;
+    };
+    this.#pager.append(turn(-1, 'Previous page', '‹'), element('span', {'aria-live': 'polite'}), turn(1, 'Next page', '›'));
+  }
+
+  /** After a new connection its slots are as the server fills them. */
+  resubscribe() {
+    this.#chosen.clear();
+    this.#off.clear();
+    this.layout();
   }
 
   close() {
@@ -136,6 +156,7 @@ export class Stage {
     tile.node.classList.toggle('silent', silent || away);
     const words = [participant.name, silent && 'microphone off', dark && 'camera off', away && 'reconnecting', hand && 'hand raised'];
     tile.node.setAttribute('aria-label', words.filter(Boolean).join(', '));
+    if (this.#pager.isConnected) this.layout(); // what he sends may have to be asked for
   }
 
   /** @param {string} participantId */
@@ -221,7 +242,7 @@ export class Stage {
     const {clientWidth: width, clientHeight: height} = this.#node;
     if (width === 0 || height === 0) return;
     const screens = [...this.#screens.values()];
-    const people = [...this.#people.values()];
+    const people = this.#turnPage(width, height);
     const pip = people.length === 1 && screens.length === 0 && this.#self !== null;
     this.#self?.node.classList.toggle('pip', pip);
     const small = this.#self && !pip ? [...people, this.#self] : people;
@@ -234,6 +255,55 @@ export class Stage {
     const rest = beside ? {x: width - strip, y: 0, width: strip, height} : {x: 0, y: height - strip, width, height: strip};
     this.#fill(screens, big, {exact: true});
     this.#fill(small, rest);
+  }
+
+  /** Those of the page that is shown; without pages all. @param {number} width @param {number} height */
+  #turnPage(width, height) {
+    const all = [...this.#people.entries()];
+    const fit = Math.max(2, Math.floor(width / LEAST_TILE.width) * Math.floor(height / LEAST_TILE.height) - 1);
+    const pages = Math.ceil(all.length / fit);
+    this.#page = Math.max(0, Math.min(this.#page, pages - 1));
+    const shown = all.slice(this.#page * fit, (this.#page + 1) * fit);
+    for (const [, tile] of all) tile.node.hidden = true;
+    for (const [, tile] of shown) tile.node.hidden = false;
+    const [previous, words, next] = /** @type {HTMLElement[]} */ ([...this.#pager.children]);
+    words.textContent = `${this.#page + 1} / ${pages}`;
+    /** @type {HTMLButtonElement} */ (previous).disabled = this.#page === 0;
+    /** @type {HTMLButtonElement} */ (next).disabled = this.#page >= pages - 1;
+    if (pages > 1) this.#node.append(this.#pager);
+    else this.#pager.remove();
+    if (this.#call.state === 'joined') this.#subscribe(pages > 1 ? shown.map(([id]) => id) : null);
+    return shown.map(([, tile]) => tile);
+  }
+
+  /** While there are pages only what is seen is sent here. @param {string[]|null} visible  participants; null: as the server likes */
+  #subscribe(visible) {
+    const want = (/** @type {string} */ mid, /** @type {{trackId?: string, height: number}} */ wish) =>
+      this.#call.want(mid, wish).catch(() => { this.#chosen.delete(mid); this.#off.delete(mid); });
+    if (!visible) {
+      for (const mid of [...this.#chosen.keys(), ...this.#off]) void want(mid, {height: FIRST_HEIGHT});
+      this.#chosen.clear();
+      this.#off.clear();
+      return;
+    }
+    const tracks = this.#call.participants.flatMap(({id, tracks: all}) => [...all.values()].filter(({source, muted}) =>
+      !muted && (source === 'screen_share' || (source === 'camera' && visible.includes(id)))).map((track) => track.id));
+    for (const [mid, track] of this.#chosen) if (!tracks.includes(track)) this.#chosen.delete(mid);
+    const lines = this.#call.videoLines;
+    const free = () => lines.filter((mid) => !this.#chosen.has(mid));
+    for (const track of tracks) {
+      if ([...this.#chosen.values()].includes(track)) continue;
+      const mid = free().find((one) => this.#bySlot.get(one)?.slot?.trackId === track) ?? free()[0];
+      if (!mid) break; // more than there are slots for
+      this.#chosen.set(mid, track);
+      this.#off.delete(mid);
+      void want(mid, {trackId: track, height: FIRST_HEIGHT});
+    }
+    for (const mid of free()) {
+      if (this.#off.has(mid)) continue;
+      this.#off.add(mid);
+      void want(mid, {height: 0});
+    }
   }
 
   /** With one other person, one's own picture is a small one in the corner of theirs. @param {Tile} other */
@@ -283,11 +353,12 @@ export class Stage {
 
   #tellHeights() {
     for (const [mid, tile] of this.#bySlot) {
+      if (tile.node.hidden) continue; // of another page: #subscribe has said what becomes of its slot
       const pixels = tile.node.clientHeight * Math.min(2, devicePixelRatio);
       const height = Math.ceil(pixels / WANT_STEP) * WANT_STEP;
       if (height === tile.wanted || this.#call.state !== 'joined') continue;
       tile.wanted = height;
-      this.#call.want(mid, {height}).catch(() => { tile.wanted = -1; });
+      this.#call.want(mid, {trackId: this.#chosen.get(mid), height}).catch(() => { tile.wanted = -1; });
     }
   }
 

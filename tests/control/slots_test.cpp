@@ -131,6 +131,15 @@ TEST(Slots, AnUnwantedSlotStaysEmpty) {
   EXPECT_THAT(settle(all, people(1)), ElementsAre(10, 0));
 }
 
+TEST(Slots, AHiddenSlotGivesItsTrackToTheOneThatWantsItByName) {
+  auto all = slots(0, 2);
+  EXPECT_THAT(settle(all, people(2)), ElementsAre(11, 21));
+  all[1].want.empty = true;
+  EXPECT_THAT(settle(all, people(2)), ElementsAre(11, 21));
+  all[0].want.track = no(21);
+  EXPECT_THAT(settle(all, people(2)), ElementsAre(21, 0));
+}
+
 TEST(Slots, AHiddenSlotKeepsItsTrackFromMovingElsewhere) {
   auto all = slots(0, 3);
   settle(all, people(2));
