@@ -15,9 +15,9 @@ namespace parley::control {
 // A room: the lasting thing with a name that sessions take place in. Plain data and its JSON, for
 // the API and for the store.
 
-// What the backend decided when it created the room.
 inline constexpr std::int64_t kLongestSlowModeS = 3'600;
 
+// What the backend decided when it created the room.
 struct RoomConfig {
   std::string tenant;
   std::string name;  // unique within the tenant

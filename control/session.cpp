@@ -328,6 +328,7 @@ Json Session::join_result(const Participant& participant, const Room& room) cons
                     {"server_time_ms", context_.wall_ms()}});
   add_ice_servers(result, context_.config.ice_servers, participant.claims.identity,
                   context_.wall_ms());
+  if (participant.hand_raised_ms) result.set("hand_raised_ms", *participant.hand_raised_ms);
   if (participant.may(Permission::AdmitOthers)) result.set("waiting", waiting_list());
   return result;
 }

@@ -11,7 +11,8 @@ void Peer::read_data(rtp::Time now) {
 }
 
 void Peer::tick_data(rtp::Time now) {
-  if (now >= next_data_) data_->tick(now);
+  if (now < next_data_) return alarm_.set(next_data_);
+  data_->tick(now);
   send_data(now);
 }
 

@@ -297,8 +297,6 @@ export class CallPage {
         const track = [...participant.tracks.values()].find(({source}) => source === 'microphone');
         if (track && !track.muted) await this.#call.muteTrack(track.id);
       });
-    }
-    if (permissions.has('mute_others')) {
       add('hand', `Lower the hand of ${participant.name}`, () => this.#call.lowerHand(participant.id));
       buttons.at(-1)?.classList.add('lower-hand');
     }

@@ -33,6 +33,8 @@ export class Channel extends EventTarget {
   }
 
   get label() { return this.#label; }
+  /** For good: by `close`, or by the server. */
+  get isOver() { return this.#ended; }
   get isOpen() { return this.#line?.readyState === 'open'; }
   /** Bytes that wait to be sent: whoever sends much waits until they are few. */
   get bufferedAmount() { return this.#line?.bufferedAmount ?? 0; }

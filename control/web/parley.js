@@ -215,7 +215,7 @@ export class Call extends EventTarget {
    */
   openChannel(label, delivery) {
     const known = this.#channels.get(label);
-    if (known) return known;
+    if (known && !known.isOver) return known;
     if (this.#channels.size === 0 && this.#state !== 'idle') {
       throw new CallError('invalid_state', 'Data channels begin before joining.');
     }
@@ -328,7 +328,7 @@ export class Call extends EventTarget {
   /** The list of the join answer replaces what was known; the differences are told as events. */
   #takeRoster() {
     const {participant_id, identity, name, role, recording} = this.#welcome;
-    this.#self = {id: participant_id, identity, name: name || identity, role, joinedMs: Date.now(), state: 'active', handRaisedMs: null, tracks: new Map()};
+    this.#self = {id: participant_id, identity, name: name || identity, role, joinedMs: Date.now(), state: 'active', handRaisedMs: this.#welcome.hand_raised_ms ?? null, tracks: new Map()};
     const before = this.#participants;
     this.#participants = new Map();
     for (const wire of this.#welcome.participants) {
