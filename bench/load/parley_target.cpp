@@ -30,6 +30,13 @@ std::string sign_token(Json claims) {
   return *control::sign_jwt(claims, *key);
 }
 
+std::string reason_of(const Json& answer) {
+  const Json* error = answer.find("error");
+  const Json* data = error == nullptr ? nullptr : error->find("data");
+  const Json* reason = data == nullptr ? nullptr : data->find("reason");
+  return reason == nullptr ? "" : *reason->as_string();
+}
+
 class ParleyEntry : public Entry {
  public:
   explicit ParleyEntry(Target::Endpoint endpoint)
@@ -44,6 +51,7 @@ class ParleyEntry : public Entry {
     const auto result = take_result();
     if (!result) return std::nullopt;
     if (step_ == Step::Offered) return client::read_remote(*result->find("sdp")->as_string());
+    join_bytes_ = socket_.received_bytes();
     send_offer();
     step_ = Step::Offered;
     return std::nullopt;
@@ -52,6 +60,9 @@ class ParleyEntry : public Entry {
   void drain() override {
     while (socket_.take()) {
     }
+  }
+  Told told() const override {
+    return {socket_.received_bytes(), socket_.received_messages(), join_bytes_};
   }
 
  private:
@@ -91,7 +102,7 @@ class ParleyEntry : public Entry {
       const Json* answered = message->find("id");
       if (answered == nullptr || *answered != Json(last_id_)) continue;
       const Json* result = message->find("result");
-      if (result == nullptr) throw std::runtime_error(message->dump());
+      if (result == nullptr) throw Refused(reason_of(*message), message->dump());
       return *result;
     }
     return std::nullopt;
@@ -100,6 +111,7 @@ class ParleyEntry : public Entry {
   Target::Endpoint endpoint_;
   WebSocket socket_;
   Step step_ = Step::Opening;
+  std::uint64_t join_bytes_ = 0;
   std::int64_t last_id_ = 0;
 };
 
@@ -136,20 +148,21 @@ std::vector<std::string> ParleyTarget::configure(const std::filesystem::path& fo
   const std::filesystem::path file = folder / "parley.yaml";
   std::ofstream(file)
       << "control: {listen: [\"127.0.0.1:" << kPort << "\"], max_connections_per_address: 10000}\n"
-      << "workers: {count: 1}\n"
+      << "workers: {count: " << options_.workers << "}\n"
       << "ice: {port_base: 41000, bind: [\"127.0.0.1\"]}\n"
       << "rooms: {max_participants: 10000}\n"
       << "recording: {directory: \""
-      << (recordings_.empty() ? (folder / "recordings").string() : recordings_) << "\"}\n"
+      << (options_.recordings.empty() ? (folder / "recordings").string() : options_.recordings)
+      << "\"}\n"
       << "store: {file: \"" << (folder / "parley.db").string() << "\"}\n"
       << "auth: {reads_per_s: 0, writes_per_s: 0, api_keys: [{id: load, secrets: [\"" << kSecret
       << "\"]}]}\n"
-      << more_config_ << "\n";
-  return {program_, "--config", file.string()};
+      << options_.more_config << "\n";
+  return {options_.program, "--config", file.string()};
 }
 
-void ParleyTarget::make_room(const std::string& name) {
-  if (metered_ && backend_ == nullptr) {
+void ParleyTarget::make_room(const std::string& name, std::size_t people) {
+  if (options_.metered && backend_ == nullptr) {
     call("quota.set", Json::object({{"tenant", "load"},
                                     {"enforce", "participant_ms"},
                                     {"start_condition", "first_participant"},
@@ -160,8 +173,10 @@ void ParleyTarget::make_room(const std::string& name) {
     while (!backend_->open()) backend_->wait();
     backend_->send(Json::object({{"jsonrpc", "2.0"}, {"id", 1}, {"method", "hello"}}));
   }
-  Json room = Json::object({{"tenant", "load"}, {"name", name}, {"max_participants", 5'000}});
-  if (!recordings_.empty()) room.set("recording", Json::object({{"auto", "session"}}));
+  Json room = Json::object({{"tenant", "load"},
+                            {"name", name},
+                            {"max_participants", static_cast<std::uint64_t>(people)}});
+  if (!options_.recordings.empty()) room.set("recording", Json::object({{"auto", "session"}}));
   call("room.create", std::move(room));
 }
 

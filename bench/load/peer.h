@@ -64,6 +64,10 @@ class Peer {
   [[nodiscard]] rtp::Time next_deadline() const;
   void drain_signalling() { entry_->drain(); }
 
+  [[nodiscard]] Entry::Told told() const { return entry_->told(); }
+  // How many it has received something of.
+  [[nodiscard]] std::size_t streams() const noexcept { return streams_.size(); }
+
   [[nodiscard]] int fd() const noexcept { return fd_; }
   [[nodiscard]] bool connected() const noexcept { return client_ && client_->connected(); }
   // When it was first seen to be.

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/client/sdp.h"
@@ -20,6 +23,13 @@ struct Shape {
   [[nodiscard]] bool sends() const { return send_audio || send_video; }
 };
 
+// The server does not let somebody in.
+struct Refused : std::runtime_error {
+  Refused(std::string why, const std::string& answer)
+      : std::runtime_error(answer), reason(std::move(why)) {}
+  std::string reason;
+};
+
 // One endpoint on its way in, over the signalling of its server.
 class Entry {
  public:
@@ -30,11 +40,20 @@ class Entry {
   virtual void wait() const = 0;
   // Afterwards, from time to time: throws away what the server tells and answers its pings.
   virtual void drain() = 0;
+  // What the server has said over this one's signalling so far, frames included.
+  struct Told {
+    std::uint64_t bytes = 0;
+    std::uint64_t messages = 0;
+    std::uint64_t join_bytes = 0;  // of that, before it answered the join, with the answer
+  };
+  [[nodiscard]] virtual Told told() const { return {}; }
 };
 
 // A server that can be put under load.
 class Target {
  public:
+  static constexpr std::size_t kManyPeople = 5'000;
+
   struct Endpoint {
     std::string room;
     std::size_t participant = 0;  // who has a number of their own in the whole run
@@ -63,7 +82,8 @@ class Target {
   // The connections that such a participant has here, those that send before those that only
   // receive.
   [[nodiscard]] virtual std::vector<Shape> connections(const Shape& participant) const = 0;
-  virtual void make_room(const std::string& name) = 0;
+  virtual void make_room(const std::string& name, std::size_t people) = 0;
+  void make_room(const std::string& name) { make_room(name, kManyPeople); }
   [[nodiscard]] virtual std::unique_ptr<Entry> enter(Endpoint endpoint) = 0;
   // Nothing where the server does not tell.
   [[nodiscard]] virtual std::optional<Counters> counters() const = 0;

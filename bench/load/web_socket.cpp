@@ -70,6 +70,7 @@ std::optional<Json> WebSocket::take() {
     if (frame->opcode > 1) continue;
     message_ += frame->payload;  // some send long ones in pieces
     if (!frame->fin) continue;
+    ++received_messages_;
     auto message = Json::parse(std::exchange(message_, {}));
     if (message) return std::move(*message);
   }
@@ -97,6 +98,7 @@ void WebSocket::read() {
     if (size == 0) gone_ = true;
     if (size <= 0) return;
     input_.append(buffer, static_cast<std::size_t>(size));
+    if (open_) received_bytes_ += static_cast<std::uint64_t>(size);
   }
 }
 

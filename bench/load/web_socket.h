@@ -24,6 +24,9 @@ class WebSocket {
   void send(const control::Json& message) const;
   // The next message that is there. Pings are answered on the way.
   [[nodiscard]] std::optional<control::Json> take();
+  // Of what came after the handshake.
+  [[nodiscard]] std::uint64_t received_bytes() const noexcept { return received_bytes_; }
+  [[nodiscard]] std::uint64_t received_messages() const noexcept { return received_messages_; }
   // Waits until something comes in.
   void wait() const;
 
@@ -33,6 +36,8 @@ class WebSocket {
 
   int fd_ = -1;
   bool open_ = false;
+  std::uint64_t received_bytes_ = 0;
+  std::uint64_t received_messages_ = 0;
   bool gone_ = false;  // the server closed it
   std::string input_;
   std::string message_;  // what has come of one

@@ -199,7 +199,7 @@ std::vector<Shape> JanusTarget::connections(const Shape& participant) const {
   return all;
 }
 
-void JanusTarget::make_room(const std::string& name) {
+void JanusTarget::make_room(const std::string& name, std::size_t /*people*/) {
   if (!control_) control_ = std::make_unique<Handle>();
   while (!control_->attached()) control_->wait();
   const auto number = static_cast<std::int64_t>(rooms_.size() + 1);

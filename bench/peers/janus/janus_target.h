@@ -21,7 +21,8 @@ class JanusTarget : public Target {
   std::vector<std::string> configure(const std::filesystem::path& folder) override;
   std::string ready() const override { return "WebSockets thread started"; }
   std::vector<Shape> connections(const Shape& participant) const override;
-  void make_room(const std::string& name) override;
+  using Target::make_room;
+  void make_room(const std::string& name, std::size_t people) override;
   std::unique_ptr<Entry> enter(Endpoint endpoint) override;
   std::optional<Counters> counters() const override { return std::nullopt; }
 
