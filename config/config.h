@@ -139,6 +139,9 @@ struct Rooms {
   std::uint32_t empty_timeout_s = 300;     // nobody ever came
   std::uint32_t departure_timeout_s = 20;  // everybody left
   std::uint32_t reconnect_window_s = 15;
+  // Whom all know by name, at least; the others of a larger room are counted
+  // (docs/control-protocol.md)
+  std::uint32_t roster_limit = 100;
   std::uint32_t last_n = 0;   // cameras that go to each at most, unless the room says; 0: no limit
   std::uint32_t loudest = 5;  // microphones, where there are more than 20 people; 0: no limit
   std::vector<std::string> codecs;  // of video, the best first; empty: all, as publishers like

@@ -270,6 +270,7 @@ void read_rooms(Section& s, Rooms& rooms) {
       .number("empty_timeout_s", rooms.empty_timeout_s, 0, kMaxU32)
       .number("departure_timeout_s", rooms.departure_timeout_s, 0, kMaxU32)
       .number("reconnect_window_s", rooms.reconnect_window_s, 0, 3'600)
+      .number("roster_limit", rooms.roster_limit, 20, 10'000)
       .number("last_n", rooms.last_n, 0, 1'000)
       .number("loudest", rooms.loudest, 0, 1'000)
       .texts("codecs", rooms.codecs)

@@ -18,14 +18,15 @@ std::string Api::participant_of(Call& call, const Session& session) const {
 }
 
 RpcResult<Json> Api::participant_list(Call& call) {
+  Page page(call.params);
   const auto session = session_of(call);
-  if (session) {
-    return Json::object({{"session_id", (*session)->id()},
-                         {"participants", (*session)->roster(nullptr)},
-                         {"waiting", (*session)->waiting_list()}});
-  }
-  if (session.error().reason != "no_session") return tl::unexpected(session.error());
-  return Json::object({{"participants", Json::array()}, {"waiting", Json::array()}});
+  if (!session && session.error().reason != "no_session") return tl::unexpected(session.error());
+  if (session) (*session)->list(page, false);
+  Json result = page.result("participants");
+  if (session) result.set("session_id", (*session)->id());
+  result.set("count", session ? static_cast<std::uint64_t>((*session)->shown()) : 0);
+  result.set("waiting", session ? (*session)->waiting_list() : Json::array());
+  return result;
 }
 
 // The session first, because an identity means something within one only; then whom of it.

@@ -161,7 +161,7 @@ Json Api::snapshot_of(const Room& room) {
   const Session* session = parts_.sessions.find_by_room(room.id);
   if (session == nullptr) return json;
   Json now = parts_.sessions.record(session->id())->to_json();
-  now.set("participants", session->roster(nullptr));
+  now.set("participants", session->roster());
   if (const RecordingRecord* recording = parts_.recordings.running_in(session->id())) {
     now.set("recording_id", recording->id);
   }

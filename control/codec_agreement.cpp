@@ -136,6 +136,38 @@ void add_viewer(std::vector<Viewer>& viewers, std::uint64_t participant,
   }
 }
 
+void ViewerCounts::put(std::uint64_t participant, const std::vector<server::CodecParams>& decodes) {
+  remove(participant);
+  auto kind = std::find_if(kinds_.begin(), kinds_.end(),
+                           [&](const Kind& k) { return k.decodes == decodes; });
+  if (kind == kinds_.end()) kind = kinds_.insert(kind, Kind{decodes});
+  ++kind->count;
+  kind->sum += participant;
+  of_[participant] = kind;
+}
+
+void ViewerCounts::remove(std::uint64_t participant) {
+  const auto found = of_.find(participant);
+  if (found == of_.end()) return;
+  const auto kind = found->second;
+  of_.erase(found);
+  kind->sum -= participant;
+  if (--kind->count == 0) kinds_.erase(kind);
+}
+
+std::vector<Viewer> ViewerCounts::but_for(std::uint64_t participant) const {
+  const auto left_out = of_.find(participant);
+  std::vector<Viewer> viewers;
+  for (auto kind = kinds_.begin(); kind != kinds_.end(); ++kind) {
+    const bool his = left_out != of_.end() && left_out->second == kind;
+    const std::size_t count = kind->count - (his ? 1 : 0);
+    if (count == 0) continue;
+    const std::uint64_t one = kind->sum - (his ? participant : 0);
+    viewers.push_back({kind->decodes, count == 1 ? one : Viewer::kSeveral});
+  }
+  return viewers;
+}
+
 std::vector<server::CodecParams> decoded_by_all(std::span<const Viewer> viewers) {
   std::vector<std::vector<server::CodecParams>> all;
   for (const Viewer& viewer : viewers) all.push_back(viewer.decodes);

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <list>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include <tl/expected.hpp>
@@ -71,6 +74,25 @@ struct Viewer {
     std::span<const std::vector<server::CodecParams>> slots);
 void add_viewer(std::vector<Viewer>& viewers, std::uint64_t participant,
                 const std::vector<server::CodecParams>& decodes);
+
+// The viewers of a room, kept up while members come, change and go: what one of them costs does not
+// grow with their number.
+class ViewerCounts {
+ public:
+  void put(std::uint64_t participant, const std::vector<server::CodecParams>& decodes);
+  void remove(std::uint64_t participant);
+  // All of them but for one; 0 is nobody.
+  [[nodiscard]] std::vector<Viewer> but_for(std::uint64_t participant) const;
+
+ private:
+  struct Kind {
+    std::vector<server::CodecParams> decodes;
+    std::size_t count = 0;
+    std::uint64_t sum = 0;  // of the participants' numbers: with one left, it is his
+  };
+  std::list<Kind> kinds_;
+  std::unordered_map<std::uint64_t, std::list<Kind>::iterator> of_;
+};
 
 // What a publisher can send of one track: his codecs in his order of preference.
 struct Sender {

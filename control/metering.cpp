@@ -15,15 +15,6 @@ constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace
 
-std::vector<MeteredPerson> metered_people(const Session& session) {
-  std::vector<MeteredPerson> people;
-  for (const auto& p : session.participants()) {
-    if (p->hidden() || !p->on_air()) continue;
-    people.push_back({p->id, p->claims.identity, p->claims.is_host(), p->sends});
-  }
-  return people;
-}
-
 Metering::~Metering() {
   for (auto& [tenant, one] : accounts_) {
     context_.timers.cancel(one.timer);
@@ -93,15 +84,35 @@ void Metering::started(Session& session) {
   }
 }
 
-void Metering::changed(Session& session, std::string_view why,
-                       std::optional<SessionMeter::Silence> silence) {
+template <class Changes>
+void Metering::apply(TenantAccount& one, const Session& session, Metered& metered,
+                     const Changes& changes) {
+  const Rate before = metered.meter.rate();
+  const SessionMeter::Change change = changes(metered.meter);
+  one.account.give_back(change.back_room_ms, change.back_participant_ms);
+  const Rate after = metered.meter.rate();
+  const Rate all = one.account.rate();
+  one.account.set_rate({all.rooms - before.rooms + after.rooms,
+                        all.participants - before.participants + after.participants});
+  running_ += after.rooms - before.rooms;
+  store(session.id(), metered, change.intervals);
+}
+
+void Metering::changed(Session& session, const std::string& participant_id, std::string_view why,
+                       std::optional<std::int64_t> silent_since) {
   const auto metered = meters_.find(session.id());
   if (metered == meters_.end() || metered->second.ending) return;
   TenantAccount& one = account_of(session.tenant());
   const Moment now = moment();
   advance(session.tenant(), one, now);
   if (!metered->second.ending) {
-    apply(one, session, metered->second, now, metered_people(session), why, silence);
+    const Participant* p = session.find(participant_id);
+    apply(one, session, metered->second, [&](SessionMeter& meter) {
+      if (p == nullptr || p->hidden() || !p->on_air()) {
+        return meter.go(now, participant_id, why, silent_since);
+      }
+      return meter.come(now, {p->id, p->claims.identity, p->claims.is_host(), p->sends});
+    });
     advance(session.tenant(), one, now);  // with nothing left, what has just begun ends at once
   }
   tell_thresholds(session.tenant(), one, now);
@@ -117,7 +128,8 @@ void Metering::ended(Session& session, std::string_view why) {
   const Moment now = moment();
   advance(session.tenant(), one, now);
   if (!metered->second.ending) {
-    apply(one, session, metered->second, now, {}, why, std::nullopt);
+    apply(one, session, metered->second,
+          [&](SessionMeter& meter) { return meter.all_go(now, why); });
   }
   one.sessions.erase(session.id());
   traffic_.ended(session.worker_room(), session.workers().size());
@@ -135,20 +147,6 @@ void Metering::traffic(std::size_t worker, const server::RoomTraffic& word) {
   if (!total->final && now - metered.traffic_kept_at < kTrafficKeptMs) return;
   metered.traffic_kept_at = now;
   store(found->first, metered, {});
-}
-
-void Metering::apply(TenantAccount& one, Session& session, Metered& metered, Moment at,
-                     const std::vector<MeteredPerson>& present, std::string_view why,
-                     std::optional<SessionMeter::Silence> silence) {
-  const Rate before = metered.meter.rate();
-  const auto change = metered.meter.set_present(at, present, why, silence);
-  one.account.give_back(change.back_room_ms, change.back_participant_ms);
-  const Rate after = metered.meter.rate();
-  const Rate all = one.account.rate();
-  one.account.set_rate({all.rooms - before.rooms + after.rooms,
-                        all.participants - before.participants + after.participants});
-  running_ += after.rooms - before.rooms;
-  store(session.id(), metered, change.intervals);
 }
 
 void Metering::advance(const std::string& tenant, TenantAccount& one, Moment now) {
@@ -223,7 +221,8 @@ void Metering::terminate(TenantAccount& one, Moment at) {
   for (const auto& [id, session] : one.sessions) {
     Metered& metered = meters_.find(id)->second;
     if (metered.ending || metered.meter.rate().rooms == 0) continue;
-    apply(one, *session, metered, at, {}, "quota_exhausted", std::nullopt);
+    apply(one, *session, metered,
+          [&](SessionMeter& meter) { return meter.all_go(at, "quota_exhausted"); });
     metered.ending = true;
     to_end_.push_back(id);
   }

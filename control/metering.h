@@ -50,9 +50,10 @@ class Metering {
   // Whether another session of the tenant may begin, or somebody join one that runs.
   [[nodiscard]] RpcResult<void> admit(std::string_view tenant, bool session_runs) const;
   void started(Session& session);
-  // Somebody's media came or went. `why`: the reason of those who went.
-  void changed(Session& session, std::string_view why,
-               std::optional<SessionMeter::Silence> silence = std::nullopt);
+  // His media came or went, or he is another in the eyes of the meter. `why`: the reason if he
+  // went; `silent_since` as in SessionMeter::go().
+  void changed(Session& session, const std::string& participant_id, std::string_view why = "",
+               std::optional<std::int64_t> silent_since = std::nullopt);
   // Nobody is there any more: add_usage() is complete.
   void ended(Session& session, std::string_view why);
   // What a worker tells of the media that went through a session; the last of it comes after the
@@ -139,9 +140,9 @@ class Metering {
   void end_due();
   void replenished(const std::string& tenant, TenantAccount& one, Moment now,
                    std::string_view grant_id, std::int64_t ms);
-  void apply(TenantAccount& one, Session& session, Metered& metered, Moment at,
-             const std::vector<MeteredPerson>& present, std::string_view why,
-             std::optional<SessionMeter::Silence> silence);
+  // `changes` makes one change of the meter; what comes of it is booked.
+  template <class Changes>
+  void apply(TenantAccount& one, const Session& session, Metered& metered, const Changes& changes);
   void tell_thresholds(const std::string& tenant, TenantAccount& one, Moment now);
   void warn(const TenantAccount& one, std::int64_t remaining_ms);
   void arm(const std::string& tenant, TenantAccount& one);
@@ -173,7 +174,5 @@ class Metering {
 
 [[nodiscard]] RpcError authority_lost_error();
 [[nodiscard]] RpcError quota_exhausted_error(std::int64_t available_ms);
-// Who counts, of a session's participants.
-[[nodiscard]] std::vector<MeteredPerson> metered_people(const Session& session);
 
 }  // namespace parley::control

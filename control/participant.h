@@ -80,6 +80,7 @@ struct Participant {
   JoinClaims claims;
   std::int64_t joined_ms = 0;
   std::uint64_t order = 0;        // of joining, within the session
+  bool listed = false;            // as Session::shown() says
   std::uint64_t roster_from = 0;  // changes of the roster before it he knows from his join
   std::optional<std::int64_t> hand_raised_ms;  // since when
   ParticipantState state = ParticipantState::Active;

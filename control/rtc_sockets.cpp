@@ -80,6 +80,7 @@ const std::map<std::string_view, RtcSockets::Handler>& RtcSockets::methods() {
       {"chat.delete", &RtcSockets::chat_delete},
       {"chat.set", &RtcSockets::chat_set},
       {"data.send", &RtcSockets::data_send},
+      {"roster.list", &RtcSockets::roster_list},
       {"hand.raise", &RtcSockets::hand_raise},
       {"hand.lower", &RtcSockets::hand_lower},
   };

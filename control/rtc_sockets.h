@@ -109,6 +109,7 @@ class RtcSockets {
   RpcResult<Json> chat_delete(Caller& caller, Params& params);
   RpcResult<Json> chat_set(Caller& caller, Params& params);
   RpcResult<Json> data_send(Caller& caller, Params& params);
+  RpcResult<Json> roster_list(Caller& caller, Params& params);
   RpcResult<Json> hand_raise(Caller& caller, Params& params);
   RpcResult<Json> hand_lower(Caller& caller, Params& params);
   // The recording of this id in the caller's own room.

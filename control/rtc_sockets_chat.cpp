@@ -1,6 +1,7 @@
 #include "control/rtc_sockets.h"
 
-// What participants write, whether they want to speak, and what their applications send each other.
+// Who is there, what people write, whether they want to speak, and what their applications send
+// each other.
 namespace parley::control {
 
 RpcResult<Json> RtcSockets::chat_send(Caller& caller, Params& params) {
@@ -49,6 +50,16 @@ RpcResult<Json> RtcSockets::data_send(Caller& caller, Params& params) {
   }
   return actions_.send_data(actor_of(caller.participant, caller.session), caller.session,
                             std::move(message));
+}
+
+RpcResult<Json> RtcSockets::roster_list(Caller& caller, Params& params) {
+  Page page(params);
+  const bool listed_only = params.optional_flag("listed").value_or(false);
+  if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
+  caller.session.list(page, listed_only);
+  Json result = page.result("participants");
+  result.set("count", static_cast<std::uint64_t>(caller.session.shown()));
+  return result;
 }
 
 RpcResult<Json> RtcSockets::hand_raise(Caller& caller, Params& params) {

@@ -49,40 +49,19 @@ Session::~Session() {
   }
 }
 
-Participant* Session::find(std::string_view participant_id) const {
-  for (const auto& p : participants_) {
-    if (p->id == participant_id) return p.get();
-  }
-  return nullptr;
-}
-
-Participant* Session::find_identity(std::string_view identity) const {
-  for (const auto& p : participants_) {
-    if (p->claims.identity == identity) return p.get();
-  }
-  return nullptr;
-}
-
-Participant* Session::find_peer(server::PeerId peer) const {
-  for (const auto& p : participants_) {
-    if (p->peer == peer) return p.get();
-  }
-  return nullptr;
-}
-
 Session::TrackRef Session::find_track(std::string_view track_id) const {
-  for (const auto& p : participants_) {
+  for (Participant* p : participants_.publishers()) {
     for (Track& track : p->tracks) {
-      if (track.id == track_id) return {p.get(), &track};
+      if (track.id == track_id) return {p, &track};
     }
   }
   return {};
 }
 
 Session::TrackRef Session::find_track(server::TrackNo no) const {
-  for (const auto& p : participants_) {
+  for (Participant* p : participants_.publishers()) {
     for (Track& track : p->tracks) {
-      if (track.no == no) return {p.get(), &track};
+      if (track.no == no) return {p, &track};
     }
   }
   return {};
@@ -131,17 +110,14 @@ Participant& Session::add(JoinClaims claims, ConnectionId connection, std::strin
   added->joined_ms = context_.wall_ms();
   added->order = ++next_order_;
   added->connection = connection;
-  Participant& participant = *added;
-  participants_.push_back(std::move(added));
+  Participant& participant = participants_.add(std::move(added));
   peak_ = std::max(peak_, participants_.size());
   arm_end(participant);
   Json data = participant.to_json();
   data.set("hidden", participant.hidden());
   event("participant.joined", std::move(data));
-  if (!participant.hidden()) {
-    tell_roster(RosterKind::Joined, participant,
-                Json::object({{"participant", participant.to_json()}}));
-  }
+  if (!participant.hidden()) ++shown_;
+  list_if_due(participant);
   participant.roster_from = next_roster_change();  // what was before is in the result of his join
   server::log::info("participant_joined", {{"room", room_id_},
                                            {"session", id_},
@@ -152,14 +128,18 @@ Participant& Session::add(JoinClaims claims, ConnectionId connection, std::strin
 }
 
 void Session::resume(Participant& participant, JoinClaims claims, ConnectionId connection) {
+  if (claims.hidden && !participant.hidden()) unlist(participant, "client_left");
+  const bool comes_to_light = participant.hidden() && !claims.hidden;
   participant.claims = std::move(claims);
   participant.connection = connection;
+  if (comes_to_light) ++shown_;
   arm_end(participant);
   set_state(participant,
             participant.media_away ? ParticipantState::Reconnecting : ParticipantState::Active);
   withhold_again(participant);
   tell_wanted_again(participant);
   ask_codecs_again(participant);
+  list_if_due(participant);
   participant.roster_from = next_roster_change();
   watch_host();
 }
@@ -204,7 +184,7 @@ void Session::set_state(Participant& participant, ParticipantState state) {
   Json event_data = data;
   event_data.set("identity", participant.claims.identity);
   event(active ? "participant.updated" : "participant.reconnecting", std::move(event_data));
-  if (!participant.hidden()) tell_roster(RosterKind::Updated, participant, data);
+  tell_roster(RosterKind::Updated, participant, data);
 }
 
 void Session::arm_reconnect(Participant& participant) {
@@ -247,26 +227,24 @@ void Session::change(Participant& participant, ParticipantChange change) {
   }
   Json data = participant.to_json();
   event("participant.updated", data);
-  if (!participant.hidden()) tell_roster(RosterKind::Updated, participant, std::move(data));
+  tell_roster(RosterKind::Updated, participant, std::move(data));
+  list_if_due(participant);
   watch_host();
 }
 
 void Session::remove(const std::string& participant_id, std::string_view reason, bool bye) {
-  const auto it = std::find_if(participants_.begin(), participants_.end(),
-                               [&](const auto& p) { return p->id == participant_id; });
-  if (it == participants_.end()) return;
-  Participant& leaving = **it;
-  drop_peer(leaving);
-  cancel_timers(leaving);
-  if (bye) say_bye(leaving, reason);
-  left_event(leaving, reason);
-  if (!leaving.hidden()) {
-    tell_roster(RosterKind::Left, leaving,
-                Json::object({{"participant_id", leaving.id}, {"reason", reason}}));
-  }
-  participants_.erase(it);
+  Participant* leaving = find(participant_id);
+  if (leaving == nullptr) return;
+  const bool published = !leaving->tracks.empty();
+  drop_peer(*leaving);
+  cancel_timers(*leaving);
+  if (bye) say_bye(*leaving, reason);
+  left_event(*leaving, reason);
+  unlist(*leaving, reason);
+  participants_.remove(*leaving);
   update_codecs();
-  update_slots();
+  // Who only watched leaves no slot empty.
+  published ? update_slots() : update_wanted();
   watch_host();
 }
 
@@ -298,18 +276,13 @@ void Session::remove_all(std::string_view left, std::string_view bye) {
     left_event(*p, left);
     cancel_timers(*p);
   }
+  listed_.clear();
+  shown_ = 0;
   participants_.clear();  // their peers go with the worker's room
 }
 
-Json Session::roster(const Participant* without) const {
-  Json list = Json::array();
-  for (const auto& p : participants_) {
-    if (p.get() != without && !p->hidden()) list.push(p->to_json());
-  }
-  return list;
-}
-
 Json Session::join_result(const Participant& participant, const Room& room) const {
+  Snapshot snapshot = snapshot_for(participant);
   Json result =
       Json::object({{"participant_id", participant.id},
                     {"identity", participant.claims.identity},
@@ -319,7 +292,8 @@ Json Session::join_result(const Participant& participant, const Room& room) cons
                     {"permissions", participant.claims.permissions.names()},
                     {"room", Json::object({{"room_id", room.id}, {"name", room.config.name}})},
                     {"session_id", id_},
-                    {"participants", roster(&participant)},
+                    {"participants", std::move(snapshot.participants)},
+                    {"participants_count", static_cast<std::uint64_t>(shown_)},
                     {"recording", Json()},
                     {"speakers", speakers_now()},
                     {"muted_by_host", is_muted_by_host(participant)},
@@ -328,6 +302,9 @@ Json Session::join_result(const Participant& participant, const Room& room) cons
                     {"server_time_ms", context_.wall_ms()}});
   add_ice_servers(result, context_.config.ice_servers, participant.claims.identity,
                   context_.wall_ms());
+  if (snapshot.omitted > 0) {
+    result.set("participants_omitted", static_cast<std::uint64_t>(snapshot.omitted));
+  }
   if (participant.hand_raised_ms) result.set("hand_raised_ms", *participant.hand_raised_ms);
   if (participant.may(Permission::AdmitOthers)) result.set("waiting", waiting_list());
   return result;

@@ -7,12 +7,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "control/answer.h"
 #include "control/chat_message.h"
+#include "control/codec_agreement.h"
 #include "control/context.h"
-#include "control/participant.h"
+#include "control/page.h"
+#include "control/people.h"
 #include "control/room.h"
 #include "control/rpc.h"
 
@@ -69,12 +72,16 @@ class Session {
   [[nodiscard]] std::size_t peak() const noexcept { return peak_; }
   [[nodiscard]] std::size_t total() const noexcept { return next_order_; }
   [[nodiscard]] bool ever_connected() const noexcept { return ever_connected_; }
-  [[nodiscard]] const std::vector<std::unique_ptr<Participant>>& participants() const noexcept {
-    return participants_;
+  [[nodiscard]] const People& participants() const noexcept { return participants_; }
+  [[nodiscard]] Participant* find(std::string_view participant_id) const {
+    return participants_.find(participant_id);
   }
-  [[nodiscard]] Participant* find(std::string_view participant_id) const;
-  [[nodiscard]] Participant* find_identity(std::string_view identity) const;
-  [[nodiscard]] Participant* find_peer(server::PeerId peer) const;
+  [[nodiscard]] Participant* find_identity(std::string_view identity) const {
+    return participants_.find_identity(identity);
+  }
+  [[nodiscard]] Participant* find_peer(server::PeerId peer) const {
+    return participants_.find_peer(peer);
+  }
   // A peer's number says which session it belongs to.
   [[nodiscard]] static server::RoomId worker_room_of(server::PeerId peer) noexcept {
     return server::RoomId(peer.value >> 32);
@@ -112,13 +119,24 @@ class Session {
   // token says.
   void apply_given(JoinClaims& claims) const;
   [[nodiscard]] Json join_result(const Participant& participant, const Room& room) const;
-  [[nodiscard]] Json roster(const Participant* without) const;
+  // All who are not hidden.
+  [[nodiscard]] Json roster() const;
 
   // ---- who comes, changes and goes (session_roster.cpp)
   // In rooms with more people changes are told together, so often at most: while a room fills,
   // each of its members gets few messages.
   static constexpr std::size_t kToldAtOnce = 20;
   static constexpr std::chrono::milliseconds kRosterInterval{100};
+  // Where only the number of people has changed, that often at most.
+  static constexpr std::chrono::milliseconds kCountInterval{1'000};
+  // What the result of a join has of the others at most, as JSON.
+  static constexpr std::size_t kSnapshotBytes = 65'536;
+  // Those who are not hidden. All of them are counted, and as many as `rooms.roster_limit` are
+  // listed, which means that all others know them by name and hear what becomes of them; so is
+  // everybody who matters to all: who publishes, has raised his hand, or may silence others.
+  [[nodiscard]] std::size_t shown() const noexcept { return shown_; }
+  // One page of those who are not hidden, or of those of them who are listed.
+  void list(Page& page, bool listed_only) const;
   // He wants to be asked to speak, or no longer. False when it was so.
   bool raise_hand(Participant& participant, bool raised);
 
@@ -223,7 +241,7 @@ class Session {
   // Set by the owner: the last host has been gone for as long as the room allows.
   std::function<void()> on_host_left;
   // Set by the owner: somebody's media has ended by an offer of his.
-  std::function<void()> on_offline;
+  std::function<void(const std::string& participant_id)> on_offline;
   // Set by the owner: the worker with the least to do but for these, if there is another.
   std::function<std::optional<std::size_t>(const std::vector<std::size_t>& but_for)> other_worker;
 
@@ -248,8 +266,21 @@ class Session {
     std::string participant_id;
     Json params;
   };
+  // Somebody is there, or matters now as he did not before.
+  void list_if_due(Participant& participant);
+  void list(Participant& participant);
+  // He leaves; others take his place in the list.
+  void unlist(Participant& participant, std::string_view reason);
   void tell_roster(RosterKind kind, const Participant& about, Json params);
+  void tell_count();
+  void arm_roster(std::chrono::milliseconds after);
   void tell_roster_changes();
+  // Of the listed but for him, those who publish first; how many did not fit in.
+  struct Snapshot {
+    Json participants;
+    std::size_t omitted = 0;
+  };
+  [[nodiscard]] Snapshot snapshot_for(const Participant& newcomer) const;
   // As it is to be told now; nothing of who is not there any more, but that he has left.
   [[nodiscard]] std::optional<Json> told_as(const RosterChange& change) const;
   [[nodiscard]] std::uint64_t next_roster_change() const noexcept {
@@ -277,6 +308,8 @@ class Session {
   void spread_to(std::size_t worker);
   void open_mirror(const Participant& owner, const Track& track, std::size_t worker);
   void apply_slots(Participant& participant, const sdp::Offer& offer, const Plan& plan);
+  void replace_slots(Participant& participant, std::vector<Slot> slots,
+                     std::vector<server::CodecParams> decodes);
   void update_slots(Participant& participant, const RankedTracks& tracks);
   [[nodiscard]] RankedTracks ranked_tracks() const;
   [[nodiscard]] SlotLimits slot_limits() const;
@@ -306,7 +339,8 @@ class Session {
   void watch_quality(Participant& participant);
   void tell_quality(Participant& participant);
   void update_wanted();
-  [[nodiscard]] bool note_wanted();
+  void note_wanted(const Slot& slot, bool there);
+  [[nodiscard]] bool tell_more_wanted();
   void tell_wanted(const Participant& owner, Track& track);
   void tell_wanted_again(Participant& owner);
   void remember_change(const Participant& participant, const ParticipantChange& change);
@@ -329,13 +363,20 @@ class Session {
   std::map<std::string, ParticipantChange, std::less<>> given_;  // by identity
   bool pictures_withheld_ = false;
   bool recorded_ = false;
+  // Of all slots with video: which track is wanted how high by how many.
+  std::unordered_map<server::TrackNo, std::map<std::uint32_t, std::size_t>> wanted_;
+  ViewerCounts viewers_;
   Timers::Id wanted_timer_ = 0;
   std::optional<std::uint32_t> last_n_;
   std::optional<std::uint32_t> loudest_;
-  std::vector<std::unique_ptr<Participant>> participants_;
+  People participants_;
+  std::size_t shown_ = 0;                     // of them, not hidden
+  std::vector<Participant*> listed_;          // in the order in which they came onto the list
   std::vector<RosterChange> roster_changes_;  // not told yet
   std::uint64_t first_roster_change_ = 0;     // the number of the first of them
+  bool count_changed_ = false;                // and not told
   Timers::Id roster_timer_ = 0;
+  rtp::Time roster_due_{};
   std::vector<Waiting> waiting_;
   bool ending_ = false;  // all are being sent away
   bool had_host_ = false;

@@ -69,13 +69,7 @@ RpcResult<Plan> Session::plan_offer(Participant& participant, Negotiation& negot
 }
 
 std::vector<Viewer> Session::viewers(const Participant* but_for) const {
-  std::vector<Viewer> viewers;
-  for (const auto& p : participants_) {
-    const bool has_video = std::any_of(p->slots.begin(), p->slots.end(), [](const Slot& slot) {
-      return slot.view.kind == rtp::MediaKind::Video;
-    });
-    if (p.get() != but_for && has_video) add_viewer(viewers, p->order, p->decodes);
-  }
+  std::vector<Viewer> viewers = viewers_.but_for(but_for == nullptr ? 0 : but_for->order);
   if (recorded_) viewers.push_back({recorder_formats(), Viewer::kSeveral});
   return viewers;
 }
@@ -87,8 +81,8 @@ RpcResult<void> Session::check_slots(const Participant& newcomer, const sdp::Off
   const std::vector<server::CodecParams> decodes = common_formats(slots);
   std::vector<Viewer> all = others;
   add_viewer(all, newcomer.order, decodes);
-  for (const auto& p : participants_) {
-    if (p.get() == &newcomer || p->hidden()) continue;
+  for (const Participant* p : participants_.publishers()) {
+    if (p == &newcomer || p->hidden()) continue;
     for (const Track& track : p->tracks) {
       const Sender sender{p->order, track.section.codecs};
       if (track.kind == rtp::MediaKind::Audio || agree(sender, all, codecs_) != nullptr) continue;
@@ -124,7 +118,7 @@ void Session::set_codecs(CodecPolicy policy) {
 void Session::update_codecs() {
   const std::vector<Viewer> all = viewers(nullptr);
   std::optional<rtp::Time> again;
-  for (const auto& p : participants_) {
+  for (Participant* p : participants_.publishers()) {
     if (p->hidden()) continue;
     for (Track& track : p->tracks) {
       if (!track.asked) continue;

@@ -138,11 +138,11 @@ void Session::set_recorded(bool recorded) {
 // As high as somebody looks at it. More is asked for at once, less when it has been enough for a
 // while.
 void Session::update_wanted() {
-  if (note_wanted()) {
+  if (tell_more_wanted()) {
     if (wanted_timer_ == 0) {
       wanted_timer_ = context_.timers.at(context_.now() + kPauseLayersAfter, [this] {
         wanted_timer_ = 0;
-        for (const auto& p : participants_) {
+        for (Participant* p : participants_.publishers()) {
           for (Track& track : p->tracks) tell_wanted(*p, track);
         }
       });
@@ -152,24 +152,29 @@ void Session::update_wanted() {
   }
 }
 
-// True when something is sent that nobody wants.
-bool Session::note_wanted() {
-  std::unordered_map<server::TrackNo, std::uint32_t> heights;
-  for (const auto& p : participants_) {
-    for (const Slot& slot : p->slots) {
-      if (!slot.told_track || slot.view.kind != rtp::MediaKind::Video) continue;
-      std::uint32_t& height = heights[*slot.told_track];
-      height = std::max(height, slot.told_height);
-    }
+// How many look at a track, by height.
+void Session::note_wanted(const Slot& slot, bool there) {
+  if (!slot.told_track || slot.view.kind != rtp::MediaKind::Video) return;
+  const auto heights = wanted_.try_emplace(*slot.told_track).first;
+  if (there) {
+    ++heights->second[slot.told_height];
+    return;
   }
+  const auto height = heights->second.find(slot.told_height);
+  if (height != heights->second.end() && --height->second == 0) heights->second.erase(height);
+  if (heights->second.empty()) wanted_.erase(heights);
+}
+
+// True when something is sent that nobody wants.
+bool Session::tell_more_wanted() {
   bool too_much = false;
-  for (const auto& p : participants_) {
+  for (Participant* p : participants_.publishers()) {
     for (Track& track : p->tracks) {
       if (track.kind != rtp::MediaKind::Video) continue;
-      const auto found = heights.find(track.no);
+      const auto found = wanted_.find(track.no);
       track.wanted_height = recorded_                ? Track::kAnyHeight
-                            : found == heights.end() ? 0
-                                                     : found->second;
+                            : found == wanted_.end() ? 0
+                                                     : found->second.rbegin()->first;
       if (track.wanted_height > track.told_wanted) tell_wanted(*p, track);
       too_much = too_much || track.wanted_height < track.told_wanted;
     }

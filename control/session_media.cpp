@@ -68,13 +68,13 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
   if (plan->has_media()) {
     if (!participant.peer) {
       participant.worker = worker_for_new_peer();
-      participant.peer = server::PeerId(worker_room_.value << 32 | ++last_peer_);
+      participants_.set_peer(participant, server::PeerId(worker_room_.value << 32 | ++last_peer_));
     }
     context_.post(participant.worker, server::SetPeer{worker_room_, *participant.peer, params});
   } else {
     drop_peer(participant);
   }
-  if (was_on_air && !participant.on_air() && on_offline) on_offline();
+  if (was_on_air && !participant.on_air() && on_offline) on_offline(participant.id);
   const bool changed = apply_tracks(participant, *offer, *plan, params.publishes);
   apply_slots(participant, *offer, *plan);
   update_codecs();
@@ -121,7 +121,7 @@ void Session::spread_to(std::size_t worker) {
   workers_.push_back(worker);
   speakers_.emplace_back();
   context_.post(worker, server::OpenRoom{worker_room_});
-  for (const auto& p : participants_) {
+  for (const Participant* p : participants_.publishers()) {
     for (const Track& track : p->tracks) open_mirror(*p, track, worker);
   }
   server::log::info("session_spread", {{"session", id_}, {"workers", workers_.size()}});
@@ -183,6 +183,8 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
     track.host_muted = is_audio(track.source) && is_muted_by_host(participant);
     track.withheld = withholds(participant, track);
     participant.tracks.push_back(track);
+    participants_.note_tracks(participant);
+    list_if_due(participant);
     if (track.stopped()) context_.post(participant.worker, server::MuteTrack{track.no, true});
     for (const std::size_t worker : workers_) open_mirror(participant, track, worker);
     Json data = Json::object({{"participant_id", participant.id}, {"track", track.to_json()}});
@@ -198,6 +200,7 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
 void Session::unpublish(Participant& participant, std::size_t index) {
   const Track track = participant.tracks[index];
   participant.tracks.erase(participant.tracks.begin() + static_cast<std::ptrdiff_t>(index));
+  participants_.note_tracks(participant);
   for (const std::size_t worker : workers_) {
     if (worker != participant.worker) context_.post(worker, server::CloseMirror{track.no});
   }
@@ -210,12 +213,11 @@ void Session::unpublish(Participant& participant, std::size_t index) {
 
 void Session::drop_peer(Participant& participant) {
   while (!participant.tracks.empty()) unpublish(participant, participant.tracks.size() - 1);
-  participant.slots.clear();
+  replace_slots(participant, {}, {});
   participant.channels.clear();
-  participant.decodes.clear();
   participant.media_away = false;
   if (participant.peer) context_.post(participant.worker, server::RemovePeer{*participant.peer});
-  participant.peer.reset();
+  participants_.set_peer(participant, std::nullopt);
   participant.ever_connected = false;
   participant.sends = false;
 }
@@ -235,8 +237,24 @@ void Session::apply_slots(Participant& participant, const sdp::Offer& offer, con
     slot.codecs = params_of(plan.lines[i].codecs);
     slots.push_back(std::move(slot));
   }
+  replace_slots(participant, std::move(slots), common_formats(video_codecs(offer, plan)));
+}
+
+// What is counted over all slots goes along.
+void Session::replace_slots(Participant& participant, std::vector<Slot> slots,
+                            std::vector<server::CodecParams> decodes) {
+  for (const Slot& slot : participant.slots) note_wanted(slot, false);
   participant.slots = std::move(slots);
-  participant.decodes = common_formats(video_codecs(offer, plan));
+  participant.decodes = std::move(decodes);
+  for (const Slot& slot : participant.slots) note_wanted(slot, true);
+  const bool views =
+      std::any_of(participant.slots.begin(), participant.slots.end(),
+                  [](const Slot& slot) { return slot.view.kind == rtp::MediaKind::Video; });
+  if (views) {
+    viewers_.put(participant.order, participant.decodes);
+  } else {
+    viewers_.remove(participant.order);
+  }
 }
 
 RpcResult<void> Session::want(Participant& participant, rtp::Mid mid, SlotWant want) {
@@ -254,7 +272,7 @@ RpcResult<void> Session::want(Participant& participant, rtp::Mid mid, SlotWant w
 
 RankedTracks Session::ranked_tracks() const {
   std::vector<TrackView> views;
-  for (const auto& p : participants_) {
+  for (const Participant* p : participants_.publishers()) {
     if (p->hidden()) continue;
     for (const Track& track : p->tracks) {
       views.push_back(
@@ -310,8 +328,10 @@ void Session::update_slots(Participant& participant, const RankedTracks& tracks)
       tell_if_undecodable(participant, slot);
       continue;
     }
+    note_wanted(slot, false);
     slot.told_track = track;
     slot.told_height = want.height;
+    note_wanted(slot, true);
     slot.told_priority = priority;
     context_.post(participant.worker,
                   server::Assign{*participant.peer, slot.mid, track, want.height, priority});
@@ -375,7 +395,7 @@ void Session::peer_closed(Participant& participant, server::CloseReason reason) 
                                             {"identity", participant.claims.identity},
                                             {"reason", why}}));
   const bool was_connected = participant.ever_connected;
-  participant.peer.reset();  // the worker has forgotten it already
+  participants_.set_peer(participant, std::nullopt);  // the worker has forgotten it already
   drop_peer(participant);
   participant.ever_connected = was_connected;
   participant.media_away = true;
@@ -396,7 +416,7 @@ void Session::speakers(std::size_t worker, const server::Speakers& told) {
     const auto it = std::find(order.begin(), order.end(), track.no);
     return it == order.end() ? kSilent : static_cast<std::size_t>(it - order.begin());
   };
-  for (const auto& p : participants_) {
+  for (Participant* p : participants_.publishers()) {
     std::size_t talks = kSilent;
     for (Track& track : p->tracks) {
       track.loudness = place(loudest, track);

@@ -1,6 +1,7 @@
 #include "control/session_meter.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace parley::control {
 
@@ -14,83 +15,101 @@ Json UsageInterval::to_json(std::int64_t session_clock_ms) const {
   return json;
 }
 
-bool SessionMeter::runs_with(const std::vector<Present>& people,
-                             std::string_view without) const noexcept {
-  std::size_t count = 0;
-  std::size_t hosts = 0;
-  std::size_t senders = 0;
-  for (const Present& one : people) {
-    if (one.person.participant_id == without) continue;
-    ++count;
-    if (one.person.host) ++hosts;
-    if (one.person.sends) ++senders;
-  }
+bool SessionMeter::runs_with(const Counts& counts) const noexcept {
   switch (condition_) {
     case StartCondition::FirstParticipant:
-      return count >= 1;
+      return counts.people >= 1;
     case StartCondition::TwoParticipants:
-      return count >= 2;
+      return counts.people >= 2;
     case StartCondition::HostAndParticipant:
-      return hosts >= 1 && count >= 2;
+      return counts.hosts >= 1 && counts.people >= 2;
     case StartCondition::FirstMedia:
-      return senders >= 1;
+      return counts.senders >= 1;
   }
   return false;
 }
 
-SessionMeter::Change SessionMeter::set_present(Moment now,
-                                               const std::vector<MeteredPerson>& present,
-                                               std::string_view why,
-                                               std::optional<Silence> silence) {
-  Change change;
+void SessionMeter::count(const MeteredPerson& person, bool there) noexcept {
+  const auto add = [there](std::size_t& count) { there ? ++count : --count; };
+  add(counts_.people);
+  if (person.host) add(counts_.hosts);
+  if (person.sends) add(counts_.senders);
+}
+
+void SessionMeter::advance(Moment now) noexcept {
   const std::int64_t at = std::max(now.steady_ms, changed_at_);
-  const bool was_there =
-      silence && std::any_of(present_.begin(), present_.end(), [&](const Present& one) {
-        return one.person.participant_id == silence->participant_id;
-      });
-  if (!was_there) silence.reset();
-  const std::string_view silent = silence ? silence->participant_id : std::string_view();
-  const std::int64_t silent_from =
-      silence ? std::clamp(silence->since_steady_ms, changed_at_, at) : at;
+  clock_ms_ = room_ms(at);
+  changed_at_ = at;
+}
+
+void SessionMeter::end_interval(std::size_t index, std::int64_t clock_ms, std::int64_t wall_ms,
+                                std::string_view why) {
+  UsageInterval& interval = intervals_[index];
+  interval.ms = clock_ms - interval.began_at;
+  interval.left_ms = wall_ms;
+  interval.end_reason = std::string(why);
+}
+
+SessionMeter::Change SessionMeter::come(Moment now, MeteredPerson person) {
+  advance(now);
+  Change change;
+  const auto known = present_.find(person.participant_id);
+  count(person, true);
+  if (known != present_.end()) {
+    count(known->second.person, false);
+    known->second.person = std::move(person);
+  } else {
+    change.intervals.push_back(intervals_.size());
+    intervals_.push_back(
+        {person.participant_id, person.identity, now.wall_ms, 0, clock_ms_, 0, {}});
+    std::string id = person.participant_id;
+    present_.emplace(std::move(id), Present{std::move(person), intervals_.size() - 1});
+  }
+  running_ = runs_with(counts_);
+  return change;
+}
+
+SessionMeter::Change SessionMeter::go(Moment now, std::string_view participant_id,
+                                      std::string_view why,
+                                      std::optional<std::int64_t> silent_since) {
+  Change change;
+  const auto gone = present_.find(std::string(participant_id));
+  if (gone == present_.end()) {
+    advance(now);
+    return change;
+  }
+  const std::int64_t at = std::max(now.steady_ms, changed_at_);
+  const std::int64_t silent_from = std::clamp(silent_since.value_or(at), changed_at_, at);
   const std::int64_t silent_clock = room_ms(silent_from);
+  const std::int64_t unnoticed = at - silent_from;
+  const std::size_t interval = gone->second.interval;
+  const auto were_present = static_cast<std::int64_t>(present_.size());
+  count(gone->second.person, false);
+  present_.erase(gone);
   if (running_) {
-    const bool goes_on = !silence || runs_with(present_, silent);
-    const std::int64_t unnoticed = at - silent_from;
+    const bool goes_on = runs_with(counts_);
     change.back_room_ms = goes_on ? 0 : unnoticed;
-    change.back_participant_ms =
-        goes_on ? unnoticed : unnoticed * static_cast<std::int64_t>(present_.size());
+    change.back_participant_ms = goes_on ? unnoticed : unnoticed * were_present;
     clock_ms_ = room_ms(goes_on ? at : silent_from);
   }
   changed_at_ = at;
+  end_interval(interval, silent_clock, now.wall_ms - unnoticed, why);
+  change.intervals.push_back(interval);
+  running_ = runs_with(counts_);
+  return change;
+}
 
-  std::vector<Present> after;
-  for (const Present& one : present_) {
-    const auto still = std::find_if(present.begin(), present.end(), [&](const MeteredPerson& p) {
-      return p.participant_id == one.person.participant_id;
-    });
-    if (still != present.end()) {
-      after.push_back({*still, one.interval});
-      continue;
-    }
-    UsageInterval& interval = intervals_[one.interval];
-    const bool was_silent = one.person.participant_id == silent;
-    interval.ms = (was_silent ? silent_clock : clock_ms_) - interval.began_at;
-    interval.left_ms = now.wall_ms - (was_silent ? at - silent_from : 0);
-    interval.end_reason = std::string(why);
-    change.intervals.push_back(one.interval);
+SessionMeter::Change SessionMeter::all_go(Moment now, std::string_view why) {
+  advance(now);
+  Change change;
+  for (const auto& [id, one] : present_) change.intervals.push_back(one.interval);
+  std::sort(change.intervals.begin(), change.intervals.end());
+  for (const std::size_t index : change.intervals) {
+    end_interval(index, clock_ms_, now.wall_ms, why);
   }
-  for (const MeteredPerson& person : present) {
-    const bool known = std::any_of(present_.begin(), present_.end(), [&](const Present& one) {
-      return one.person.participant_id == person.participant_id;
-    });
-    if (known) continue;
-    change.intervals.push_back(intervals_.size());
-    after.push_back({person, intervals_.size()});
-    intervals_.push_back(
-        {person.participant_id, person.identity, now.wall_ms, 0, clock_ms_, 0, {}});
-  }
-  present_ = std::move(after);
-  running_ = runs_with(present_, {});
+  present_.clear();
+  counts_ = {};
+  running_ = false;
   return change;
 }
 
@@ -143,6 +162,7 @@ void SessionMeter::close(std::int64_t steady_ms, std::int64_t wall_ms, std::stri
   changed_at_ = std::max(steady_ms, changed_at_);
   running_ = false;
   present_.clear();
+  counts_ = {};
   for (UsageInterval& interval : intervals_) {
     if (interval.left_ms != 0) continue;
     interval.ms = clock_ms_ - interval.began_at;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "control/account.h"
@@ -45,25 +46,24 @@ class SessionMeter {
  public:
   explicit SessionMeter(StartCondition condition) : condition_(condition) {}
 
-  // Somebody of those present was silent since then, and it was noticed only now: what was metered
-  // for him, and for all if the session does not run without him, ends there. Not earlier than the
-  // last change, behind which nothing is undone.
-  struct Silence {
-    std::string_view participant_id;
-    std::int64_t since_steady_ms = 0;
-  };
   struct Change {
     std::int64_t back_room_ms = 0;  // of what the account has booked up to `now`
     std::int64_t back_participant_ms = 0;
     std::vector<std::size_t> intervals;  // that began or ended
   };
-  // Who is there from `now` on. `why`: the end reason of those who are not any more.
-  Change set_present(Moment now, const std::vector<MeteredPerson>& present, std::string_view why,
-                     std::optional<Silence> silence = std::nullopt);
+  // He is there from `now` on, or is it still and something about him has changed.
+  Change come(Moment now, MeteredPerson person);
+  // He is not there any more, if he was. `why`: the end reason. With `silent_since` it was noticed
+  // only now that nothing came of him from then on: what was metered for him, and for all if the
+  // session does not run without him, ends there. Not earlier than the last change, behind which
+  // nothing is undone.
+  Change go(Moment now, std::string_view participant_id, std::string_view why,
+            std::optional<std::int64_t> silent_since = std::nullopt);
+  Change all_go(Moment now, std::string_view why);
 
   [[nodiscard]] Rate rate() const noexcept;
   [[nodiscard]] bool running() const noexcept { return running_; }
-  // Up to the last set_present(), and at any time since.
+  // Up to the last change, and at any time since.
   [[nodiscard]] std::int64_t room_ms() const noexcept { return clock_ms_; }
   [[nodiscard]] std::int64_t room_ms(std::int64_t steady_ms) const noexcept {
     return clock_ms_ + (running_ ? steady_ms - changed_at_ : 0);
@@ -85,14 +85,25 @@ class SessionMeter {
     MeteredPerson person;
     std::size_t interval = 0;
   };
-  [[nodiscard]] bool runs_with(const std::vector<Present>& people,
-                               std::string_view without) const noexcept;
+  // Of those present, what the start condition looks at.
+  struct Counts {
+    std::size_t people = 0;
+    std::size_t hosts = 0;
+    std::size_t senders = 0;
+  };
+  void count(const MeteredPerson& person, bool there) noexcept;
+  [[nodiscard]] bool runs_with(const Counts& counts) const noexcept;
+  // The session's clock goes on up to now.
+  void advance(Moment now) noexcept;
+  void end_interval(std::size_t index, std::int64_t clock_ms, std::int64_t wall_ms,
+                    std::string_view why);
 
   StartCondition condition_;
   bool running_ = false;
   std::int64_t changed_at_ = 0;  // steady; since then nobody came or went
   std::int64_t clock_ms_ = 0;
-  std::vector<Present> present_;
+  std::unordered_map<std::string, Present> present_;
+  Counts counts_;
   std::vector<UsageInterval> intervals_;
 };
 

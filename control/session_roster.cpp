@@ -14,13 +14,94 @@ constexpr std::array<std::string_view, 3> kMethods = {"participant.joined", "par
 
 }  // namespace
 
+Json Session::roster() const {
+  Json list = Json::array();
+  for (const auto& p : participants_) {
+    if (!p->hidden()) list.push(p->to_json());
+  }
+  return list;
+}
+
+void Session::list(Page& page, bool listed_only) const {
+  for (const auto& p : participants_) {
+    if (p->hidden() || (listed_only && !p->listed)) continue;
+    const auto order = static_cast<std::int64_t>(p->order);
+    if (page.takes(order, p->id)) page.add(p->to_json(), order, p->id);
+  }
+}
+
+Session::Snapshot Session::snapshot_for(const Participant& newcomer) const {
+  std::vector<const Participant*> order(listed_.begin(), listed_.end());
+  std::erase(order, &newcomer);
+  const auto publishes = [](const Participant* p) { return !p->tracks.empty(); };
+  if (order.size() > context_.config.rooms.roster_limit) {
+    std::stable_partition(order.begin(), order.end(), publishes);
+  }
+  Snapshot snapshot{Json::array(), order.size()};
+  std::size_t bytes = 0;
+  for (const Participant* p : order) {
+    if (order.size() - snapshot.omitted >= context_.config.rooms.roster_limit) break;
+    Json json = p->to_json();
+    bytes += json.dump().size();
+    if (bytes > kSnapshotBytes) break;
+    snapshot.participants.push(std::move(json));
+    --snapshot.omitted;
+  }
+  return snapshot;
+}
+
+void Session::list_if_due(Participant& participant) {
+  if (participant.hidden() || participant.listed) return;
+  // By what he does, or by what he may do to others.
+  const bool matters = !participant.tracks.empty() || participant.hand_raised_ms ||
+                       participant.may(Permission::MuteOthers);
+  if (matters || listed_.size() < context_.config.rooms.roster_limit) return list(participant);
+  tell_count();
+}
+
+void Session::list(Participant& participant) {
+  participant.listed = true;
+  listed_.push_back(&participant);
+  tell_roster(RosterKind::Joined, participant,
+              Json::object({{"participant", participant.to_json()}}));
+}
+
+void Session::unlist(Participant& participant, std::string_view reason) {
+  if (participant.hidden()) return;
+  --shown_;
+  if (!participant.listed) return tell_count();
+  tell_roster(RosterKind::Left, participant,
+              Json::object({{"participant_id", participant.id}, {"reason", reason}}));
+  participant.listed = false;
+  std::erase(listed_, &participant);
+  const std::size_t wanted = std::min<std::size_t>(context_.config.rooms.roster_limit, shown_);
+  for (const auto& p : participants_) {
+    if (listed_.size() >= wanted) break;
+    if (p.get() != &participant) list_if_due(*p);
+  }
+}
+
 void Session::tell_roster(RosterKind kind, const Participant& about, Json params) {
+  if (!about.listed) return;
   if (participants_.size() <= kToldAtOnce && roster_changes_.empty()) {
     return broadcast(kMethods[static_cast<std::size_t>(kind)], params, &about);
   }
   roster_changes_.push_back({kind, about.id, std::move(params)});
-  if (roster_timer_ != 0) return;
-  roster_timer_ = context_.timers.at(context_.now() + kRosterInterval, [this] {
+  arm_roster(kRosterInterval);
+}
+
+// How many are there, where not all of them are listed.
+void Session::tell_count() {
+  count_changed_ = true;
+  arm_roster(kCountInterval);
+}
+
+void Session::arm_roster(std::chrono::milliseconds after) {
+  const rtp::Time due = context_.now() + after;
+  if (roster_timer_ != 0 && roster_due_ <= due) return;
+  context_.timers.cancel(roster_timer_);
+  roster_due_ = due;
+  roster_timer_ = context_.timers.at(due, [this] {
     roster_timer_ = 0;
     tell_roster_changes();
   });
@@ -36,7 +117,7 @@ void Session::tell_roster_changes() {
     by_first[std::max(p->roster_from, first_roster_change_)].push_back(*p->connection);
   }
   for (auto& [first, to] : by_first) {
-    if (first >= next_roster_change()) continue;
+    if (first >= next_roster_change() && !count_changed_) continue;
     std::array<Json, 3> lists = {Json::array(), Json::array(), Json::array()};
     for (auto i = static_cast<std::size_t>(first - first_roster_change_); i < told.size(); ++i) {
       if (told[i]) lists[static_cast<std::size_t>(roster_changes_[i].kind)].push(*told[i]);
@@ -44,11 +125,13 @@ void Session::tell_roster_changes() {
     send_to(std::move(to), "roster",
             Json::object({{"joined", std::move(lists[0])},
                           {"updated", std::move(lists[1])},
-                          {"left", std::move(lists[2])}}),
+                          {"left", std::move(lists[2])},
+                          {"count", static_cast<std::uint64_t>(shown_)}}),
             false);
   }
   first_roster_change_ = next_roster_change();
   roster_changes_.clear();
+  count_changed_ = false;
 }
 
 std::optional<Json> Session::told_as(const RosterChange& change) const {
@@ -69,7 +152,8 @@ bool Session::raise_hand(Participant& participant, bool raised) {
   Json event_data = data;
   event_data.set("identity", participant.claims.identity);
   event("participant.updated", std::move(event_data));
-  if (!participant.hidden()) tell_roster(RosterKind::Updated, participant, data);
+  list_if_due(participant);
+  tell_roster(RosterKind::Updated, participant, data);
   notify(participant, "participant.updated", std::move(data));
   return true;
 }

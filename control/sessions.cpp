@@ -196,13 +196,14 @@ RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId conne
   }
   Participant* participant = session->find_identity(claims.identity);
   if (participant != nullptr && participant->connection) {
-    session->remove(participant->id, "duplicate_identity", true);  // the newer wins
-    metering_.changed(*session, "duplicate_identity");
+    const std::string before = participant->id;
+    session->remove(before, "duplicate_identity", true);  // the newer wins
+    metering_.changed(*session, before, "duplicate_identity");
     participant = nullptr;
   }
   if (participant != nullptr) {
     session->resume(*participant, std::move(claims), connection);
-    metering_.changed(*session, "");  // another token may make another role
+    metering_.changed(*session, participant->id);  // another token may make another role
   } else {
     participant = &session->add(std::move(claims), connection);
   }
@@ -275,7 +276,7 @@ void Sessions::change_participant(Session& session, Participant& participant,
                                   Session::ParticipantChange change) {
   if (change.role) change.permissions = tenants_.permissions(session.tenant(), *change.role);
   session.change(participant, std::move(change));
-  metering_.changed(session, "");  // a host may have become none
+  metering_.changed(session, participant.id);  // a host may have become none
 }
 
 void Sessions::room_changed(Session& session, const Room& room) {
@@ -338,8 +339,8 @@ Session& Sessions::start(const Room& room) {
   started.on_timeout = [this, id](const std::string& participant_id, std::string_view reason) {
     if (Session* s = find(id)) leave(*s, participant_id, reason, true);
   };
-  started.on_offline = [this, id] {
-    if (Session* s = find(id)) metering_.changed(*s, "client_left");
+  started.on_offline = [this, id](const std::string& participant_id) {
+    if (Session* s = find(id)) metering_.changed(*s, participant_id, "client_left");
   };
   started.other_worker = [this](const std::vector<std::size_t>& but_for) {
     return least_loaded_worker(but_for);
@@ -429,10 +430,11 @@ void Sessions::socket_closed(std::string_view session_id, std::string_view parti
   session->lose_socket(*participant);
 }
 
-void Sessions::leave(Session& session, const std::string& participant_id, std::string_view reason,
+// By value: it may be the one of who is removed.
+void Sessions::leave(Session& session, std::string participant_id, std::string_view reason,
                      bool bye) {
   session.remove(participant_id, reason, bye);
-  metering_.changed(session, reason);
+  metering_.changed(session, participant_id, reason);
   if (session.participants().empty()) watch_emptiness(session);
 }
 
@@ -513,28 +515,28 @@ void Sessions::on_worker_events(std::size_t worker, const std::vector<server::Ev
     Session* session = find(Session::worker_room_of(peer));
     Participant* participant = session == nullptr ? nullptr : session->find_peer(peer);
     if (participant == nullptr) continue;  // it has left meanwhile
-    using Silence = SessionMeter::Silence;
-    const auto silent_since = [&](rtp::Time last_heard) {
-      return Silence{participant->id, std::chrono::duration_cast<std::chrono::milliseconds>(
-                                          last_heard.time_since_epoch())
-                                          .count()};
+    const auto silent_since = [](rtp::Time last_heard) {
+      return std::chrono::duration_cast<std::chrono::milliseconds>(last_heard.time_since_epoch())
+          .count();
     };
     if (std::holds_alternative<server::PeerConnected>(event)) {
       session->peer_connected(*participant);
-      metering_.changed(*session, "");
+      metering_.changed(*session, participant->id);
       watch_emptiness(*session);
     } else if (const auto* away = std::get_if<server::PeerAway>(&event)) {
       session->peer_away(*participant, true);
-      metering_.changed(*session, "connection_timeout", silent_since(away->last_heard));
+      metering_.changed(*session, participant->id, "connection_timeout",
+                        silent_since(away->last_heard));
     } else if (std::holds_alternative<server::PeerBack>(event)) {
       session->peer_away(*participant, false);
-      metering_.changed(*session, "");
+      metering_.changed(*session, participant->id);
     } else if (const auto* closed = std::get_if<server::PeerClosed>(&event)) {
       session->peer_closed(*participant, closed->reason);
-      metering_.changed(*session, "media_failure", silent_since(closed->last_heard));
+      metering_.changed(*session, participant->id, "media_failure",
+                        silent_since(closed->last_heard));
     } else if (const auto* started = std::get_if<server::TrackStarted>(&event)) {
       session->track_started(*participant, *started);
-      if (!std::exchange(participant->sends, true)) metering_.changed(*session, "");
+      if (!std::exchange(participant->sends, true)) metering_.changed(*session, participant->id);
     } else if (const auto* switched = std::get_if<server::SlotSwitched>(&event)) {
       session->slot_switched(*participant, *switched);
     } else if (const auto* layer = std::get_if<server::SlotLayer>(&event)) {

@@ -84,8 +84,7 @@ class Sessions {
   // No session begins any more, or they may again. Those that run go on, for `limit` at most.
   void drain(bool on, std::optional<std::chrono::milliseconds> limit);
   [[nodiscard]] bool draining() const noexcept { return draining_; }
-  void leave(Session& session, const std::string& participant_id, std::string_view reason,
-             bool bye);
+  void leave(Session& session, std::string participant_id, std::string_view reason, bool bye);
   void end(Session& session, std::string_view reason);
   void end_all(std::string_view reason);
 

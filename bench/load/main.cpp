@@ -31,8 +31,8 @@ int main(int argc, char** argv) {
   app.add_option("count", options.count, "N");
   app.add_option("--seconds", options.run_s, "how long to measure");
   app.add_option("--warmup", options.warmup_s, "seconds before that");
-  app.add_option("--server-core", options.server_core, "where the server runs");
-  app.add_option("--own-core", options.own_core, "where the clients run");
+  app.add_option("--server-core", options.server_core, "where the server runs; -1: on all");
+  app.add_option("--own-core", options.own_core, "where the clients run; -1: on all");
   app.add_option(
       "--peer", options.peer,
       "what to load: parley, janus (a thread for each connection), janus-loop (one event "

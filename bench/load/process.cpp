@@ -36,8 +36,7 @@ ServerProcess::ServerProcess(const std::vector<std::string>& arguments, int core
   argv.push_back(nullptr);
   pid_ = fork();
   if (pid_ == 0) {
-    const cpu_set_t set = only(core);
-    sched_setaffinity(0, sizeof set, &set);
+    pin_to(core);
     dup2(ends[1], 1);
     dup2(ends[1], 2);
     execvp(argv[0], argv.data());
@@ -91,6 +90,7 @@ std::uint64_t ServerProcess::resident_bytes() const {
 }
 
 void pin_to(int core) {
+  if (core < 0) return;
   const cpu_set_t set = only(core);
   sched_setaffinity(0, sizeof set, &set);
 }

@@ -10,7 +10,7 @@
 
 namespace parley::bench {
 
-// The server under load: a process of its own on a core of its own.
+// The server under load: a process of its own, on a core of its own (below 0: on all).
 class ServerProcess {
  public:
   // Starts `program` and waits until a line of its output contains `ready`. Throws with its output
@@ -29,7 +29,7 @@ class ServerProcess {
   int output_ = -1;
 };
 
-// Runs the calling thread on this core alone.
+// Runs the calling thread on this core alone; below 0, on all.
 void pin_to(int core);
 [[nodiscard]] Nanoseconds own_cpu();
 

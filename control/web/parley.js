@@ -52,6 +52,7 @@ const MAX_SLOTS = {audio: 12, video: 24};
  * - `quota` {remainingMs}: the booked time will be over then
  * - `timer` {event, timerId, endsAtMs}: started, fired, cancelled
  * - `joined` {participant}, `left` {participant, reason}, `updated` {participant}
+ * - `count` {count}: how many are there, when that is told for itself in a large room
  * - `published` / `unpublished` {participant, track}
  * - `muted` {participant, track, muted, by: 'self'|'host'|'api'}; `participant` may be `call.self`
  * - `slot` {Slot}: show `stream`, or hide the tile when it is null
@@ -71,6 +72,7 @@ export class Call extends EventTarget {
   /** @type {MediaConnection|null} */ #media = null;
   /** @type {Participant|null} */ #self = null;
   /** @type {Map<string, Participant>} */ #participants = new Map();
+  #count = 0;
   /** @type {Map<Source, Publication>} */ #publications = new Map();
   /** @type {Map<string, Slot>} */ #slots = new Map();
   /** @type {any} */ #welcome = null;
@@ -90,8 +92,10 @@ export class Call extends EventTarget {
   }
 
   get state() { return this.#state; }
-  /** The others, in the order in which they joined. */
+  /** The others, in the order in which they joined; of a large room only some, and all who publish. */
   get participants() { return [...this.#participants.values()]; }
+  /** How many are there, oneself included. */
+  get count() { return this.#count; }
   get self() { return this.#self; }
   get room() { return this.#welcome?.room ?? null; }
   /** @returns {Set<string>} */
@@ -225,6 +229,17 @@ export class Call extends EventTarget {
     return channel;
   }
 
+  /**
+   * Everybody who is there, page by page, oneself included. Who is not among `participants` is as he was when he
+   * was asked for: nobody is told what becomes of him.
+   * @param {{limit?: number, pageToken?: string|null}} [options]
+   * @returns {Promise<{participants: Participant[], count: number, nextPageToken: string|null}>}
+   */
+  async people({limit = 100, pageToken = null} = {}) {
+    /** @type {any} */ const page = await this.#request('roster.list', {limit, ...(pageToken && {page_token: pageToken})});
+    return {participants: page.participants.map(fromWire), count: page.count, nextPageToken: page.next_page_token ?? null};
+  }
+
   /** Asks to be asked to speak; everybody sees it. @param {boolean} raised */
   async raiseHand(raised = true) { await this.#request('hand.raise', {raised}); }
 
@@ -330,6 +345,7 @@ export class Call extends EventTarget {
     const {participant_id, identity, name, role, recording} = this.#welcome;
     this.#self = {id: participant_id, identity, name: name || identity, role, joinedMs: Date.now(), state: 'active', handRaisedMs: this.#welcome.hand_raised_ms ?? null, tracks: new Map()};
     const before = this.#participants;
+    this.#count = this.#welcome.participants_count;
     this.#participants = new Map();
     for (const wire of this.#welcome.participants) {
       const participant = fromWire(wire);
@@ -339,6 +355,7 @@ export class Call extends EventTarget {
     for (const [id, participant] of before) {
       if (!this.#participants.has(id)) this.#emit('left', {participant, reason: 'client_left'});
     }
+    if (this.#welcome.participants_omitted) void this.#listRest().catch(() => {}); // a lost socket brings another list
     this.#inLobby = new Map((this.#welcome.waiting ?? []).map((/** @type {any} */ one) => [one.participant_id, waitingFromWire(one)]));
     if (this.#inLobby.size > 0) this.#emit('lobby', {waiting: this.inLobby});
     this.#chat.take(this.#welcome.chat);
@@ -525,6 +542,8 @@ export class Call extends EventTarget {
       for (const wire of params.joined) this.#notified('participant.joined', {participant: wire});
       for (const update of params.updated) this.#notified('participant.updated', update);
       for (const left of params.left) this.#notified('participant.left', left);
+      this.#count = params.count;
+      this.#emit('count', {count: this.#count});
     } else if (method === 'participant.joined') {
       if (params.participant.participant_id !== this.#self?.id) this.#joined(fromWire(params.participant));
     } else if (participant) {
@@ -532,9 +551,24 @@ export class Call extends EventTarget {
     }
   }
 
+  /** Those who are listed but did not fit into the answer to the join. */
+  async #listRest() {
+    const socket = this.#socket;
+    for (let token; ;) {
+      /** @type {any} */ const page = await this.#request('roster.list', {listed: true, ...(token && {page_token: token})});
+      if (socket !== this.#socket) return;
+      for (const wire of page.participants) {
+        if (wire.participant_id !== this.#self?.id && !this.#participants.has(wire.participant_id)) this.#joined(fromWire(wire));
+      }
+      token = page.next_page_token;
+      if (!token) return;
+    }
+  }
+
   /** @param {Participant} participant */
   #joined(participant) {
     this.#participants.set(participant.id, participant);
+    this.#count = this.#participants.size + 1; // in a room where not all are listed a roster says it
     this.#emit('joined', {participant});
     this.#growAndOffer();
   }
@@ -550,6 +584,7 @@ export class Call extends EventTarget {
         return this.#emit('updated', {participant});
       case 'participant.left':
         this.#participants.delete(participant.id);
+        this.#count = this.#participants.size + 1;
         return this.#emit('left', {participant, reason: params.reason});
       case 'track.published':
         participant.tracks.set(params.track.track_id, trackFromWire(params.track));

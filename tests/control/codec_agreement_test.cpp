@@ -113,6 +113,33 @@ TEST(Agreement, ThePublishersOwnSlotsDoNotCount) {
   EXPECT_EQ(agree({kOwner, codecs}, viewers, {}), nullptr);
 }
 
+std::vector<std::pair<std::size_t, std::uint64_t>> counted(const ViewerCounts& counts,
+                                                           std::uint64_t but_for = 0) {
+  std::vector<std::pair<std::size_t, std::uint64_t>> kinds;  // how many codecs, whose
+  for (const Viewer& one : counts.but_for(but_for)) {
+    kinds.emplace_back(one.decodes.size(), one.participant);
+  }
+  return kinds;
+}
+
+TEST(ViewerCounts, KeepOneEntryForAllOfAKindAndKnowWhoIsAlone) {
+  using Kind = std::pair<std::size_t, std::uint64_t>;
+  ViewerCounts counts;
+  for (const std::uint64_t one : {3U, 4U, 5U}) counts.put(one, kBrowser);
+  counts.put(6, {kH264});
+  EXPECT_THAT(counted(counts), ElementsAre(Kind{4, Viewer::kSeveral}, Kind{1, 6}));
+  EXPECT_THAT(counted(counts, 6), ElementsAre(Kind{4, Viewer::kSeveral}));
+  EXPECT_THAT(counted(counts, 3), ElementsAre(Kind{4, Viewer::kSeveral}, Kind{1, 6}));
+  counts.put(5, {kH264});  // has changed
+  EXPECT_THAT(counted(counts, 3), ElementsAre(Kind{4, 4}, Kind{1, Viewer::kSeveral}));
+  counts.remove(5);
+  counts.remove(5);
+  counts.remove(77);
+  EXPECT_THAT(counted(counts, 3), ElementsAre(Kind{4, 4}, Kind{1, 6}));
+  for (const std::uint64_t one : {3U, 4U, 6U}) counts.remove(one);
+  EXPECT_THAT(counted(counts), IsEmpty());
+}
+
 TEST(CommonFormats, AreThoseOfEverySlot) {
   const std::vector<std::vector<CodecParams>> slots = {kBrowser,
                                                        {codec(rtp::Codec::Vp9, 35), kH264}};

@@ -16,6 +16,7 @@ class RosterTest : public CallTest {
  protected:
   RosterTest() {
     room("main", [](RoomConfig& large) { large.max_participants = 600; });
+    config.rooms.roster_limit = 600;
   }
   std::string come(std::uint64_t connection) {
     return text(join(connection, "p" + std::to_string(connection)), "participant_id");
@@ -24,13 +25,34 @@ class RosterTest : public CallTest {
     for (std::uint64_t i = 1; i <= count; ++i) come(i);
     wait(seconds(1));
   }
+  // How many are there, as a client was told last.
+  std::int64_t count(std::uint64_t connection) {
+    std::int64_t told = 0;
+    for (const Json& message : sent[connection]) {
+      if (const Json* result = message.find("result")) {
+        if (result->find("participants_count") != nullptr) {
+          told = integer_member(*result, "participants_count");
+        }
+      } else if (text(message, "method") == "roster") {
+        told = integer_member(*message.find("params"), "count");
+      }
+    }
+    return told;
+  }
+  std::size_t received_bytes(std::uint64_t connection) {
+    std::size_t bytes = 0;
+    for (const Json& message : sent[connection]) bytes += message.dump().size();
+    return bytes;
+  }
   // What a client knows of the others that takes what it is told.
   std::set<std::string> roster(std::uint64_t connection) {
     std::set<std::string> known;
+    std::string self;
     for (const Json& message : sent[connection]) {
       if (const Json* result = message.find("result")) {
         const Json* all = result->find("participants");
         if (all == nullptr) continue;
+        if (self.empty()) self = text_member(*result, "participant_id");
         for (const Json& one : *all->as_array()) known.insert(text(one, "participant_id"));
       }
       const std::string method = text(message, "method");
@@ -47,6 +69,7 @@ class RosterTest : public CallTest {
         known.erase(text(one, "participant_id"));
       }
     }
+    known.erase(self);  // who came onto the list later is told so, too
     return known;
   }
   std::set<std::string> others(std::uint64_t connection) {
@@ -69,17 +92,136 @@ TEST_F(RosterTest, WhileARoomFillsEachGetsTenMessagesASecond) {
   fill(20);
   const std::size_t before = sent[1].size();
   const rtp::Time began = now;
-  for (std::uint64_t i = 21; i <= 500; ++i) {
+  for (std::uint64_t i = 21; i <= 200; ++i) {
     come(i);
     wait(milliseconds(5));
   }
   wait(seconds(1));
   const auto took = std::chrono::duration<double>(now - began).count();
   EXPECT_LE(static_cast<double>(sent[1].size() - before), took * 10 + 1);
-  EXPECT_EQ(session().participants().size(), 500U);
-  for (const std::uint64_t one : {1U, 20U, 21U, 77U, 300U, 499U, 500U}) {
+  EXPECT_EQ(session().participants().size(), 200U);
+  for (const std::uint64_t one : {1U, 20U, 21U, 77U, 199U, 200U}) {
     EXPECT_EQ(roster(one), others(one)) << one;
   }
+}
+
+// Each of them is told as much by the last join as by the first beyond the limit.
+TEST_F(RosterTest, WhatAJoinTellsDoesNotGrowWithTheRoom) {
+  config.rooms.roster_limit = 30;
+  fill(40);
+  const auto grow = [&](std::uint64_t from, std::uint64_t to) {
+    const std::size_t before = received_bytes(1);
+    for (std::uint64_t i = from; i <= to; ++i) come(i);
+    wait(seconds(2));
+    return received_bytes(1) - before;
+  };
+  const std::size_t first = grow(41, 80);
+  const std::size_t answer = sent[80].front().dump().size();
+  const std::size_t last = grow(461, 500);
+  EXPECT_LE(last, first + 100);
+  EXPECT_LT(first, 40 * 100U) << "nobody's name";
+  EXPECT_NEAR(static_cast<double>(sent[500].front().dump().size()), static_cast<double>(answer),
+              50);
+  EXPECT_EQ(count(1), 120);
+  EXPECT_EQ(count(500), 120);
+  EXPECT_THAT(roster(1), SizeIs(29));
+  EXPECT_THAT(roster(500), SizeIs(30));
+}
+
+TEST_F(RosterTest, WhoPublishesRaisesAHandOrMaySilenceOthersIsListedBeyondTheLimit) {
+  config.rooms.roster_limit = 20;
+  fill(40);
+  const std::string speaker = text(*sent[35].front().find("result"), "participant_id");
+  const std::string asks = text(*sent[36].front().find("result"), "participant_id");
+  EXPECT_EQ(roster(1).count(speaker), 0U);
+  publish(35);
+  ask(36, "hand.raise");
+  const std::string host = text(join(50, "seller", "host"), "participant_id");
+  wait(seconds(1));
+  const Json told = notified(1, "roster").back();
+  for (const std::string& one : {speaker, asks, host}) EXPECT_EQ(roster(1).count(one), 1U) << one;
+  EXPECT_THAT(roster(40), SizeIs(23));
+  ask(35, "leave");
+  wait(seconds(1));
+  EXPECT_EQ(roster(1).count(speaker), 0U);
+  EXPECT_EQ(count(1), 40);
+}
+
+TEST_F(RosterTest, WhenOneOfTheListLeavesAnotherTakesHisPlace) {
+  config.rooms.roster_limit = 20;
+  fill(25);
+  for (const std::uint64_t one : {2U, 3U, 4U}) ask(one, "leave");
+  wait(seconds(1));
+  EXPECT_THAT(roster(1), SizeIs(19));
+  EXPECT_EQ(roster(25).size(), 20U) << "he is not on it himself";
+  for (const std::uint64_t one : {5U, 6U, 7U}) ask(one, "leave");
+  wait(seconds(1));
+  for (const std::uint64_t one : {1U, 8U, 25U}) EXPECT_EQ(roster(one), others(one)) << one;
+  EXPECT_EQ(count(1), 19);
+}
+
+TEST_F(RosterTest, OfACrowdOnlyTheCountIsToldOnceASecond) {
+  config.rooms.roster_limit = 20;
+  fill(30);
+  const std::size_t before = notified(1, "roster").size();
+  for (std::uint64_t i = 31; i <= 60; ++i) {
+    come(i);
+    wait(milliseconds(100));
+  }
+  wait(seconds(1));
+  EXPECT_LE(notified(1, "roster").size() - before, 4U);
+  EXPECT_EQ(count(1), 60);
+  EXPECT_EQ(count(30), 60);
+}
+
+TEST_F(RosterTest, AllAreFoundPageByPage) {
+  config.rooms.roster_limit = 20;
+  fill(50);
+  std::set<std::string> found;
+  std::string token;
+  std::size_t pages = 0;
+  do {
+    Json params = Json::object({{"limit", 20}});
+    if (!token.empty()) params.set("page_token", token);
+    const Json page = ask(1, "roster.list", params);
+    EXPECT_EQ(integer_member(page, "count"), 50);
+    for (const Json& one : *page.find("participants")->as_array()) {
+      EXPECT_TRUE(found.insert(text(one, "participant_id")).second);
+    }
+    token = text_member(page, "next_page_token");
+    ++pages;
+  } while (!token.empty());
+  EXPECT_EQ(pages, 3U);
+  EXPECT_THAT(found, SizeIs(50));
+  const Json listed = ask(1, "roster.list", Json::object({{"listed", true}}));
+  EXPECT_THAT(*listed.find("participants")->as_array(), SizeIs(20));
+  EXPECT_EQ(text(ask(1, "roster.list", Json::object({{"page_token", "x"}})), "reason"),
+            "invalid_argument");
+}
+
+// Many who publish: their names do not fit into one answer.
+TEST_F(RosterTest, WhatDoesNotFitIntoTheAnswerIsSaid) {
+  config.rooms.roster_limit = 20;
+  fill(25);
+  for (std::uint64_t i = 1; i <= 25; ++i) publish(i);
+  const Json joined = join(100, "late");
+  EXPECT_THAT(*joined.find("participants")->as_array(), SizeIs(20));
+  EXPECT_EQ(integer_member(joined, "participants_omitted"), 5);
+  EXPECT_EQ(integer_member(joined, "participants_count"), 26);
+  const Json listed = ask(100, "roster.list", Json::object({{"listed", true}}));
+  EXPECT_THAT(*listed.find("participants")->as_array(), SizeIs(25));
+}
+
+TEST_F(RosterTest, WhoComesHiddenIsNotCountedAndWhoComesBackSeenIs) {
+  fill(3);
+  join(10, "guard", "observer");
+  EXPECT_EQ(count(10), 3);
+  rtc->closed({10}, 1006);
+  const Json seen = join(11, "guard", "participant");
+  EXPECT_EQ(integer_member(seen, "participants_count"), 4);
+  rtc->closed({11}, 1006);
+  EXPECT_EQ(integer_member(join(12, "guard", "observer"), "participants_count"), 3);
+  EXPECT_THAT(roster(1), SizeIs(2));
 }
 
 TEST_F(RosterTest, WhoComesAndGoesInBetweenIsNotLeftOver) {

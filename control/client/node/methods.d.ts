@@ -1413,11 +1413,18 @@ export interface ParticipantListParams {
   /** unique within a tenant */
   room?: string;
   session_id?: string;
+  /** rows of one page; 100 unless told */
+  limit?: number;
+  /** next_page_token of the page before */
+  page_token?: string;
 }
 
 export interface ParticipantListResult {
   session_id?: string;
   participants: Participant[];
+  next_page_token?: string;
+  /** on all pages together */
+  count: number;
   waiting?: Waiting[];
 }
 
