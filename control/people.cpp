@@ -13,6 +13,13 @@ auto place_of(List& list, const Participant& one) {
                           [](const auto& other, auto order) { return other->order < order; });
 }
 
+void keep(std::vector<Participant*>& list, Participant& one, bool belongs) {
+  const auto place = place_of(list, one);
+  const bool is_in = place != list.end() && *place == &one;
+  if (belongs && !is_in) list.insert(place, &one);
+  if (!belongs && is_in) list.erase(place);
+}
+
 template <class Map, class Key>
 Participant* find_in(const Map& map, const Key& key) {
   const auto found = map.find(key);
@@ -26,14 +33,19 @@ Participant& People::add(std::unique_ptr<Participant> one) {
   list_.push_back(std::move(one));
   by_id_[added.id] = &added;
   by_identity_[added.claims.identity] = &added;
+  note(added);
   return added;
 }
 
 void People::remove(const Participant& one) {
   by_id_.erase(one.id);
   by_identity_.erase(one.claims.identity);
-  if (one.peer) by_peer_.erase(*one.peer);
+  if (one.peer) {
+    by_peer_.erase(*one.peer);
+    --peers_on_[one.worker];
+  }
   std::erase(publishers_, &one);
+  std::erase(hosts_, &one);
   list_.erase(place_of(list_, one));
 }
 
@@ -41,25 +53,31 @@ void People::clear() {
   by_id_.clear();
   by_identity_.clear();
   by_peer_.clear();
+  peers_on_.clear();
   publishers_.clear();
+  hosts_.clear();
   list_.clear();
 }
 
 void People::set_peer(Participant& one, std::optional<server::PeerId> peer) {
-  if (one.peer) by_peer_.erase(*one.peer);
+  if (one.peer) {
+    by_peer_.erase(*one.peer);
+    --peers_on_[one.worker];
+  }
   one.peer = peer;
-  if (peer) by_peer_[*peer] = &one;
+  if (!peer) return;
+  by_peer_[*peer] = &one;
+  ++peers_on_[one.worker];
 }
 
-void People::note_tracks(Participant& one) {
-  const auto place = place_of(publishers_, one);
-  const bool known = place != publishers_.end() && *place == &one;
-  if (known == !one.tracks.empty()) return;
-  if (known) {
-    publishers_.erase(place);
-  } else {
-    publishers_.insert(place, &one);
-  }
+void People::note(Participant& one) {
+  keep(publishers_, one, !one.tracks.empty());
+  keep(hosts_, one, one.claims.is_host() && !one.hidden());
+}
+
+std::size_t People::peers_on(std::size_t worker) const {
+  const auto found = peers_on_.find(worker);
+  return found == peers_on_.end() ? 0 : found->second;
 }
 
 Participant* People::find(std::string_view participant_id) const {

@@ -13,7 +13,8 @@
 namespace parley::control {
 
 // Those in a session, in the order in which they came. Each is found in constant time, and those
-// who publish are at hand without a look at all the others: a room may have thousands who watch.
+// who publish or are hosts are at hand without a look at all the others: a room may have thousands
+// who watch.
 class People {
  public:
   using List = std::vector<std::unique_ptr<Participant>>;
@@ -24,8 +25,8 @@ class People {
   void clear();
   // Through which peer his media goes, or that it goes through none.
   void set_peer(Participant& one, std::optional<server::PeerId> peer);
-  // To be called when his tracks have become some, or none.
-  void note_tracks(Participant& one);
+  // To be called when his tracks or what his token says have changed.
+  void note(Participant& one);
 
   // Null: nobody.
   [[nodiscard]] Participant* find(std::string_view participant_id) const;
@@ -33,6 +34,10 @@ class People {
   [[nodiscard]] Participant* find_peer(server::PeerId peer) const;
 
   [[nodiscard]] const std::vector<Participant*>& publishers() const noexcept { return publishers_; }
+  // Who is a host and not hidden.
+  [[nodiscard]] const std::vector<Participant*>& hosts() const noexcept { return hosts_; }
+  // How many of their peers a worker has.
+  [[nodiscard]] std::size_t peers_on(std::size_t worker) const;
   [[nodiscard]] List::const_iterator begin() const noexcept { return list_.begin(); }
   [[nodiscard]] List::const_iterator end() const noexcept { return list_.end(); }
   [[nodiscard]] const List::value_type& operator[](std::size_t i) const { return list_[i]; }
@@ -53,7 +58,10 @@ class People {
   ByName by_id_;
   ByName by_identity_;
   std::unordered_map<server::PeerId, Participant*> by_peer_;
-  std::vector<Participant*> publishers_;  // in the same order
+  std::unordered_map<std::size_t, std::size_t> peers_on_;
+  // In the same order.
+  std::vector<Participant*> publishers_;
+  std::vector<Participant*> hosts_;
 };
 
 }  // namespace parley::control

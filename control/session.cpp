@@ -132,6 +132,7 @@ void Session::resume(Participant& participant, JoinClaims claims, ConnectionId c
   const bool comes_to_light = participant.hidden() && !claims.hidden;
   participant.claims = std::move(claims);
   participant.connection = connection;
+  participants_.note(participant);
   if (comes_to_light) ++shown_;
   arm_end(participant);
   set_state(participant,
@@ -220,6 +221,7 @@ void Session::change(Participant& participant, ParticipantChange change) {
   if (change.role && *change.role != participant.claims.role) {
     participant.claims.role = *change.role;
     participant.claims.permissions = change.permissions;
+    participants_.note(participant);
     withhold_again(participant);
     notify(participant, "permissions",
            Json::object({{"role", name_of(*change.role)},

@@ -99,18 +99,7 @@ bool Session::stop_waiting(std::string_view participant_id, std::string_view rea
 // Tells once that somebody is here and no host, and once that one has come.
 void Session::watch_host() {
   if (ending_) return;
-  bool host = false;
-  Json others = Json::array();
-  for (const auto& p : participants_) {
-    if (p->hidden()) continue;
-    if (p->claims.is_host()) {
-      host = true;
-    } else {
-      others.push(p->claims.identity);
-    }
-  }
-  for (const Waiting& one : waiting_) others.push(one.claims.identity);
-  if (host) {
+  if (!participants_.hosts().empty()) {
     had_host_ = true;
     context_.timers.cancel(host_timer_);
     if (!host_absent_since_) return;
@@ -119,7 +108,13 @@ void Session::watch_host() {
     event("host.present", Json::object({{"waited_ms", waited}}));
     return;
   }
-  if (host_absent_since_ || others.as_array()->empty()) return;
+  if (host_absent_since_) return;
+  Json others = Json::array();
+  for (const auto& p : participants_) {
+    if (!p->hidden()) others.push(p->claims.identity);
+  }
+  for (const Waiting& one : waiting_) others.push(one.claims.identity);
+  if (others.as_array()->empty()) return;
   host_absent_since_ = context_.wall_ms();
   event("host.absent", Json::object({{"waiting", std::move(others)},
                                      {"since_ms", *host_absent_since_},

@@ -99,21 +99,16 @@ RpcResult<Json> Session::offer(Participant& participant, std::string_view sdp,
 // A worker of the session that has room for one more, else a worker that has none of it yet, else
 // the one with the fewest of it.
 std::size_t Session::worker_for_new_peer() {
-  std::vector<std::size_t> peers(workers_.size());
-  for (const auto& p : participants_) {
-    if (!p->peer) continue;
-    const auto at = std::find(workers_.begin(), workers_.end(), p->worker);
-    ++peers[static_cast<std::size_t>(at - workers_.begin())];
-  }
-  for (std::size_t i = 0; i < peers.size(); ++i) {
-    if (peers[i] < context_.config.workers.max_room_peers) return workers_[i];
+  for (const std::size_t worker : workers_) {
+    if (participants_.peers_on(worker) < context_.config.workers.max_room_peers) return worker;
   }
   if (const auto other = other_worker ? other_worker(workers_) : std::nullopt) {
     spread_to(*other);
     return *other;
   }
-  const auto least = std::min_element(peers.begin(), peers.end());
-  return workers_[static_cast<std::size_t>(least - peers.begin())];
+  return *std::min_element(workers_.begin(), workers_.end(), [this](auto a, auto b) {
+    return participants_.peers_on(a) < participants_.peers_on(b);
+  });
 }
 
 // The room on one worker more: everything that is published so far is to be had there, too.
@@ -183,7 +178,7 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
     track.host_muted = is_audio(track.source) && is_muted_by_host(participant);
     track.withheld = withholds(participant, track);
     participant.tracks.push_back(track);
-    participants_.note_tracks(participant);
+    participants_.note(participant);
     list_if_due(participant);
     if (track.stopped()) context_.post(participant.worker, server::MuteTrack{track.no, true});
     for (const std::size_t worker : workers_) open_mirror(participant, track, worker);
@@ -200,7 +195,7 @@ bool Session::apply_tracks(Participant& participant, const sdp::Offer& offer, co
 void Session::unpublish(Participant& participant, std::size_t index) {
   const Track track = participant.tracks[index];
   participant.tracks.erase(participant.tracks.begin() + static_cast<std::ptrdiff_t>(index));
-  participants_.note_tracks(participant);
+  participants_.note(participant);
   for (const std::size_t worker : workers_) {
     if (worker != participant.worker) context_.post(worker, server::CloseMirror{track.no});
   }

@@ -62,16 +62,37 @@ TEST_F(PeopleTest, WhoPublishesIsAtHandInTheOrderOfComing) {
   for (const char* name : {"anna", "ben", "cora", "dan"}) all.push_back(&come(name));
   for (const std::size_t i : {3U, 0U, 2U, 2U}) {
     all[i]->tracks.resize(1);
-    people_.note_tracks(*all[i]);
+    people_.note(*all[i]);
   }
   EXPECT_THAT(publishing(), ElementsAre("anna", "cora", "dan"));
   all[2]->tracks.clear();
-  people_.note_tracks(*all[2]);
-  people_.note_tracks(*all[1]);
+  people_.note(*all[2]);
+  people_.note(*all[1]);
   EXPECT_THAT(publishing(), ElementsAre("anna", "dan"));
   people_.remove(*all[3]);
   EXPECT_THAT(publishing(), ElementsAre("anna"));
   EXPECT_THAT(names(), ElementsAre("anna", "ben", "cora"));
+}
+
+TEST_F(PeopleTest, HostsAndTheWorkersPeersAreCounted) {
+  Participant& anna = come("anna");
+  Participant& ben = come("ben");
+  EXPECT_TRUE(people_.hosts().empty());
+  ben.claims.role = Role::Host;
+  people_.note(ben);
+  EXPECT_THAT(people_.hosts(), ElementsAre(&ben));
+  ben.claims.hidden = true;
+  people_.note(ben);
+  EXPECT_TRUE(people_.hosts().empty());
+  anna.worker = 2;
+  people_.set_peer(anna, server::PeerId{1});
+  people_.set_peer(ben, server::PeerId{2});
+  EXPECT_EQ(people_.peers_on(2), 1U);
+  EXPECT_EQ(people_.peers_on(0), 1U);
+  people_.set_peer(anna, std::nullopt);
+  people_.remove(ben);
+  EXPECT_EQ(people_.peers_on(2), 0U);
+  EXPECT_EQ(people_.peers_on(0), 0U);
 }
 
 }  // namespace
