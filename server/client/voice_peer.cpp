@@ -3,6 +3,7 @@
 #include <array>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -27,14 +28,15 @@ VoicePeer::VoicePeer()
       certificate_(server::Certificate::make(server::Loop::wall_ms())),
       dtls_(certificate_) {}
 
-std::string VoicePeer::offer() const {
-  return make_offer({{kMicrophoneMid, rtp::MediaKind::Audio, ssrc_, {}},
-                     {"1", rtp::MediaKind::Audio, {}, {}},
-                     {"2", rtp::MediaKind::Video, {}, {}}},
-                    local_, certificate_.fingerprint_text());
+std::string VoicePeer::offer(bool speaks) const {
+  std::vector<Line> lines = {{"1", rtp::MediaKind::Audio, {}, {}},
+                             {"2", rtp::MediaKind::Video, {}, {}}};
+  if (speaks) lines.push_back({kMicrophoneMid, rtp::MediaKind::Audio, ssrc_, {}});
+  return make_offer(lines, local_, certificate_.fingerprint_text());
 }
 
-bool VoicePeer::start(const std::string& answer) {
+bool VoicePeer::start(const std::string& answer, bool speaks) {
+  speaks_ = speaks;
   const Remote remote = read_remote(answer);
   sockaddr_storage to{};
   const std::size_t size = remote.address.to(to);
@@ -77,17 +79,20 @@ void VoicePeer::stop() {
 
 void VoicePeer::run() {
   client_->start(server::Loop::now());
-  voice_->start(server::Loop::now());
   std::array<std::uint8_t, Client::kMaxDatagram> buffer{};
   bool told = false;
+  bool began = false;
   while (!over_) {
     rtp::Time now = server::Loop::now();
     client_->tick(now);
     if (client_->connected()) {
       if (!std::exchange(told, true)) set_connected();
-      voice_->poll(now, [this](rtp::ConstBytes packet) {
-        if (client_->send_rtp(packet)) ++said_;
-      });
+      if (speaks_ && !std::exchange(began, true)) voice_->start(now);
+      if (began) {
+        voice_->poll(now, [this](rtp::ConstBytes packet) {
+          if (client_->send_rtp(packet)) ++said_;
+        });
+      }
     }
     while (const auto datagram = client_->poll_transmit()) {
       std::ignore = ::send(fd_, datagram->data(), datagram->size(), 0);

@@ -17,8 +17,8 @@
 
 namespace parley::client {
 
-// The media of a participant with a microphone: sends a voice and listens, over a real socket, on a
-// thread of its own. Whoever owns it does the signalling. For tools and tests.
+// The media of a participant who listens and, from the start or later, has a microphone: over a
+// real socket, on a thread of its own. Whoever owns it does the signalling. For tools and tests.
 class VoicePeer {
  public:
   static constexpr const char* kMicrophoneMid = "0";
@@ -28,10 +28,12 @@ class VoicePeer {
   VoicePeer(const VoicePeer&) = delete;
   VoicePeer& operator=(const VoicePeer&) = delete;
 
-  // One microphone, and a slot to receive for each kind.
-  [[nodiscard]] std::string offer() const;
+  // A slot to receive for each kind and, of who speaks, one microphone.
+  [[nodiscard]] std::string offer(bool speaks = true) const;
   // With the server's answer. False when it cannot be reached from here.
-  [[nodiscard]] bool start(const std::string& answer);
+  [[nodiscard]] bool start(const std::string& answer, bool speaks = true);
+  // Once the server has agreed to an offer with a microphone.
+  void speak() noexcept { speaks_ = true; }
   // Until DTLS is through; false when that took longer.
   [[nodiscard]] bool wait_connected(std::chrono::milliseconds patience);
   // As a cut cable: nothing is sent any more, nothing is said.
@@ -58,6 +60,7 @@ class VoicePeer {
   std::condition_variable changed_;
   bool connected_ = false;
   std::atomic<bool> over_{false};
+  std::atomic<bool> speaks_{false};
   std::atomic<std::uint64_t> heard_{0};
   std::atomic<std::uint64_t> said_{0};
 };

@@ -25,17 +25,13 @@ class MediaPeer {
   [[nodiscard]] bool is_in() const { return joined.find("result") != nullptr; }
 
   // Offers a microphone and one slot for each kind; back when DTLS is through.
-  void connect() {
-    Json tracks = Json::array();
-    tracks.push(
-        Json::object({{"mid", client::VoicePeer::kMicrophoneMid}, {"source", "microphone"}}));
-    const Json answer =
-        rtc.ask("offer", Json::object({{"sdp", media_.offer()}, {"tracks", std::move(tracks)}}));
-    const Json* result = answer.find("result");
-    ASSERT_NE(result, nullptr) << answer.dump();
-    track_id = *result->find("tracks")->as_array()->at(0).find("track_id")->as_string();
-    ASSERT_TRUE(media_.start(*result->find("sdp")->as_string()));
-    ASSERT_TRUE(media_.wait_connected(std::chrono::seconds(30)));
+  void connect() { start(true); }
+  // The same without a microphone.
+  void watch() { start(false); }
+  // Who only watched has a microphone from now on, on the same connection.
+  void speak() {
+    offer(true);
+    media_.speak();
   }
   // As a cut cable: nothing is sent any more, nothing is said.
   void stop_media() { media_.stop(); }
@@ -64,6 +60,27 @@ class MediaPeer {
   std::string track_id;
 
  private:
+  Json offer(bool speaks) {
+    Json tracks = Json::array();
+    if (speaks) {
+      tracks.push(
+          Json::object({{"mid", client::VoicePeer::kMicrophoneMid}, {"source", "microphone"}}));
+    }
+    const Json answer = rtc.ask(
+        "offer", Json::object({{"sdp", media_.offer(speaks)}, {"tracks", std::move(tracks)}}));
+    const Json* result = answer.find("result");
+    EXPECT_NE(result, nullptr) << answer.dump();
+    if (result == nullptr) return {};
+    if (speaks) track_id = *result->find("tracks")->as_array()->at(0).find("track_id")->as_string();
+    return *result;
+  }
+  void start(bool speaks) {
+    const Json result = offer(speaks);
+    ASSERT_FALSE(result.is_null());
+    ASSERT_TRUE(media_.start(*result.find("sdp")->as_string(), speaks));
+    ASSERT_TRUE(media_.wait_connected(std::chrono::seconds(30)));
+  }
+
   client::VoicePeer media_;
 };
 
