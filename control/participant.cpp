@@ -11,6 +11,14 @@ Json Track::to_json() const {
       {{"track_id", id}, {"kind", name_of(kind)}, {"source", name_of(source)}, {"muted", muted()}});
 }
 
+const Participant::DataChannel* Participant::chat_channel() const noexcept {
+  if (!peer) return nullptr;
+  for (const DataChannel& channel : channels) {
+    if (channel.protocol == kChatProtocol) return &channel;
+  }
+  return nullptr;
+}
+
 Json Participant::to_json() const {
   Json list = Json::array();
   for (const Track& track : tracks) list.push(track.to_json());

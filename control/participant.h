@@ -98,6 +98,8 @@ struct Participant {
     std::string label;
     std::string protocol;
   };
+  // Of his data channels, one of this protocol carries requests of chat (docs/control-protocol.md).
+  static constexpr std::string_view kChatProtocol = "parley.chat.v1";
   std::vector<DataChannel> channels;
   std::optional<TokenBucket> data_messages;  // once he has sent one
   std::optional<TokenBucket> data_bytes;
@@ -114,6 +116,8 @@ struct Participant {
   [[nodiscard]] bool may(Permission permission) const noexcept {
     return claims.permissions.has(permission);
   }
+  // Over which he would rather have what is written; null: his socket.
+  [[nodiscard]] const DataChannel* chat_channel() const noexcept;
   // The roster entry that others see.
   [[nodiscard]] Json to_json() const;
 };

@@ -22,6 +22,11 @@ bool is_momentary(std::string_view method) {
          method == "recording.access_link" || method == "chat.list" || method == "data.send";
 }
 
+RpcError unknown_method() {
+  return rpc_error(Status::MethodNotFound, "unknown_method", "there is no method of this name",
+                   "method");
+}
+
 RpcResult<std::vector<SendIntent>> read_intents(const Json::Array* list) {
   std::vector<SendIntent> intents;
   if (list == nullptr) return intents;
@@ -50,7 +55,10 @@ RtcSockets::RtcSockets(Context& context, const Keyring& keyring, Sessions& sessi
       sessions_(sessions),
       actions_(actions),
       recordings_(recordings),
-      chat_(chat) {}
+      chat_(chat) {
+  sessions_.on_chat_request = [this](Session& session, const Participant& from,
+                                     std::string_view text) { chat_request(session, from, text); };
+}
 
 const std::map<std::string_view, RtcSockets::Handler>& RtcSockets::methods() {
   static const std::map<std::string_view, Handler> kMethods = {
@@ -115,24 +123,51 @@ void RtcSockets::closed(ConnectionId connection, std::uint16_t code) {
 void RtcSockets::message(ConnectionId connection, std::string_view text) {
   const auto it = sockets_.find(connection);
   if (it == sockets_.end()) return;
+  answer(connection, it->second, text,
+         {false, [this, connection](const std::string& said) { context_.send(connection, said); }});
+  if (!it->second.closing) return;
+  context_.outbox.after([this, connection, closing = *it->second.closing](bool) {
+    context_.close(connection, closing.first, closing.second);
+  });
+}
+
+// As if it had come over his socket, whose limits it shares, but that it is about chat only.
+void RtcSockets::chat_request(Session& session, const Participant& from, std::string_view text) {
+  const auto it = from.connection ? sockets_.find(*from.connection) : sockets_.end();
+  const auto say = [this, session_id = session.id(), id = from.id](const std::string& said) {
+    Session* there = sessions_.find(session_id);
+    const Participant* one = there == nullptr ? nullptr : there->find(id);
+    if (one != nullptr) there->send_chat(*one, said);
+  };
+  if (it != sockets_.end()) return answer(*from.connection, it->second, text, {true, say});
+  const auto request = parse_request(text);
+  say(text_of(request ? request->id : request.error().id,
+              tl::unexpected(rpc_error(Status::Unavailable, "connection_lost",
+                                       "the signalling has to be connected, too"))));
+}
+
+void RtcSockets::answer(ConnectionId connection, Socket& socket, std::string_view text,
+                        const Way& way) {
   auto request = parse_request(text);
-  const std::shared_ptr<Answer> answer = promise_answer(connection, it->second);
+  const std::shared_ptr<Answer> answer = promise_answer(connection, socket, way.say);
   if (!request) {
     answer->text = text_of(request.error().id, tl::unexpected(request.error().error));
     return;
   }
-  if (it->second.unanswered > context_.config.control.max_inflight) {
+  if (socket.unanswered > context_.config.control.max_inflight) {
     RpcError error = rpc_error(Status::ResourceExhausted, "rate_limited",
                                "too many requests are under way on this connection");
     error.retry_after_ms = 100;
     answer->text = text_of(request->id, tl::unexpected(std::move(error)));
     return;
   }
-  if (auto error = over_rate(it->second, *request)) {
+  if (auto error = over_rate(socket, *request)) {
     answer->text = text_of(request->id, tl::unexpected(std::move(*error)));
     return;
   }
-  const RpcResult<Json> result = dispatch(connection, it->second, *request);
+  const RpcResult<Json> result = way.chat_only && !request->method.starts_with("chat.")
+                                     ? tl::unexpected(unknown_method())
+                                     : dispatch(connection, socket, *request);
   answer->text = text_of(request->id, result);
   // A call goes on while the disk does not; what a host decides must not seem to be kept.
   if (result && !is_momentary(request->method) && request->method != "join") {
@@ -140,22 +175,19 @@ void RtcSockets::message(ConnectionId connection, std::string_view text) {
         text_of(request->id, tl::unexpected(rpc_error(Status::Unavailable, "store_failed",
                                                       "the change could not be kept")));
   }
-  if (!it->second.closing) return;
-  context_.outbox.after([this, connection, closing = *it->second.closing](bool) {
-    context_.close(connection, closing.first, closing.second);
-  });
 }
 
 // Answers leave in the order of the requests, each after what it tells of is durable and before
 // what comes of it: who ends the session is answered before he is sent away with the others.
-std::shared_ptr<RtcSockets::Answer> RtcSockets::promise_answer(ConnectionId connection,
-                                                               Socket& socket) {
+std::shared_ptr<RtcSockets::Answer> RtcSockets::promise_answer(
+    ConnectionId connection, Socket& socket,
+    const std::function<void(const std::string& said)>& say) {
   ++socket.unanswered;
   auto answer = std::make_shared<Answer>();  // filled in before the turn ends
-  context_.outbox.after([this, connection, answer](bool durable) {
+  context_.outbox.after([this, connection, answer, say](bool durable) {
     if (const auto it = sockets_.find(connection); it != sockets_.end()) --it->second.unanswered;
     const bool lost = !durable && !answer->if_lost.empty();
-    context_.send(connection, lost ? answer->if_lost : answer->text);
+    say(lost ? answer->if_lost : answer->text);
   });
   return answer;
 }
@@ -181,8 +213,7 @@ RpcResult<Json> RtcSockets::dispatch(ConnectionId connection, Socket& socket,
   const auto method = methods().find(request.method);
   const bool joins = request.method == "join";
   if (method == methods().end() && !joins) {
-    return tl::unexpected(rpc_error(Status::MethodNotFound, "unknown_method",
-                                    "there is no method of this name", "method"));
+    return tl::unexpected(unknown_method());
   }
   const SchemaSet& schemas = SchemaSet::of_api();
   if (auto ok = schemas.check_request(schemas.participant_methods(), request); !ok) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,8 +26,11 @@ class RtcSockets {
   static constexpr std::string_view kSubprotocol = "parley.rtc.v1";
   static constexpr std::chrono::seconds kJoinDeadline{5};
 
+  // Answers what comes on data channels for chat, too.
   RtcSockets(Context& context, const Keyring& keyring, Sessions& sessions, Actions& actions,
              Recordings& recordings, const Chat& chat);
+  RtcSockets(const RtcSockets&) = delete;
+  RtcSockets& operator=(const RtcSockets&) = delete;
 
   void opened(ConnectionId connection);
   void message(ConnectionId connection, std::string_view text);
@@ -70,6 +74,13 @@ class RtcSockets {
   using Handler = RpcResult<Json> (RtcSockets::*)(Caller&, Params&);
   static const std::map<std::string_view, Handler>& methods();
 
+  // How a request came, and how it is answered.
+  struct Way {
+    bool chat_only = false;
+    std::function<void(const std::string& said)> say;
+  };
+  void answer(ConnectionId connection, Socket& socket, std::string_view text, const Way& way);
+  void chat_request(Session& session, const Participant& from, std::string_view text);
   RpcResult<Json> dispatch(ConnectionId connection, Socket& socket, const RpcRequest& request);
   RpcResult<Json> from_lobby(Socket& socket, Session& session, const RpcRequest& request);
   RpcResult<Json> join(ConnectionId connection, Socket& socket, const Json& params);
@@ -77,7 +88,9 @@ class RtcSockets {
     std::string text;
     std::string if_lost;  // when what it tells of could not be kept; empty: the same
   };
-  [[nodiscard]] std::shared_ptr<Answer> promise_answer(ConnectionId connection, Socket& socket);
+  [[nodiscard]] std::shared_ptr<Answer> promise_answer(
+      ConnectionId connection, Socket& socket,
+      const std::function<void(const std::string& said)>& say);
   // Comes this one too fast?
   [[nodiscard]] std::optional<RpcError> over_rate(Socket& socket, const RpcRequest& request) const;
   [[nodiscard]] std::string text_of(const Json& id, const RpcResult<Json>& result);

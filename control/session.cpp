@@ -79,11 +79,7 @@ void Session::notify(const Participant& participant, std::string_view method, Js
 }
 
 void Session::broadcast(std::string_view method, const Json& params, const Participant* except) {
-  send_to(sockets(except), method, params, false);
-}
-
-void Session::broadcast_kept(std::string_view method, const Json& params) {
-  send_to(sockets(nullptr), method, params, true);
+  send_to(sockets(except), method, params);
 }
 
 std::vector<ConnectionId> Session::sockets(const Participant* except) const {
@@ -94,14 +90,12 @@ std::vector<ConnectionId> Session::sockets(const Participant* except) const {
   return all;
 }
 
-void Session::send_to(std::vector<ConnectionId> to, std::string_view method, const Json& params,
-                      bool if_kept) {
+void Session::send_to(std::vector<ConnectionId> to, std::string_view method, const Json& params) {
   if (to.empty()) return;
-  context_.outbox.after([&context = context_, to = std::move(to), if_kept,
-                         text = rpc_notification(method, params)](bool durable) {
-    if (if_kept && !durable) return;
-    for (const ConnectionId connection : to) context.send(connection, text);
-  });
+  context_.outbox.after(
+      [&context = context_, to = std::move(to), text = rpc_notification(method, params)](bool) {
+        for (const ConnectionId connection : to) context.send(connection, text);
+      });
 }
 
 Participant& Session::add(JoinClaims claims, ConnectionId connection, std::string id) {

@@ -180,6 +180,8 @@ class Session {
   void data_opened(Participant& participant, const server::DataOpened& channel);
   void data_closed(Participant& participant, const server::DataClosed& channel);
   void data_received(Participant& from, const server::DataReceived& message);
+  // Nothing without Participant::chat_channel().
+  void send_chat(const Participant& participant, std::string_view text);
 
   // ---- countdowns (session_timers.cpp)
   // False when it runs already.
@@ -232,8 +234,6 @@ class Session {
   // ---- to everybody
   void notify(const Participant& participant, std::string_view method, Json params);
   void broadcast(std::string_view method, const Json& params, const Participant* except = nullptr);
-  // The same, of what must not be told unless it is kept.
-  void broadcast_kept(std::string_view method, const Json& params);
   void event(std::string_view type, Json data);
 
   // Set by the owner: what happens when somebody's time to come back is over.
@@ -242,6 +242,8 @@ class Session {
   std::function<void()> on_host_left;
   // Set by the owner: somebody's media has ended by an offer of his.
   std::function<void(const std::string& participant_id)> on_offline;
+  // Set by the owner: a request has come on somebody's data channel for chat.
+  std::function<void(Participant& from, std::string_view text)> on_chat_request;
   // Set by the owner: the worker with the least to do but for these, if there is another.
   std::function<std::optional<std::size_t>(const std::vector<std::size_t>& but_for)> other_worker;
 
@@ -287,8 +289,10 @@ class Session {
     return first_roster_change_ + roster_changes_.size();
   }
   [[nodiscard]] std::vector<ConnectionId> sockets(const Participant* except) const;
-  void send_to(std::vector<ConnectionId> to, std::string_view method, const Json& params,
-               bool if_kept);
+  void send_to(std::vector<ConnectionId> to, std::string_view method, const Json& params);
+  // What is written and its rules, over data channels to who has them for it. `if_kept`: nothing
+  // while the disk has it not.
+  void tell_chat(std::string_view method, const Json& params, bool if_kept);
   void withhold_again(Participant& owner);
   void watch_host();
   void tell_admitters(std::string_view method, const Json& params);

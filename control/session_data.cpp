@@ -9,8 +9,31 @@
 // The workers carry the messages; who gets what is decided here, where everybody is known.
 namespace parley::control {
 
+// What comes on a channel of chat comes from the server, so nothing else may have its label.
 void Session::data_opened(Participant& participant, const server::DataOpened& channel) {
+  const Participant::DataChannel* chat = participant.chat_channel();
+  const bool is_chat = channel.protocol == Participant::kChatProtocol;
+  const bool taken = std::any_of(participant.channels.begin(), participant.channels.end(),
+                                 [&](const auto& other) { return other.label == channel.label; });
+  if (participant.peer && ((is_chat && (chat != nullptr || taken)) ||
+                           (chat != nullptr && chat->label == channel.label))) {
+    context_.post(participant.worker, server::CloseData{*participant.peer, channel.channel});
+    return;
+  }
   participant.channels.push_back({channel.channel, channel.label, channel.protocol});
+}
+
+// An answer, or something that all are told, on the channel on which he wants it.
+void Session::send_chat(const Participant& participant, std::string_view text) {
+  const Participant::DataChannel* channel = participant.chat_channel();
+  if (channel == nullptr) return;
+  context_.post(participant.worker,
+                server::SendData{
+                    {*participant.peer},
+                    channel->label,
+                    "",
+                    true,
+                    std::make_shared<const std::vector<std::uint8_t>>(text.begin(), text.end())});
 }
 
 void Session::data_closed(Participant& participant, const server::DataClosed& channel) {
@@ -34,8 +57,9 @@ std::vector<const Participant*> Session::receivers(
   for (const auto& p : participants_) {
     if (p.get() == &from || !p->peer) continue;
     const bool meant = !to || std::find(to->begin(), to->end(), p->id) != to->end();
-    const bool has = std::any_of(p->channels.begin(), p->channels.end(),
-                                 [&](const auto& channel) { return channel.label == label; });
+    const bool has = std::any_of(p->channels.begin(), p->channels.end(), [&](const auto& channel) {
+      return channel.label == label && channel.protocol != Participant::kChatProtocol;
+    });
     if (meant && has) found.push_back(p.get());
   }
   return found;
@@ -45,6 +69,11 @@ void Session::data_received(Participant& from, const server::DataReceived& messa
   const auto channel = std::find_if(from.channels.begin(), from.channels.end(),
                                     [&](const auto& one) { return one.number == message.channel; });
   if (channel == from.channels.end() || !from.peer) return;
+  if (channel->protocol == Participant::kChatProtocol) {
+    const auto* text = reinterpret_cast<const char*>(message.bytes->data());
+    if (message.text && on_chat_request) on_chat_request(from, {text, message.bytes->size()});
+    return;
+  }
   if (!data_enabled_ || !from.may(Permission::SendData)) return;
   DataAddress address;
   auto bytes = message.bytes;

@@ -126,8 +126,7 @@ void Session::tell_roster_changes() {
             Json::object({{"joined", std::move(lists[0])},
                           {"updated", std::move(lists[1])},
                           {"left", std::move(lists[2])},
-                          {"count", static_cast<std::uint64_t>(shown_)}}),
-            false);
+                          {"count", static_cast<std::uint64_t>(shown_)}}));
   }
   first_roster_change_ = next_roster_change();
   roster_changes_.clear();

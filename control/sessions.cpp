@@ -342,6 +342,9 @@ Session& Sessions::start(const Room& room) {
   started.on_offline = [this, id](const std::string& participant_id) {
     if (Session* s = find(id)) metering_.changed(*s, participant_id, "client_left");
   };
+  started.on_chat_request = [this, &started](Participant& from, std::string_view text) {
+    if (on_chat_request) on_chat_request(started, from, text);
+  };
   started.other_worker = [this](const std::vector<std::size_t>& but_for) {
     return least_loaded_worker(but_for);
   };

@@ -58,6 +58,8 @@ class Sessions {
   // At start. Sessions that were running when the daemon stopped are ended as `server_restart`.
   void load(const std::vector<Row>& rows);
   void observe(SessionsObserver observer) { observer_ = std::move(observer); }
+  // Set by who answers them: a request on somebody's data channel for chat.
+  std::function<void(Session&, Participant& from, std::string_view text)> on_chat_request;
 
   struct Joined {
     std::string session_id;

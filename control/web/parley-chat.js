@@ -3,7 +3,11 @@
  * What is written in a room: the messages as the server keeps them, in its order, each once, over
  * lost connections too. It draws nothing; parley.js feeds it and hands it out as `call.chat`.
  */
-import {CallError} from './parley-signalling.js';
+import {CallError, Socket} from './parley-signalling.js';
+
+// The server takes what comes on a channel of this protocol for requests of chat.
+const PROTOCOL = 'parley.chat.v1';
+const LABEL = 'parley.chat';
 
 /**
  * @typedef {{id: string, seq: number, participantId: string|null, identity: string|null, name: string,
@@ -22,6 +26,7 @@ export class Chat extends EventTarget {
   #untilJoined;
   #rules = {enabled: true, slowModeS: 0};
   #more = false;
+  /** @type {Socket|null} */ #line = null;
 
   /**
    * @param {(method: string, params: object) => Promise<any>} request
@@ -48,7 +53,7 @@ export class Chat extends EventTarget {
     const ref = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('');
     for (;;) {
       try {
-        return await this.#request('chat.send', {text, ref});
+        return await this.#ask('chat.send', {text, ref});
       } catch (error) {
         if (!(error instanceof CallError) || !error.retryable) throw error;
         await this.#untilJoined();
@@ -57,11 +62,11 @@ export class Chat extends EventTarget {
   }
 
   /** @param {string} messageId  for who may moderate */
-  async remove(messageId) { await this.#request('chat.delete', {message_id: messageId}); }
+  async remove(messageId) { await this.#ask('chat.delete', {message_id: messageId}); }
 
   /** @param {{enabled?: boolean, slowModeS?: number}} rules  for who may moderate */
   async setRules({enabled, slowModeS}) {
-    await this.#request('chat.set', {
+    await this.#ask('chat.set', {
       ...(enabled !== undefined && {enabled}), ...(slowModeS !== undefined && {slow_mode_s: slowModeS})});
   }
 
@@ -69,13 +74,39 @@ export class Chat extends EventTarget {
   async loadOlder(limit = 50) {
     const first = this.messages[0];
     if (!first || !this.#more) return;
-    const {messages, more} = await this.#request('chat.list', {before_seq: first.seq, limit});
+    const {messages, more} = await this.#ask('chat.list', {before_seq: first.seq, limit});
     const older = messages.map(fromWire);
     this.#messages = new Map([...older, ...this.#messages.values()].map((message) => [message.id, message]));
     this.#more = more;
   }
 
   // ---- for parley.js
+
+  /** While this connection lasts, all of it goes over a data channel of its own. @param {RTCPeerConnection} connection */
+  attach(connection) {
+    const channel = connection.createDataChannel(LABEL, {protocol: PROTOCOL});
+    const line = this.#line = new Socket(channel);
+    line.onnotification = (method, params) => this.notified(method, params);
+    line.onclose = () => {
+      if (this.#line !== line) return;
+      this.#line = null;
+      void this.#catchUp();
+    };
+  }
+
+  // What was on its way when the channel was lost.
+  async #catchUp() {
+    try {
+      await this.#untilJoined();
+      const {messages, more} = await this.#request('chat.list', {});
+      this.take({messages, more, enabled: this.#rules.enabled, slow_mode_s: this.#rules.slowModeS});
+    } catch {} // the call has ended, or joining again brings it
+  }
+
+  /** @param {string} method @param {object} params */
+  #ask(method, params) {
+    return this.#line?.isOpen ? this.#line.request(method, params) : this.#request(method, params);
+  }
 
   /** What `join` gave. @param {any} wire */
   take(wire) {
@@ -101,7 +132,9 @@ export class Chat extends EventTarget {
   /** @param {Message} message @param {boolean} old */
   #add(message, old) {
     if (this.#messages.has(message.id)) return;
+    const late = this.messages.some(({seq}) => seq > message.seq); // it came on another way
     this.#messages.set(message.id, message);
+    if (late) this.#messages = new Map(this.messages.sort((a, b) => a.seq - b.seq).map((one) => [one.id, one]));
     this.#emit('message', {message, old});
   }
 

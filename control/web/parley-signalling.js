@@ -83,7 +83,7 @@ export class CallError extends Error {
   get retryable() { return isRetryable(this.reason); }
 }
 
-/** JSON-RPC 2.0 over a WebSocket: requests with a deadline, notifications in order. */
+/** JSON-RPC 2.0 over a WebSocket or a data channel: requests with a deadline, notifications in order. */
 export class Socket {
   #ws;
   #nextId = 1;
@@ -92,7 +92,7 @@ export class Socket {
   /** @type {(method: string, params: any) => void} */ onnotification = () => {};
   /** @type {() => void} */ onclose = () => {};
 
-  /** @param {WebSocket} ws */
+  /** @param {WebSocket|RTCDataChannel} ws */
   constructor(ws) {
     this.#ws = ws;
     ws.onmessage = (event) => this.#receive(JSON.parse(event.data));
@@ -110,9 +110,11 @@ export class Socket {
     });
   }
 
+  get isOpen() { return this.#ws.readyState === WebSocket.OPEN || this.#ws.readyState === 'open'; }
+
   /** @param {string} method @param {object} [params] @returns {Promise<any>} */
   request(method, params = {}, timeoutMs = REQUEST_TIMEOUT_MS) {
-    if (this.#ws.readyState !== WebSocket.OPEN) return Promise.reject(new CallError('connection_lost'));
+    if (!this.isOpen) return Promise.reject(new CallError('connection_lost'));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const done = () => { clearTimeout(timer); this.#waiting.delete(id); };

@@ -77,6 +77,7 @@ export class Call extends EventTarget {
   /** @type {Map<string, Slot>} */ #slots = new Map();
   /** @type {any} */ #welcome = null;
   #slotsWanted = {audio: 0, video: 0};
+  #chatOverData = false;
   #retrying = false;
   /** @type {Map<string, {id: string, identity: string, name: string}>} */ #inLobby = new Map();
   /** @type {{recordingId: string, startedMs: number}|null} */ #recording = null;
@@ -114,11 +115,13 @@ export class Call extends EventTarget {
 
   /**
    * Joins; resolves when the server has answered the first offer.
-   * @param {{audioSlots?: number, videoSlots?: number}} [options]
+   * @param {{audioSlots?: number, videoSlots?: number, chatOverData?: boolean}} [options]  chatOverData: what
+   *   is written goes over a data channel while there is one, past the signalling
    */
-  async join({audioSlots = 3, videoSlots = 4} = {}) {
+  async join({audioSlots = 3, videoSlots = 4, chatOverData = false} = {}) {
     if (this.#state !== 'idle') throw new CallError('not_joined', 'This call was already joined once.');
     this.#slotsWanted = {audio: audioSlots, video: videoSlots};
+    this.#chatOverData = chatOverData;
     this.#setState('joining');
     try {
       await this.#connect();
@@ -220,7 +223,7 @@ export class Call extends EventTarget {
   openChannel(label, delivery) {
     const known = this.#channels.get(label);
     if (known && !known.isOver) return known;
-    if (this.#channels.size === 0 && this.#state !== 'idle') {
+    if (this.#channels.size === 0 && !this.#chatOverData && this.#state !== 'idle') {
       throw new CallError('invalid_state', 'Data channels begin before joining.');
     }
     const channel = new Channel(label, delivery);
@@ -453,6 +456,7 @@ export class Call extends EventTarget {
     this.#growSlots();
     for (const publication of this.#publications.values()) void media.send(publication);
     for (const channel of this.#channels.values()) channel.attach(media.peerConnection);
+    if (this.#chatOverData) this.#chat.attach(media.peerConnection);
   }
 
   #closeMedia() {

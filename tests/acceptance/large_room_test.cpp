@@ -16,8 +16,7 @@ class LargeRoom : public testing::Test {
   LargeRoom() {
     daemon_.start();
     // Nobody reads its log meanwhile, and it would have much to say.
-    static_cast<void>(
-        daemon_.call("log.set", Json::object({{"level", "warn"}}), api_token("ops")));
+    static_cast<void>(daemon_.call("log.set", Json::object({{"level", "warn"}}), api_token("ops")));
   }
 
   void create(std::int64_t people) {

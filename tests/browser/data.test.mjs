@@ -113,3 +113,57 @@ test('a room without data takes the call and no channels', async () => {
   const refused = await page.evaluate(() => window.me.call.sendData(1).catch(({reason}) => reason));
   assert.equal(refused, 'data_disabled');
 });
+
+test('what is written goes over a data channel of its own where a client wants that', async () => {
+  const room2 = await daemon.room('words');
+  const eve = await openChromium(chromium, daemon.url);
+  const joe = await firefox.open(daemon.url);
+  const fay = await openChromium(chromium, daemon.url);
+  for (const [name, page] of Object.entries({eve, joe, fay})) {
+    await page.evaluate(install);
+    await page.evaluate(() => {
+      window.overSocket = [];
+      const {send} = WebSocket.prototype;
+      WebSocket.prototype.send = function kept(text) { // eslint-disable-line no-extend-native
+        window.overSocket.push(JSON.parse(text).method);
+        return send.call(this, text);
+      };
+    });
+    await page.evaluate((options) => window.me.join(options),
+      {token: await room2.token(name), chatOverData: page !== fay, audioSlots: 1, videoSlots: 0});
+  }
+  const texts = (page) => page.evaluate(() => window.me.call.chat.messages.map(({text}) => text));
+  const written = [];
+  const all = async (what) => {
+    for (const [name, page] of Object.entries({eve, joe, fay})) {
+      await until(`${name} has read ${what}`, async () => (await texts(page)).length === written.length, 20_000);
+      assert.deepEqual(await texts(page), written, name);
+    }
+  };
+  const write = async (page, text) => {
+    written.push(text);
+    await page.evaluate((one) => window.me.call.chat.send(one), text);
+  };
+  const connected = (page) => until('media is connected', () => page.evaluate(() => window.me.call.peerConnection?.connectionState === 'connected'), 20_000);
+  for (const page of [eve, joe, fay]) await connected(page);
+  await until('it goes over the channel', async () => { // the socket does as well until that is open
+    await write(eve, `before ${written.length}`);
+    return (await eve.evaluate(() => window.overSocket.splice(0))).filter((method) => method === 'chat.send').length === 0;
+  });
+  await joe.evaluate(() => window.overSocket.splice(0));
+  await write(joe, 'from Firefox, with \u00fcml\u00e4uts');
+  await write(fay, 'over a socket');
+  await write(eve, 'over a channel');
+  await all('all of it');
+  assert.ok(!(await eve.evaluate(() => window.overSocket)).includes('chat.send'));
+  const refused = await eve.evaluate(() => window.me.call.chat.send('x'.repeat(5_000)).catch(({reason}) => reason));
+  assert.equal(refused, 'message_too_long');
+  await daemon.kill();
+  await daemon.run();
+  for (const page of [eve, joe, fay]) {
+    await until('it is back', () => page.evaluate(() => window.me.call.state === 'joined'), 30_000);
+    await connected(page);
+  }
+  await write(eve, 'after the crash');
+  await all('what came after the crash');
+});

@@ -53,7 +53,7 @@ export async function install() {
     },
 
     /** @param {any} options */
-    async join({url, token, simulcast = true, svc, codec, audioSlots, videoSlots, channels = {}}) {
+    async join({url, token, simulcast = true, svc, codec, audioSlots, videoSlots, chatOverData, channels = {}}) {
       const call = me.call = new Call({url: url ?? location.origin, token});
       Object.assign(me, {gone: {}, ended: null, firstFrame: {}});
       const started = me.started = performance.now();
@@ -68,7 +68,7 @@ export async function install() {
       for (const [label, delivery] of Object.entries(channels)) me.openChannel(label, delivery);
       if (me.audio) await call.publish(me.audio, {source: 'microphone'});
       if (me.video) await call.publish(me.video, {source: 'camera', simulcast, svc, codec});
-      await call.join({audioSlots, videoSlots});
+      await call.join({audioSlots, videoSlots, chatOverData});
       me.joinedMs = performance.now() - started;
     },
 

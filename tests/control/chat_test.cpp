@@ -388,6 +388,94 @@ TEST_F(DataChannelTest, AMessageGoesToAllWhoHaveAChannelOfThatLabel) {
   EXPECT_EQ(commands_of<server::SendData>().at(0).from, ids["a"]);
 }
 
+// What the server said on channels of this label, as JSON.
+std::vector<Json> said_on(const std::vector<server::SendData>& commands, std::string_view label,
+                          server::PeerId to) {
+  std::vector<Json> all;
+  for (const server::SendData& command : commands) {
+    if (command.label != label) continue;
+    if (std::find(command.peers.begin(), command.peers.end(), to) == command.peers.end()) continue;
+    all.push_back(
+        Json::parse(std::string(command.bytes->begin(), command.bytes->end())).value_or(Json()));
+  }
+  return all;
+}
+
+TEST_F(DataChannelTest, ChatIsWrittenAndReadOnAChannelOfItsOwn) {
+  const std::string over_channel(Participant::kChatProtocol);
+  join_with(1, "a", "chat", over_channel);
+  join(2, "b");
+  store.held = true;
+  say("a", R"({"jsonrpc":"2.0","id":7,"method":"chat.send","params":{"text":"over here"}})");
+  EXPECT_THAT(commands_of<server::SendData>(), IsEmpty()) << "not before it is kept";
+  EXPECT_THAT(heard(2), IsEmpty());
+  store.release();
+  store.held = false;
+  const auto said = said_on(commands_of<server::SendData>(), "chat", peer("a"));
+  ASSERT_THAT(said, SizeIs(2)) << "the answer, and what all are told";
+  EXPECT_EQ(*said[0].find("id"), Json(7));
+  EXPECT_EQ(text(said[1], "method"), "chat.message");
+  EXPECT_EQ(text(*said[1].find("params"), "message_id"),
+            text(*said[0].find("result"), "message_id"));
+  EXPECT_THAT(heard(2), ElementsAre("over here"));
+  EXPECT_THAT(heard(1), IsEmpty()) << "he has it already";
+  send(2, "and here");
+  EXPECT_THAT(said_on(commands_of<server::SendData>(), "chat", peer("a")), SizeIs(3));
+  // When the channel is gone, his socket has it again.
+  worker_says({server::DataClosed{peer("a"), 0, server::DataClosed::Reason::ByPeer}});
+  send(2, "still there?");
+  EXPECT_THAT(heard(1), ElementsAre("still there?"));
+}
+
+TEST_F(DataChannelTest, OnAChannelForChatNothingElseIsDone) {
+  const std::string over_channel(Participant::kChatProtocol);
+  join_with(1, "a", "chat", over_channel, "host");
+  const auto ask_there = [&](std::string_view request) {
+    say("a", request);
+    outbox->flush();
+    return said_on(commands_of<server::SendData>(), "chat", peer("a")).back();
+  };
+  const auto reason = [](const Json& answer) {
+    return text_member(*answer.find("error")->find("data"), "reason");
+  };
+  EXPECT_EQ(reason(ask_there(R"({"jsonrpc":"2.0","id":1,"method":"session.end"})")),
+            "unknown_method");
+  EXPECT_EQ(reason(ask_there("{")), "parse_error");
+  EXPECT_EQ(reason(ask_there(R"({"jsonrpc":"2.0","id":2,"method":"chat.send","params":{}})")),
+            "invalid_argument");
+  const Json list = ask_there(R"({"jsonrpc":"2.0","id":3,"method":"chat.list","params":{}})");
+  EXPECT_NE(list.find("result"), nullptr) << list.dump();
+  // He shares the limits of his socket.
+  Json answer;
+  for (int i = 0; i < 60; ++i) {
+    answer =
+        ask_there(R"({"jsonrpc":"2.0","id":4,"method":"chat.send","params":{"text":"again"}})");
+  }
+  EXPECT_EQ(reason(answer), "rate_limited");
+  rtc->closed({1}, 1006);
+  EXPECT_EQ(reason(ask_there(R"({"jsonrpc":"2.0","id":5,"method":"chat.list","params":{}})")),
+            "connection_lost");
+}
+
+// What stands on a channel for chat comes from the server.
+TEST_F(DataChannelTest, NobodyElseSpeaksOnAChannelForChat) {
+  const std::string over_channel(Participant::kChatProtocol);
+  join_with(1, "a", "chat", over_channel);
+  join_with(2, "b", "chat");
+  say("b", R"({"jsonrpc":"2.0","method":"chat.message","params":{"text":"forged"}})");
+  outbox->flush();
+  EXPECT_THAT(said_on(commands_of<server::SendData>(), "chat", peer("a")), IsEmpty());
+  const auto close_of = [&](std::uint16_t number, const std::string& label,
+                            const std::string& protocol) {
+    const std::size_t before = commands_of<server::CloseData>().size();
+    worker_says({server::DataOpened{peer("a"), number, label, protocol}});
+    return commands_of<server::CloseData>().size() - before;
+  };
+  EXPECT_EQ(close_of(2, "chat", ""), 1U) << "another of its label";
+  EXPECT_EQ(close_of(4, "more", over_channel), 1U) << "a second one";
+  EXPECT_EQ(close_of(6, "free", ""), 0U);
+}
+
 TEST_F(DataChannelTest, AnAddressedOneGoesToThoseWhoAreNamed) {
   const std::string framed(server::kDataProtocol);
   join_with(1, "a", "x", framed);
