@@ -17,6 +17,7 @@ const STRIP_SHARE = 0.22; // of the stage, beside or below a shared screen
 const STALLED_MS = 4_000;
 const WANT_STEP = 90; // pixels; smaller changes of size are not worth a word to the server
 const LEAST_TILE = {width: 150, height: 110}; // smaller ones go to the next page
+const PAGER_HEIGHT = 48;
 const FIRST_HEIGHT = 360; // until the size of the tile is known
 
 /** @type {Record<string, string>} */
@@ -239,11 +240,13 @@ export class Stage {
   }
 
   #arrange() {
-    const {clientWidth: width, clientHeight: height} = this.#node;
-    if (width === 0 || height === 0) return;
+    const {clientWidth: width, clientHeight} = this.#node;
+    if (width === 0 || clientHeight === 0) return;
     const screens = [...this.#screens.values()];
-    const people = this.#turnPage(width, height);
-    const pip = people.length === 1 && screens.length === 0 && this.#self !== null;
+    const people = this.#turnPage(width, clientHeight);
+    const paged = this.#pager.isConnected;
+    const height = clientHeight - (paged ? PAGER_HEIGHT : 0);
+    const pip = people.length === 1 && screens.length === 0 && this.#self !== null && !paged;
     this.#self?.node.classList.toggle('pip', pip);
     const small = this.#self && !pip ? [...people, this.#self] : people;
     if (screens.length === 0) this.#fill(small, {x: 0, y: 0, width, height});
@@ -260,8 +263,13 @@ export class Stage {
   /** Those of the page that is shown; without pages all. @param {number} width @param {number} height */
   #turnPage(width, height) {
     const all = [...this.#people.entries()];
-    const fit = Math.max(2, Math.floor(width / LEAST_TILE.width) * Math.floor(height / LEAST_TILE.height) - 1);
-    const pages = Math.ceil(all.length / fit);
+    const fitInto = (/** @type {number} */ room) =>
+      Math.max(2, Math.floor(width / LEAST_TILE.width) * Math.floor(room / LEAST_TILE.height) - 1);
+    const fit = all.length <= fitInto(height) ? all.length : fitInto(height - PAGER_HEIGHT);
+    const pages = Math.ceil(all.length / fit) || 1;
+    // In front those with something to be seen, then who can be heard: in a crowd few have either.
+    const rank = (/** @type {Tile} */ {node}) => (node.classList.contains('dark') ? 0 : 2) + (node.classList.contains('silent') ? 0 : 1);
+    if (pages > 1) all.sort(([, a], [, b]) => rank(b) - rank(a));
     this.#page = Math.max(0, Math.min(this.#page, pages - 1));
     const shown = all.slice(this.#page * fit, (this.#page + 1) * fit);
     for (const [, tile] of all) tile.node.hidden = true;
