@@ -21,7 +21,7 @@ RpcResult<Json> Api::participant_list(Call& call) {
   Page page(call.params);
   const auto session = session_of(call);
   if (!session && session.error().reason != "no_session") return tl::unexpected(session.error());
-  if (session) (*session)->list(page, false);
+  if (session) (*session)->page_of_people(page, false);
   Json result = page.result("participants");
   if (session) result.set("session_id", (*session)->id());
   result.set("count", session ? static_cast<std::uint64_t>((*session)->shown()) : 0);

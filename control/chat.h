@@ -26,7 +26,8 @@ class Chat {
  public:
   // Of what join gives: the latest messages, so many bytes as JSON at most.
   static constexpr std::size_t kHistoryMessages = 100;
-  static constexpr std::size_t kHistoryBytes = 65'536;
+  static constexpr std::size_t kHistoryBytes =
+      61'440;  // with what stands around them less than 64 KiB
   static constexpr std::size_t kMaxRef = 64;
   static constexpr std::size_t kMaxText = 16'384;  // the configuration may allow less
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,12 @@ class Page {
   explicit Page(Params& params, Order order = Order::OldestFirst);
   // True while the row belongs to this page.
   [[nodiscard]] bool takes(std::int64_t time_ms, std::string_view id);
+  // The key after which it begins; the smallest of the first page.
+  [[nodiscard]] std::int64_t begins_after() const noexcept {
+    return after_ ? after_->first : std::numeric_limits<std::int64_t>::min();
+  }
+  // Nothing more goes in.
+  [[nodiscard]] bool is_full() const noexcept { return more_; }
   void add(Json row, std::int64_t time_ms, std::string_view id);
   // `value` is given back by the next page's first_value().
   [[nodiscard]] Json result(std::string_view name, std::uint64_t value = 0);

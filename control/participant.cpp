@@ -12,7 +12,7 @@ Json Track::to_json() const {
 }
 
 const Participant::DataChannel* Participant::chat_channel() const noexcept {
-  if (!peer) return nullptr;
+  if (!peer || media_away) return nullptr;
   for (const DataChannel& channel : channels) {
     if (channel.protocol == kChatProtocol) return &channel;
   }

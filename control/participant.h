@@ -80,7 +80,7 @@ struct Participant {
   JoinClaims claims;
   std::int64_t joined_ms = 0;
   std::uint64_t order = 0;        // of joining, within the session
-  bool listed = false;            // as Session::shown() says
+  bool listed = false;            // all others know him by name and hear what becomes of him
   std::uint64_t roster_from = 0;  // changes of the roster before it he knows from his join
   std::optional<std::int64_t> hand_raised_ms;  // since when
   ParticipantState state = ParticipantState::Active;
@@ -116,7 +116,7 @@ struct Participant {
   [[nodiscard]] bool may(Permission permission) const noexcept {
     return claims.permissions.has(permission);
   }
-  // Over which he would rather have what is written; null: his socket.
+  // Over which he would rather have what is written; null: his socket, as while his media is away.
   [[nodiscard]] const DataChannel* chat_channel() const noexcept;
   // The roster entry that others see.
   [[nodiscard]] Json to_json() const;

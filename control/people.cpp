@@ -1,6 +1,7 @@
 #include "control/people.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 namespace parley::control {
@@ -32,7 +33,8 @@ Participant& People::add(std::unique_ptr<Participant> one) {
   Participant& added = *one;
   list_.push_back(std::move(one));
   by_id_[added.id] = &added;
-  by_identity_[added.claims.identity] = &added;
+  [[maybe_unused]] const bool is_new = by_identity_.emplace(added.claims.identity, &added).second;
+  assert(is_new && "who is there under this name goes first");
   note(added);
   return added;
 }
@@ -73,6 +75,11 @@ void People::set_peer(Participant& one, std::optional<server::PeerId> peer) {
 void People::note(Participant& one) {
   keep(publishers_, one, !one.tracks.empty());
   keep(hosts_, one, one.claims.is_host() && !one.hidden());
+}
+
+People::List::const_iterator People::after(std::uint64_t order) const {
+  return std::upper_bound(list_.begin(), list_.end(), order,
+                          [](auto number, const auto& one) { return number < one->order; });
 }
 
 std::size_t People::peers_on(std::size_t worker) const {

@@ -39,6 +39,8 @@ class People {
   // How many of their peers a worker has.
   [[nodiscard]] std::size_t peers_on(std::size_t worker) const;
   [[nodiscard]] List::const_iterator begin() const noexcept { return list_.begin(); }
+  // The first who came after the one of this order.
+  [[nodiscard]] List::const_iterator after(std::uint64_t order) const;
   [[nodiscard]] List::const_iterator end() const noexcept { return list_.end(); }
   [[nodiscard]] const List::value_type& operator[](std::size_t i) const { return list_[i]; }
   [[nodiscard]] const List::value_type& front() const { return list_.front(); }

@@ -19,7 +19,8 @@ constexpr std::uint16_t kPolicy = 1008;
 bool is_momentary(std::string_view method) {
   return method == "slot.want" || method == "ping" || method == "offer" || method == "leave" ||
          method == "ice_servers.renew" || method == "recording.list" ||
-         method == "recording.access_link" || method == "chat.list" || method == "data.send";
+         method == "recording.access_link" || method == "chat.list" || method == "data.send" ||
+         method == "roster.list";
 }
 
 RpcError unknown_method() {
@@ -193,7 +194,9 @@ std::shared_ptr<RtcSockets::Answer> RtcSockets::promise_answer(
 }
 
 std::optional<RpcError> RtcSockets::over_rate(Socket& socket, const RpcRequest& request) const {
-  TokenBucket& bucket = is_momentary(request.method) ? socket.requests : socket.changes;
+  TokenBucket& bucket = request.method == "roster.list" ? socket.lists
+                        : is_momentary(request.method)  ? socket.requests
+                                                        : socket.changes;
   const auto wait_ms = bucket.take(context_.now());
   if (!wait_ms) return std::nullopt;
   RpcError error = rpc_error(Status::ResourceExhausted, "rate_limited", "requests come too fast");

@@ -47,6 +47,9 @@ class RtcSockets {
   static constexpr double kRequestsPerS = 50;
   static constexpr double kChangesPerS = 5;
   static constexpr double kChangesAtOnce = 40;
+  // Some hundred entries each.
+  static constexpr double kListsPerS = 2;
+  static constexpr double kListsAtOnce = 20;
   // What one sends goes to all.
   static constexpr double kDataBytesPerS = 65'536;
   static constexpr double kDataBytesAtOnce = 262'144;
@@ -55,6 +58,7 @@ class RtcSockets {
     explicit Socket(rtp::Time now)
         : requests(kRequestsPerS, 2 * kRequestsPerS, now),
           changes(kChangesPerS, kChangesAtOnce, now),
+          lists(kListsPerS, kListsAtOnce, now),
           data_bytes(kDataBytesPerS, kDataBytesAtOnce, now) {}
 
     std::string session_id;  // empty until join
@@ -62,6 +66,7 @@ class RtcSockets {
     std::uint32_t unanswered = 0;
     TokenBucket requests;  // what costs only this moment
     TokenBucket changes;   // what everybody is told of, and what is kept
+    TokenBucket lists;     // of those who are there
     TokenBucket data_bytes;
     Timers::Id join_timer = 0;
     std::optional<std::pair<std::uint16_t, std::string_view>> closing;  // after this answer

@@ -17,7 +17,10 @@ RpcResult<Json> RtcSockets::chat_send(Caller& caller, Params& params) {
 RpcResult<Json> RtcSockets::chat_list(Caller& caller, Params& params) {
   const Chat::Query query = Chat::read_query(params);
   if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
-  return chat_.list(caller.session.room_id(), query);
+  Json result = chat_.list(caller.session.room_id(), query);
+  result.set("enabled", caller.session.chat_rules().enabled);
+  result.set("slow_mode_s", std::int64_t{caller.session.chat_rules().slow_mode_s});
+  return result;
 }
 
 RpcResult<Json> RtcSockets::chat_delete(Caller& caller, Params& params) {
@@ -56,7 +59,7 @@ RpcResult<Json> RtcSockets::roster_list(Caller& caller, Params& params) {
   Page page(params);
   const bool listed_only = params.optional_flag("listed").value_or(false);
   if (auto ok = params.finish(); !ok) return tl::unexpected(ok.error());
-  caller.session.list(page, listed_only);
+  caller.session.page_of_people(page, listed_only);
   Json result = page.result("participants");
   result.set("count", static_cast<std::uint64_t>(caller.session.shown()));
   return result;

@@ -112,6 +112,7 @@ Participant& Session::add(JoinClaims claims, ConnectionId connection, std::strin
   event("participant.joined", std::move(data));
   if (!participant.hidden()) ++shown_;
   list_if_due(participant);
+  if (participants_.size() == kManyPeople + 1) update_slots();
   participant.roster_from = next_roster_change();  // what was before is in the result of his join
   server::log::info("participant_joined", {{"room", room_id_},
                                            {"session", id_},
@@ -239,8 +240,8 @@ void Session::remove(const std::string& participant_id, std::string_view reason,
   unlist(*leaving, reason);
   participants_.remove(*leaving);
   update_codecs();
-  // Who only watched leaves no slot empty.
-  published ? update_slots() : update_wanted();
+  // Who only watched leaves no slot empty, but perhaps a room in which all can be heard.
+  published || participants_.size() == kManyPeople ? update_slots() : update_wanted();
   watch_host();
 }
 
@@ -301,6 +302,7 @@ Json Session::join_result(const Participant& participant, const Room& room) cons
   if (snapshot.omitted > 0) {
     result.set("participants_omitted", static_cast<std::uint64_t>(snapshot.omitted));
   }
+  if (participant.hidden()) result.set("hidden", true);
   if (participant.hand_raised_ms) result.set("hand_raised_ms", *participant.hand_raised_ms);
   if (participant.may(Permission::AdmitOthers)) result.set("waiting", waiting_list());
   return result;

@@ -131,12 +131,13 @@ class Session {
   static constexpr std::chrono::milliseconds kCountInterval{1'000};
   // What the result of a join has of the others at most, as JSON.
   static constexpr std::size_t kSnapshotBytes = 65'536;
-  // Those who are not hidden. All of them are counted, and as many as `rooms.roster_limit` are
-  // listed, which means that all others know them by name and hear what becomes of them; so is
-  // everybody who matters to all: who publishes, has raised his hand, or may silence others.
+  // Of those who are not hidden all are counted, and as many as `rooms.roster_limit` are listed,
+  // which means that all others know them by name and hear what becomes of them. So is everybody
+  // who matters to all: who publishes, may silence others or, while the list is not twice as long,
+  // has raised his hand.
   [[nodiscard]] std::size_t shown() const noexcept { return shown_; }
-  // One page of those who are not hidden, or of those of them who are listed.
-  void list(Page& page, bool listed_only) const;
+  // Of those who are not hidden, or of those of them who are listed.
+  void page_of_people(Page& page, bool listed_only) const;
   // He wants to be asked to speak, or no longer. False when it was so.
   bool raise_hand(Participant& participant, bool raised);
 
@@ -162,6 +163,7 @@ class Session {
     friend bool operator==(const ChatRules&, const ChatRules&) = default;
   };
   void set_chat_rules(ChatRules rules);
+  [[nodiscard]] const ChatRules& chat_rules() const noexcept { return chat_rules_; }
   // Something of an application to others, which is not kept: to those of `to`, or to everybody
   // else. How many it went to.
   struct DataMessage {
@@ -248,6 +250,8 @@ class Session {
   std::function<std::optional<std::size_t>(const std::vector<std::size_t>& but_for)> other_worker;
 
  private:
+  // In larger rooms only the loudest are heard (slot_limits()).
+  static constexpr std::size_t kManyPeople = 20;
   // A codec that is merely liked better is not asked for more often.
   static constexpr std::chrono::seconds kPreferAfter{10};
   // Nor is one that was asked for and did not come.
@@ -270,7 +274,7 @@ class Session {
   };
   // Somebody is there, or matters now as he did not before.
   void list_if_due(Participant& participant);
-  void list(Participant& participant);
+  void put_on_list(Participant& participant);
   // He leaves; others take his place in the list.
   void unlist(Participant& participant, std::string_view reason);
   void tell_roster(RosterKind kind, const Participant& about, Json params);

@@ -11,12 +11,13 @@ namespace parley::control {
 
 // What comes on a channel of chat comes from the server, so nothing else may have its label.
 void Session::data_opened(Participant& participant, const server::DataOpened& channel) {
-  const Participant::DataChannel* chat = participant.chat_channel();
-  const bool is_chat = channel.protocol == Participant::kChatProtocol;
-  const bool taken = std::any_of(participant.channels.begin(), participant.channels.end(),
-                                 [&](const auto& other) { return other.label == channel.label; });
-  if (participant.peer && ((is_chat && (chat != nullptr || taken)) ||
-                           (chat != nullptr && chat->label == channel.label))) {
+  const auto is_chat = [](const auto& one) { return one.protocol == Participant::kChatProtocol; };
+  const bool clashes =
+      std::any_of(participant.channels.begin(), participant.channels.end(), [&](const auto& other) {
+        if (is_chat(other) && is_chat(channel)) return true;  // a second one
+        return other.label == channel.label && (is_chat(other) || is_chat(channel));
+      });
+  if (clashes && participant.peer) {
     context_.post(participant.worker, server::CloseData{*participant.peer, channel.channel});
     return;
   }
@@ -69,6 +70,15 @@ void Session::data_received(Participant& from, const server::DataReceived& messa
   const auto channel = std::find_if(from.channels.begin(), from.channels.end(),
                                     [&](const auto& one) { return one.number == message.channel; });
   if (channel == from.channels.end() || !from.peer) return;
+  const rtp::Time now = context_.now();
+  if (!from.data_messages) {
+    from.data_messages.emplace(kDataMessagesPerS, kDataMessagesAtOnce, now);
+    from.data_bytes.emplace(kDeliveredBytesPerS, kDeliveredBytesAtOnce, now);
+  }
+  if (from.data_messages->take(now)) {
+    context_.post(from.worker, server::CloseData{*from.peer, message.channel});
+    return;
+  }
   if (channel->protocol == Participant::kChatProtocol) {
     const auto* text = reinterpret_cast<const char*>(message.bytes->data());
     if (message.text && on_chat_request) on_chat_request(from, {text, message.bytes->size()});
@@ -85,15 +95,10 @@ void Session::data_received(Participant& from, const server::DataReceived& messa
         bytes->begin() + static_cast<std::ptrdiff_t>(address.size), bytes->end());
   }
   const auto found = receivers(from, channel->label, address.to);
-  const rtp::Time now = context_.now();
-  if (!from.data_messages) {
-    from.data_messages.emplace(kDataMessagesPerS, kDataMessagesAtOnce, now);
-    from.data_bytes.emplace(kDeliveredBytesPerS, kDeliveredBytesAtOnce, now);
-  }
   // Each costs something, however small it is.
   constexpr std::size_t kEach = 64;
   const auto delivered = static_cast<double>((bytes->size() + kEach) * found.size());
-  if (from.data_messages->take(now) || from.data_bytes->take(now, delivered)) {
+  if (from.data_bytes->take(now, delivered)) {
     context_.post(from.worker, server::CloseData{*from.peer, message.channel});
     return;
   }

@@ -280,7 +280,6 @@ RankedTracks Session::ranked_tracks() const {
 // What the room says, else the configuration: there a limit of 0 is none, and that of microphones
 // is for rooms in which many could be heard at once.
 SlotLimits Session::slot_limits() const {
-  constexpr std::size_t kManyPeople = 20;
   const config::Rooms& server = context_.config.rooms;
   SlotLimits limits;
   const std::uint32_t cameras = last_n_.value_or(server.last_n);

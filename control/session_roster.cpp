@@ -22,44 +22,49 @@ Json Session::roster() const {
   return list;
 }
 
-void Session::list(Page& page, bool listed_only) const {
-  for (const auto& p : participants_) {
-    if (p->hidden() || (listed_only && !p->listed)) continue;
-    const auto order = static_cast<std::int64_t>(p->order);
-    if (page.takes(order, p->id)) page.add(p->to_json(), order, p->id);
+void Session::page_of_people(Page& page, bool listed_only) const {
+  const auto after = static_cast<std::uint64_t>(std::max<std::int64_t>(page.begins_after(), 0));
+  for (auto it = participants_.after(after); it != participants_.end() && !page.is_full(); ++it) {
+    const Participant& p = **it;
+    if (p.hidden() || (listed_only && !p.listed)) continue;
+    const auto order = static_cast<std::int64_t>(p.order);
+    if (page.takes(order, p.id)) page.add(p.to_json(), order, p.id);
   }
 }
 
 Session::Snapshot Session::snapshot_for(const Participant& newcomer) const {
-  std::vector<const Participant*> order(listed_.begin(), listed_.end());
-  std::erase(order, &newcomer);
-  const auto publishes = [](const Participant* p) { return !p->tracks.empty(); };
-  if (order.size() > context_.config.rooms.roster_limit) {
-    std::stable_partition(order.begin(), order.end(), publishes);
-  }
-  Snapshot snapshot{Json::array(), order.size()};
-  std::size_t bytes = 0;
-  for (const Participant* p : order) {
-    if (order.size() - snapshot.omitted >= context_.config.rooms.roster_limit) break;
-    Json json = p->to_json();
-    bytes += json.dump().size();
-    if (bytes > kSnapshotBytes) break;
-    snapshot.participants.push(std::move(json));
-    --snapshot.omitted;
-  }
-  return snapshot;
+  std::vector<const Participant*> people(listed_.begin(), listed_.end());
+  std::erase(people, &newcomer);
+  const auto taken = [&] {
+    Snapshot snapshot{Json::array(), people.size()};
+    std::size_t bytes = 0;
+    for (const Participant* p : people) {
+      if (people.size() - snapshot.omitted >= context_.config.rooms.roster_limit) break;
+      Json json = p->to_json();
+      bytes += json.dump().size();
+      if (bytes > kSnapshotBytes) break;
+      snapshot.participants.push(std::move(json));
+      --snapshot.omitted;
+    }
+    return snapshot;
+  };
+  Snapshot all = taken();
+  if (all.omitted == 0) return all;
+  std::stable_partition(people.begin(), people.end(),
+                        [](const Participant* p) { return !p->tracks.empty(); });
+  return taken();
 }
 
 void Session::list_if_due(Participant& participant) {
   if (participant.hidden() || participant.listed) return;
-  // By what he does, or by what he may do to others.
-  const bool matters = !participant.tracks.empty() || participant.hand_raised_ms ||
-                       participant.may(Permission::MuteOthers);
-  if (matters || listed_.size() < context_.config.rooms.roster_limit) return list(participant);
+  const std::size_t limit = context_.config.rooms.roster_limit;
+  const bool matters = !participant.tracks.empty() || participant.may(Permission::MuteOthers) ||
+                       (participant.hand_raised_ms && listed_.size() < 2 * limit);
+  if (matters || listed_.size() < limit) return put_on_list(participant);
   tell_count();
 }
 
-void Session::list(Participant& participant) {
+void Session::put_on_list(Participant& participant) {
   participant.listed = true;
   listed_.push_back(&participant);
   tell_roster(RosterKind::Joined, participant,
@@ -134,9 +139,12 @@ void Session::tell_roster_changes() {
 }
 
 std::optional<Json> Session::told_as(const RosterChange& change) const {
-  if (change.kind == RosterKind::Left) return change.params;
   const Participant* const now = find(change.participant_id);
-  if (now == nullptr) return std::nullopt;
+  const bool is_listed = now != nullptr && now->listed;
+  // Whoever came back meanwhile, seen after he was hidden, has not left.
+  if (change.kind == RosterKind::Left)
+    return is_listed ? std::nullopt : std::optional(change.params);
+  if (!is_listed) return std::nullopt;
   // Who has joined, as he is now: what he has published was told while nobody knew him.
   return change.kind == RosterKind::Joined ? now->to_json() : change.params;
 }

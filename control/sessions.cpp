@@ -373,12 +373,19 @@ Session& Sessions::start(const Room& room) {
 
 std::optional<std::size_t> Sessions::least_loaded_worker(
     const std::vector<std::size_t>& but_for) const {
+  if (but_for.size() >= context_.workers.size()) return std::nullopt;
   std::vector<std::size_t> load(context_.workers.size());
   for (const auto& [id, entry] : sessions_) {
-    ++load[entry.session->workers().front()];
-    for (const auto& participant : entry.session->participants()) {
-      ++load[participant->peer ? participant->worker : entry.session->workers().front()];
+    const Session& session = *entry.session;
+    // Who has no media yet will have it where the session began, as far as one knows.
+    std::size_t elsewhere = 0;
+    for (const std::size_t worker : session.workers()) {
+      if (worker == session.workers().front()) continue;
+      const std::size_t peers = session.participants().peers_on(worker);
+      load[worker] += peers;
+      elsewhere += peers;
     }
+    load[session.workers().front()] += 1 + session.participants().size() - elsewhere;
   }
   std::optional<std::size_t> least;
   for (std::size_t i = 0; i < load.size(); ++i) {

@@ -59,7 +59,7 @@ export class CallPage {
     this.#refresh();
     this.#tick();
     if (this.#call.inLobby.length > 0) this.#showLobby(this.#call.inLobby);
-    const others = this.#call.count - 1;
+    const {others} = this.#call;
     toast(others === 0 ? 'You are in the call. Nobody else is here yet.' : `You are in the call with ${others === 1 ? 'one other' : `${others} others`}.`);
   }
 
@@ -358,7 +358,7 @@ export class CallPage {
     byId('host').hidden = !permissions.has('end_session');
     dress(byId('leave'), {icon: 'leave', label: 'Leave the call', short: 'Leave'});
     byId('recording-pill').hidden = !recording;
-    const people = this.#call.count;
+    const people = this.#call.others + 1;
     byId('call-count').textContent = people === 1 ? 'Only you are here' : `${people} people`;
     document.title = `${recording ? '● ' : ''}${this.#call.room?.name ?? 'Call'} · parley`;
     this.#stage.updateSelf(camera ? this.#devices.tracks.camera : null, !mic);

@@ -8,6 +8,7 @@ import {CallError, Socket} from './parley-signalling.js';
 // The server takes what comes on a channel of this protocol for requests of chat.
 const PROTOCOL = 'parley.chat.v1';
 const LABEL = 'parley.chat';
+const RETRY_MS = 300;
 
 /**
  * @typedef {{id: string, seq: number, participantId: string|null, identity: string|null, name: string,
@@ -56,6 +57,7 @@ export class Chat extends EventTarget {
         return await this.#ask('chat.send', {text, ref});
       } catch (error) {
         if (!(error instanceof CallError) || !error.retryable) throw error;
+        await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); }); // one of two ways may be there still
         await this.#untilJoined();
       }
     }
@@ -90,16 +92,15 @@ export class Chat extends EventTarget {
     line.onclose = () => {
       if (this.#line !== line) return;
       this.#line = null;
-      void this.#catchUp();
+      void this.catchUp();
     };
   }
 
-  // What was on its way when the channel was lost.
-  async #catchUp() {
+  /** Reads what was on its way when a channel was lost. */
+  async catchUp() {
     try {
       await this.#untilJoined();
-      const {messages, more} = await this.#request('chat.list', {});
-      this.take({messages, more, enabled: this.#rules.enabled, slow_mode_s: this.#rules.slowModeS});
+      this.take(await this.#request('chat.list', {}));
     } catch {} // the call has ended, or joining again brings it
   }
 
@@ -113,9 +114,10 @@ export class Chat extends EventTarget {
     if (!wire) return;
     const latest = wire.messages.map(fromWire);
     const first = latest[0]?.seq ?? Infinity;
+    const last = latest.at(-1)?.seq ?? -1; // what is newer may have come another way
     // What was deleted while we were away is not in the list any more.
     for (const {id, seq} of this.messages) {
-      if (seq >= first && !latest.some((/** @type {Message} */ one) => one.id === id)) this.#forget(id);
+      if (seq >= first && seq <= last && !latest.some((/** @type {Message} */ one) => one.id === id)) this.#forget(id);
     }
     if (!this.#messages.size || this.messages.at(-1)?.seq < first) this.#more = wire.more;
     for (const message of latest) this.#add(message, true);

@@ -95,8 +95,10 @@ export class Call extends EventTarget {
   get state() { return this.#state; }
   /** The others, in the order in which they joined; of a large room only some, and all who publish. */
   get participants() { return [...this.#participants.values()]; }
-  /** How many are there, oneself included. */
+  /** How many are there, without those who are hidden. */
   get count() { return this.#count; }
+  /** How many others. */
+  get others() { return this.#count - (this.#welcome?.hidden ? 0 : 1); }
   get self() { return this.#self; }
   get room() { return this.#welcome?.room ?? null; }
   /** @returns {Set<string>} */
@@ -298,6 +300,7 @@ export class Call extends EventTarget {
       throw error;
     }
     if (this.#state === 'ended') { socket.close(CLOSE_LEAVE); throw new CallError('left'); }
+    const retried = this.#media !== null;
     this.#socket?.close(CLOSE_REJOIN);
     this.#socket = socket;
     socket.onclose = () => this.#lost();
@@ -308,6 +311,7 @@ export class Call extends EventTarget {
     if (this.#welcome.speakers) this.#notified('speakers', this.#welcome.speakers);
     for (const [method, params] of early) this.#notified(method, params);
     await answered;
+    if (this.#chatOverData && retried) void this.#chat.catchUp(); // until now it went to a channel that is gone
     this.#keepAlive(socket);
     this.#renewIceServers(socket, this.#welcome);
     const microphone = this.#publications.get('microphone');
@@ -347,18 +351,17 @@ export class Call extends EventTarget {
   #takeRoster() {
     const {participant_id, identity, name, role, recording} = this.#welcome;
     this.#self = {id: participant_id, identity, name: name || identity, role, joinedMs: Date.now(), state: 'active', handRaisedMs: this.#welcome.hand_raised_ms ?? null, tracks: new Map()};
-    const before = this.#participants;
     this.#count = this.#welcome.participants_count;
-    this.#participants = new Map();
-    for (const wire of this.#welcome.participants) {
-      const participant = fromWire(wire);
-      this.#participants.set(participant.id, participant);
-      this.#emit(before.has(participant.id) ? 'updated' : 'joined', {participant});
+    const missing = new Set(this.#participants.keys());
+    const listed = this.#welcome.participants.map(fromWire);
+    this.#participants = new Map([...listed.map((/** @type {Participant} */ one) => [one.id, this.#participants.get(one.id)]), ...this.#participants]
+        .filter(([, known]) => known)); // in the order of the list
+    for (const participant of listed) {
+      missing.delete(participant.id);
+      this.#took(participant);
     }
-    for (const [id, participant] of before) {
-      if (!this.#participants.has(id)) this.#emit('left', {participant, reason: 'client_left'});
-    }
-    if (this.#welcome.participants_omitted) void this.#listRest().catch(() => {}); // a lost socket brings another list
+    if (this.#welcome.participants_omitted) void this.#listRest(missing).catch(() => {}); // a lost socket brings another list
+    else this.#forget(missing);
     this.#inLobby = new Map((this.#welcome.waiting ?? []).map((/** @type {any} */ one) => [one.participant_id, waitingFromWire(one)]));
     if (this.#inLobby.size > 0) this.#emit('lobby', {waiting: this.inLobby});
     this.#chat.take(this.#welcome.chat);
@@ -532,7 +535,7 @@ export class Call extends EventTarget {
       this.#channels.get(params.label)?.end(params.reason);
       this.#channels.delete(params.label);
     } else if (method === 'data') {
-      this.#emit('data', {participant, topic: params.topic ?? null, data: params.data});
+      this.#emit('data', {participant: participant ?? (params.participant_id ? fromWire(params) : null), topic: params.topic ?? null, data: params.data});
     } else if (method === 'quota.warning') {
       this.#emit('quota', {remainingMs: params.remaining_ms});
     } else if (method === 'permissions') {
@@ -549,32 +552,51 @@ export class Call extends EventTarget {
       this.#count = params.count;
       this.#emit('count', {count: this.#count});
     } else if (method === 'participant.joined') {
-      if (params.participant.participant_id !== this.#self?.id) this.#joined(fromWire(params.participant));
+      const joined = fromWire(params.participant);
+      if (joined.id === this.#self?.id) return;
+      if (!this.#participants.has(joined.id)) ++this.#count;
+      this.#took(joined);
+      this.#growAndOffer();
     } else if (participant) {
       this.#participantChanged(method, params, participant);
     }
   }
 
-  /** Those who are listed but did not fit into the answer to the join. */
-  async #listRest() {
+  /** Those who are listed but did not fit into the answer to the join. @param {Set<string>} missing  known from before */
+  async #listRest(missing) {
     const socket = this.#socket;
     for (let token; ;) {
       /** @type {any} */ const page = await this.#request('roster.list', {listed: true, ...(token && {page_token: token})});
       if (socket !== this.#socket) return;
-      for (const wire of page.participants) {
-        if (wire.participant_id !== this.#self?.id && !this.#participants.has(wire.participant_id)) this.#joined(fromWire(wire));
+      for (const participant of page.participants.map(fromWire)) {
+        missing.delete(participant.id);
+        if (participant.id !== this.#self?.id) this.#took(participant);
       }
+      this.#count = page.count;
       token = page.next_page_token;
-      if (!token) return;
+      if (!token) break;
+    }
+    this.#forget(missing);
+    this.#growAndOffer();
+    this.#emit('count', {count: this.#count});
+  }
+
+  /** Who has left while we were not there. @param {Set<string>} missing */
+  #forget(missing) {
+    for (const id of missing) {
+      const participant = this.#participants.get(id);
+      if (this.#participants.delete(id)) this.#emit('left', {participant, reason: 'client_left'});
     }
   }
 
-  /** @param {Participant} participant */
-  #joined(participant) {
+  /** As the server knows him now. @param {Participant} participant */
+  #took(participant) {
+    const known = this.#participants.has(participant.id);
     this.#participants.set(participant.id, participant);
-    this.#count = this.#participants.size + 1; // in a room where not all are listed a roster says it
-    this.#emit('joined', {participant});
-    this.#growAndOffer();
+    this.#emit(known ? 'updated' : 'joined', {participant});
+    for (const slot of this.#slots.values()) { // his picture may have come before his name
+      if (slot.participantId === participant.id && !slot.participant) this.#emit('slot', Object.assign(slot, {participant}));
+    }
   }
 
   /** @param {string} method @param {any} params @param {Participant} participant */
@@ -588,7 +610,7 @@ export class Call extends EventTarget {
         return this.#emit('updated', {participant});
       case 'participant.left':
         this.#participants.delete(participant.id);
-        this.#count = this.#participants.size + 1;
+        --this.#count;
         return this.#emit('left', {participant, reason: params.reason});
       case 'track.published':
         participant.tracks.set(params.track.track_id, trackFromWire(params.track));
@@ -633,7 +655,7 @@ export class Call extends EventTarget {
     const line = this.#media?.slot(mid);
     const participant = this.#participants.get(participant_id) ?? null;
     if (!line || (!trackId && !this.#slots.has(mid))) return;
-    const slot = {mid, kind: line.kind, trackId: trackId ?? null, participant: trackId ? participant : null,
+    const slot = {mid, kind: line.kind, trackId: trackId ?? null, participantId: trackId ? participant_id : null, participant: trackId ? participant : null,
       source: trackId ? source : null, stream: trackId ? line.stream : null};
     if (trackId) this.#slots.set(mid, slot);
     else this.#slots.delete(mid);

@@ -45,7 +45,11 @@ class LargeRoom : public testing::Test {
   // Until so many packets more have come to him.
   static void hear(const MediaPeer& peer, std::uint64_t more) {
     const std::uint64_t then = peer.heard();
-    while (peer.heard() < then + more) std::this_thread::yield();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (peer.heard() < then + more && std::chrono::steady_clock::now() < end) {
+      std::this_thread::yield();
+    }
+    EXPECT_GE(peer.heard(), then + more);
   }
 
   TestFolder folder_;

@@ -1,4 +1,7 @@
+#include <map>
+#include <random>
 #include <set>
+#include <unordered_map>
 
 #include "tests/control/call_fixture.h"
 
@@ -63,7 +66,8 @@ class RosterTest : public CallTest {
       if (method == "participant.left") known.erase(text(*params, "participant_id"));
       if (method != "roster") continue;
       for (const Json& one : *params->find("joined")->as_array()) {
-        EXPECT_TRUE(known.insert(text(one, "participant_id")).second) << "told twice";
+        const bool is_new = known.insert(text(one, "participant_id")).second;
+        EXPECT_TRUE(is_new || comes_again) << "told twice";
       }
       for (const Json& one : *params->find("left")->as_array()) {
         known.erase(text(one, "participant_id"));
@@ -72,6 +76,7 @@ class RosterTest : public CallTest {
     known.erase(self);  // who came onto the list later is told so, too
     return known;
   }
+  bool comes_again = false;  // somebody who was hidden for a moment
   std::set<std::string> others(std::uint64_t connection) {
     std::set<std::string> all;
     for (const auto& p : session().participants()) {
@@ -138,7 +143,6 @@ TEST_F(RosterTest, WhoPublishesRaisesAHandOrMaySilenceOthersIsListedBeyondTheLim
   ask(36, "hand.raise");
   const std::string host = text(join(50, "seller", "host"), "participant_id");
   wait(seconds(1));
-  const Json told = notified(1, "roster").back();
   for (const std::string& one : {speaker, asks, host}) EXPECT_EQ(roster(1).count(one), 1U) << one;
   EXPECT_THAT(roster(40), SizeIs(23));
   ask(35, "leave");
@@ -223,6 +227,155 @@ TEST_F(RosterTest, WhoComesHiddenIsNotCountedAndWhoComesBackSeenIs) {
   EXPECT_EQ(integer_member(join(12, "guard", "observer"), "participants_count"), 3);
   EXPECT_THAT(roster(1), SizeIs(2));
 }
+
+// What does not fit in by its size is not who publishes.
+TEST_F(RosterTest, WhoPublishesComesFirstWhereTheAnswerIsFull) {
+  fill(30);
+  Session::ParticipantChange change;
+  change.attributes = Json::object({{"note", std::string(4'000, 'x')}});
+  for (std::uint64_t i = 1; i <= 30; ++i) {
+    sessions->change_participant(session(), *session().find_identity("p" + std::to_string(i)),
+                                 change);
+  }
+  publish(30);
+  const Json joined = join(100, "late");
+  const auto& first = joined.find("participants")->as_array()->front();
+  EXPECT_EQ(text(first, "identity"), "p30");
+  EXPECT_GT(integer_member(joined, "participants_omitted"), 5);
+  EXPECT_LT(joined.dump().size(), Session::kSnapshotBytes + 4'000);
+}
+
+TEST_F(RosterTest, WhoIsHiddenAndSeenAgainAtOnceIsKnownToAll) {
+  comes_again = true;
+  fill(30);
+  const std::string id = text(*sent[7].front().find("result"), "participant_id");
+  rtc->closed({7}, 1006);
+  join(100, "p7", "observer");
+  rtc->closed({100}, 1006);
+  join(101, "p7", "participant");
+  wait(seconds(1));
+  EXPECT_EQ(roster(1).count(id), 1U);
+  rtc->closed({101}, 1006);
+  join(102, "p7", "observer");
+  wait(seconds(1));
+  EXPECT_EQ(roster(1).count(id), 0U);
+  EXPECT_EQ(roster(2).count(id), 0U);
+}
+
+TEST_F(RosterTest, ACrowdThatRaisesItsHandsDoesNotMakeTheListEndless) {
+  config.rooms.roster_limit = 20;
+  fill(100);
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    ask(i, "hand.raise");
+    wait(milliseconds(200));
+  }
+  wait(seconds(1));
+  EXPECT_THAT(roster(1), SizeIs(39));
+}
+
+TEST_F(RosterTest, ListsAreReadWhileTheDiskIsFullAndNotTooOften) {
+  fill(3);
+  store.failed = true;
+  EXPECT_NE(ask(1, "roster.list").find("participants"), nullptr);
+  for (int i = 0; i < 30; ++i) ask(1, "roster.list");
+  EXPECT_EQ(text(ask(1, "roster.list"), "reason"), "rate_limited");
+  EXPECT_NE(ask(1, "ping").find("server_time_ms"), nullptr) << "the others have their own limit";
+}
+
+// Whatever happens, in whatever order: the server's own books agree with a recount, and a client
+// that takes what it is told knows who is listed.
+class RosterRandom : public RosterTest, public testing::WithParamInterface<unsigned> {
+ protected:
+  RosterRandom() { comes_again = true; }
+  void step() {
+    const std::uint64_t who = pick(40);
+    const std::string name = "p" + std::to_string(who);
+    const bool there = session_now() != nullptr && session().find_identity(name) != nullptr;
+    switch (pick(8)) {
+      case 0:
+      case 1:
+        if (!there) sockets_[who] = come_as(name, pick(6) == 0 ? "observer" : "participant");
+        break;
+      case 2:
+        if (there && who != 1) ask(sockets_[who], "leave");
+        break;
+      case 3:
+        if (there) publish(sockets_[who]);
+        break;
+      case 4:
+        if (there) ask(sockets_[who], "hand.raise", Json::object({{"raised", pick(2) == 0}}));
+        break;
+      case 5: {  // another token
+        if (!there || who == 1) break;
+        rtc->closed({sockets_[who]}, 1006);
+        sockets_[who] = come_as(name, pick(3) == 0 ? "observer" : pick(2) == 0 ? "host" : "viewer");
+        break;
+      }
+      default:
+        wait(milliseconds(pick(150)));
+    }
+  }
+  void check() {
+    wait(seconds(3));
+    std::set<std::string> publishers;
+    std::set<std::string> shown;
+    std::unordered_map<server::TrackNo, std::uint32_t> wanted;
+    for (const auto& p : session().participants()) {
+      if (!p->hidden()) shown.insert(p->id);
+      if (!p->tracks.empty() && !p->hidden()) publishers.insert(p->id);
+      for (const Slot& slot : p->slots) {
+        if (!slot.told_track || slot.view.kind != rtp::MediaKind::Video) continue;
+        std::uint32_t& height = wanted[*slot.told_track];
+        height = std::max(height, slot.told_height);
+      }
+    }
+    EXPECT_EQ(session().shown(), shown.size());
+    for (const auto& p : session().participants()) {
+      for (const Track& track : p->tracks) {
+        if (track.kind != rtp::MediaKind::Video) continue;
+        const auto found = wanted.find(track.no);
+        EXPECT_EQ(track.wanted_height, found == wanted.end() ? 0 : found->second);
+      }
+    }
+    const std::set<std::string> known = roster(sockets_[1]);
+    std::set<std::string> listed;
+    for (const auto& p : session().participants()) {
+      if (p->listed && p->connection != ConnectionId{sockets_[1]}) listed.insert(p->id);
+      EXPECT_FALSE(p->listed && p->hidden());
+    }
+    EXPECT_EQ(known, listed);
+    EXPECT_EQ(count(sockets_[1]), static_cast<std::int64_t>(shown.size()));
+    for (const std::string& one : publishers) {
+      EXPECT_TRUE(session().find(one)->listed) << one << " publishes";
+    }
+  }
+  std::uint64_t come_as(const std::string& name, const std::string& role) {
+    join(++last_socket_, name, role);
+    return last_socket_;
+  }
+  std::uint64_t pick(std::uint64_t below) {
+    return std::uniform_int_distribution<std::uint64_t>(0, below - 1)(random_);
+  }
+  Session* session_now() { return sessions->find_by_room(rooms->find("seller-1", "main")->id); }
+
+  std::mt19937 random_{GetParam()};
+  std::map<std::uint64_t, std::uint64_t> sockets_;
+  std::uint64_t last_socket_ = 1'000;
+};
+
+TEST_P(RosterRandom, BooksAgreeWithARecount) {
+  config.rooms.roster_limit = 20;
+  for (std::uint64_t i = 1; i <= 25; ++i) {
+    sockets_[i] = come_as("p" + std::to_string(i), "participant");
+  }
+  for (int i = 0; i < 10; ++i) {
+    for (int j = 0; j < 30; ++j) step();
+    check();
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RosterRandom, testing::Range(0U, 8U));
 
 TEST_F(RosterTest, WhoComesAndGoesInBetweenIsNotLeftOver) {
   fill(30);

@@ -33,8 +33,13 @@ export function createPlayer({url, publicUrl = url, key, consumer}) {
       }));
     },
     async present(room) {
-      const {participants} = await control.call('participant.list', {room_id: room});
-      return participants.map(({identity}) => identity);
+      const present = [];
+      for (let page = {}; ;) { // of a hundred people each
+        const {participants, next_page_token: next} = await control.call('participant.list', {room_id: room, ...page});
+        present.push(...participants.map(({identity}) => identity));
+        if (!next) return present;
+        page = {page_token: next};
+      }
     },
     async kick(room, person) {
       await control.call('participant.remove', {room_id: room, identity: person, ban: true});
