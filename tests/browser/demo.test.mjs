@@ -186,7 +186,7 @@ test('the keys m and v switch microphone and camera, and the other side shows it
 test('a hand is raised, seen, and lowered by the host', async () => {
   await guest.page.keyboard.press('h');
   await until('the host sees it', async () => /hand raised/.test(await name(host, '.tile[data-participant]')));
-  assert.equal(await guest.page.locator('#hand').getAttribute('aria-pressed'), 'true');
+  await until('so does he himself', async () => await guest.page.locator('#hand').getAttribute('aria-pressed') === 'true');
   await shot(host, '08a-hand-light');
   await usable(host);
   await usable(guest);
