@@ -52,7 +52,7 @@ Subscription::~Subscription() {
 
 void Subscription::update(SlotSection section) {
   section_ = std::move(section);
-  matched_for_ = nullptr;
+  forget_match();
 }
 
 void Subscription::assign(rtp::Time now, Track* track, Want want) {
@@ -61,7 +61,7 @@ void Subscription::assign(rtp::Time now, Track* track, Want want) {
   if (track != track_) {
     if (track_ != nullptr) track_->remove(*this);
     track_ = track;
-    matched_for_ = nullptr;
+    forget_match();
     if (track_ != nullptr) {
       track_->add(*this);
       forwarder_.set_muted(track_->muted());
@@ -78,7 +78,7 @@ void Subscription::assign(rtp::Time now, Track* track, Want want) {
 
 void Subscription::on_track_ended() {
   track_ = nullptr;
-  matched_for_ = nullptr;
+  forget_match();
   forwarder_.set_target(std::nullopt);
   if (!shown_) return;
   shown_.reset();

@@ -55,7 +55,7 @@ class Subscription {
   void forward(rtp::Time now, const MediaPacket& media);
   void on_source_restarted(rtp::Source source) { forwarder_.on_source_restarted(source); }
   [[nodiscard]] bool rewind(rtp::Source source) noexcept { return forwarder_.rewind(source); }
-  void on_codecs_changed() noexcept { matched_for_ = nullptr; }
+  void on_codecs_changed() noexcept { forget_match(); }
   void set_muted(bool muted) { forwarder_.set_muted(muted); }
   void on_track_ended();
   [[nodiscard]] bool waits_for(rtp::Source source) const noexcept;
@@ -91,6 +91,7 @@ class Subscription {
  private:
   static constexpr std::size_t kMaxResends = 64;  // for one NACK message
   [[nodiscard]] const CodecParams* codec_for(const CodecParams& source) noexcept;
+  void forget_match() noexcept { matched_for_ = matched_ = nullptr; }
   // The last packet's codec is one that the receiver lacks: no key frame is of use to him.
   [[nodiscard]] bool undecodable() const noexcept {
     return matched_for_ != nullptr && matched_ == nullptr;

@@ -16,6 +16,7 @@
 import {Chat} from './parley-chat.js';
 import {Channel} from './parley-data.js';
 import {MediaConnection} from './parley-media.js';
+import {Roster, fromWire} from './parley-roster.js';
 import {CallError, Socket, isRetryable, reasonText} from './parley-signalling.js';
 
 export {CallError, reasonText};
@@ -38,11 +39,10 @@ const MAX_SLOTS = {audio: 12, video: 24};
  * @typedef {import('./parley-media.js').Source} Source
  * @typedef {import('./parley-media.js').Publication} Publication
  * @typedef {'idle'|'joining'|'waiting'|'joined'|'reconnecting'|'ended'} CallState
- * @typedef {{id: string, kind: 'audio'|'video', source: Source, muted: boolean}} Track
- * @typedef {{id: string, identity: string, name: string, role: string, joinedMs: number,
- *   state: 'active'|'reconnecting', handRaisedMs: number|null, tracks: Map<string, Track>}} Participant  handRaisedMs: since when
+ * @typedef {import('./parley-roster.js').Track} Track
+ * @typedef {import('./parley-roster.js').Participant} Participant
  * @typedef {{mid: string, kind: 'audio'|'video', stream: MediaStream|null, trackId: string|null,
- *   source: Source|null, participant: Participant|null}} Slot  stream is null while nothing is shown
+ *   source: Source|null, participantId: string|null, participant: Participant|null}} Slot  stream is null while nothing is shown
  */
 
 /**
@@ -70,13 +70,12 @@ export class Call extends EventTarget {
   /** @type {CallState} */ #state = 'idle';
   /** @type {Socket|null} */ #socket = null;
   /** @type {MediaConnection|null} */ #media = null;
-  /** @type {Participant|null} */ #self = null;
-  /** @type {Map<string, Participant>} */ #participants = new Map();
-  #count = 0;
+  #roster = new Roster((name, detail) => this.#rosterChanged(name, detail));
   /** @type {Map<Source, Publication>} */ #publications = new Map();
   /** @type {Map<string, Slot>} */ #slots = new Map();
   /** @type {any} */ #welcome = null;
   #slotsWanted = {audio: 0, video: 0};
+  #welcomed = false;
   #chatOverData = false;
   #retrying = false;
   /** @type {Map<string, {id: string, identity: string, name: string}>} */ #inLobby = new Map();
@@ -94,12 +93,12 @@ export class Call extends EventTarget {
 
   get state() { return this.#state; }
   /** The others, in the order in which they joined; of a large room only some, and all who publish. */
-  get participants() { return [...this.#participants.values()]; }
+  get participants() { return this.#roster.participants; }
   /** How many are there, without those who are hidden. */
-  get count() { return this.#count; }
+  get count() { return this.#roster.count; }
   /** How many others. */
-  get others() { return this.#count - (this.#welcome?.hidden ? 0 : 1); }
-  get self() { return this.#self; }
+  get others() { return this.#roster.others; }
+  get self() { return this.#roster.self; }
   get room() { return this.#welcome?.room ?? null; }
   /** @returns {Set<string>} */
   get permissions() { return new Set(this.#welcome?.permissions ?? []); }
@@ -304,7 +303,7 @@ export class Call extends EventTarget {
     this.#socket?.close(CLOSE_REJOIN);
     this.#socket = socket;
     socket.onclose = () => this.#lost();
-    this.#takeRoster();
+    this.#takeWelcome();
     socket.onnotification = (method, params) => this.#notified(method, params);
     this.#openMedia(socket);
     const answered = /** @type {MediaConnection} */ (this.#media).offer();
@@ -347,21 +346,12 @@ export class Call extends EventTarget {
     });
   }
 
-  /** The list of the join answer replaces what was known; the differences are told as events. */
-  #takeRoster() {
-    const {participant_id, identity, name, role, recording} = this.#welcome;
-    this.#self = {id: participant_id, identity, name: name || identity, role, joinedMs: Date.now(), state: 'active', handRaisedMs: this.#welcome.hand_raised_ms ?? null, tracks: new Map()};
-    this.#count = this.#welcome.participants_count;
-    const missing = new Set(this.#participants.keys());
-    const listed = this.#welcome.participants.map(fromWire);
-    this.#participants = new Map([...listed.map((/** @type {Participant} */ one) => [one.id, this.#participants.get(one.id)]), ...this.#participants]
-        .filter(([, known]) => known)); // in the order of the list
-    for (const participant of listed) {
-      missing.delete(participant.id);
-      this.#took(participant);
-    }
-    if (this.#welcome.participants_omitted) void this.#listRest(missing).catch(() => {}); // a lost socket brings another list
-    else this.#forget(missing);
+  /** What the answer to the join says replaces what was known; the differences are told as events. */
+  #takeWelcome() {
+    const {recording} = this.#welcome;
+    this.#welcomed = false; // slots for all of them come with the connection
+    this.#roster.take(this.#welcome, (method, params) => this.#request(method, params));
+    this.#welcomed = true;
     this.#inLobby = new Map((this.#welcome.waiting ?? []).map((/** @type {any} */ one) => [one.participant_id, waitingFromWire(one)]));
     if (this.#inLobby.size > 0) this.#emit('lobby', {waiting: this.inLobby});
     this.#chat.take(this.#welcome.chat);
@@ -506,8 +496,6 @@ export class Call extends EventTarget {
 
   /** @param {string} method @param {any} params */
   #notified(method, params) {
-    const participant = this.#participants.get(params.participant_id) ??
-        (params.participant_id === this.#self?.id ? this.#self : null);
     if (method === 'slot.assigned') {
       this.#assign(params);
     } else if (method === 'slot.quality') {
@@ -519,9 +507,8 @@ export class Call extends EventTarget {
     } else if (method === 'track.codec_wanted') {
       this.#media?.useCodec(params).catch(() => {}); // the server asks again if it matters
     } else if (method === 'speakers') {
-      const all = new Map([...this.#participants, [this.#self?.id, this.#self]]);
-      const participants = params.participant_ids.map((/** @type {string} */ id) => all.get(id)).filter(Boolean);
-      this.#emit('speakers', {participants, dominant: all.get(params.dominant_id) ?? null});
+      const participants = params.participant_ids.map((/** @type {string} */ id) => this.#roster.find(id)).filter(Boolean);
+      this.#emit('speakers', {participants, dominant: this.#roster.find(params.dominant_id)});
     } else if (method === 'bye') {
       if (isRetryable(params.reason)) this.#lost();
       else this.#end(params.reason);
@@ -535,110 +522,53 @@ export class Call extends EventTarget {
       this.#channels.get(params.label)?.end(params.reason);
       this.#channels.delete(params.label);
     } else if (method === 'data') {
-      this.#emit('data', {participant: participant ?? (params.participant_id ? fromWire(params) : null), topic: params.topic ?? null, data: params.data});
+      const {participant_id: from, topic = null, data} = params;
+      this.#emit('data', {participant: this.#roster.find(from) ?? (from ? fromWire(params) : null), topic, data});
     } else if (method === 'quota.warning') {
       this.#emit('quota', {remainingMs: params.remaining_ms});
     } else if (method === 'permissions') {
       Object.assign(this.#welcome, params);
-      if (this.#self) this.#self.role = params.role;
+      if (this.self) this.self.role = params.role;
     } else if (method.startsWith('timer.')) {
       this.#emit('timer', {event: method.slice('timer.'.length), timerId: params.timer_id, endsAtMs: params.ends_at_ms ?? null});
     } else if (method.startsWith('recording.')) {
       this.#recordingChanged(method.slice('recording.'.length), params);
-    } else if (method === 'roster') { // several changes at once, in a large room
-      for (const wire of params.joined) this.#notified('participant.joined', {participant: wire});
-      for (const update of params.updated) this.#notified('participant.updated', update);
-      for (const left of params.left) this.#notified('participant.left', left);
-      this.#count = params.count;
-      this.#emit('count', {count: this.#count});
-    } else if (method === 'participant.joined') {
-      const joined = fromWire(params.participant);
-      if (joined.id === this.#self?.id) return;
-      if (!this.#participants.has(joined.id)) ++this.#count;
-      this.#took(joined);
-      this.#growAndOffer();
-    } else if (participant) {
-      this.#participantChanged(method, params, participant);
+    } else {
+      this.#roster.notified(method, params);
     }
   }
 
-  /** Those who are listed but did not fit into the answer to the join. @param {Set<string>} missing  known from before */
-  async #listRest(missing) {
-    const socket = this.#socket;
-    for (let token; ;) {
-      /** @type {any} */ const page = await this.#request('roster.list', {listed: true, ...(token && {page_token: token})});
-      if (socket !== this.#socket) return;
-      for (const participant of page.participants.map(fromWire)) {
-        missing.delete(participant.id);
-        if (participant.id !== this.#self?.id) this.#took(participant);
-      }
-      this.#count = page.count;
-      token = page.next_page_token;
-      if (!token) break;
-    }
-    this.#forget(missing);
-    this.#growAndOffer();
-    this.#emit('count', {count: this.#count});
+  /** @param {string} name @param {any} detail */
+  #rosterChanged(name, detail) {
+    if (name === 'muted') return this.#trackMuted(detail);
+    this.#emit(name, detail);
+    if (name === 'joined' || name === 'updated') this.#nameSlots(detail.participant);
+    const more = name === 'joined' || name === 'count' || (name === 'published' && detail.participant !== this.self);
+    if (more && this.#welcomed) this.#growAndOffer();
   }
 
-  /** Who has left while we were not there. @param {Set<string>} missing */
-  #forget(missing) {
-    for (const id of missing) {
-      const participant = this.#participants.get(id);
-      if (this.#participants.delete(id)) this.#emit('left', {participant, reason: 'client_left'});
+  /** A picture may have come before the name. @param {Participant} participant */
+  #nameSlots(participant) {
+    for (const slot of this.#slots.values()) {
+      if (slot.participantId !== participant.id || slot.participant === participant) continue;
+      const unnamed = slot.participant === null;
+      slot.participant = participant;
+      if (unnamed) this.#emit('slot', slot);
     }
   }
 
-  /** As the server knows him now. @param {Participant} participant */
-  #took(participant) {
-    const known = this.#participants.has(participant.id);
-    this.#participants.set(participant.id, participant);
-    this.#emit(known ? 'updated' : 'joined', {participant});
-    for (const slot of this.#slots.values()) { // his picture may have come before his name
-      if (slot.participantId === participant.id && !slot.participant) this.#emit('slot', Object.assign(slot, {participant}));
-    }
-  }
-
-  /** @param {string} method @param {any} params @param {Participant} participant */
-  #participantChanged(method, params, participant) {
-    const track = participant.tracks.get(params.track_id) ?? null;
-    switch (method) {
-      case 'participant.updated':
-        participant.state = params.state;
-        if (params.hand_raised_ms !== undefined) participant.handRaisedMs = params.hand_raised_ms;
-        if (params.name) Object.assign(participant, {name: params.name, role: params.role});
-        return this.#emit('updated', {participant});
-      case 'participant.left':
-        this.#participants.delete(participant.id);
-        --this.#count;
-        return this.#emit('left', {participant, reason: params.reason});
-      case 'track.published':
-        participant.tracks.set(params.track.track_id, trackFromWire(params.track));
-        this.#emit('published', {participant, track: participant.tracks.get(params.track.track_id)});
-        if (participant !== this.#self) this.#growAndOffer();
-        return;
-      case 'track.unpublished':
-        participant.tracks.delete(params.track_id);
-        return this.#emit('unpublished', {participant, track});
-      case 'track.muted':
-      case 'track.unmuted':
-        return this.#trackMuted(participant, track, params, method === 'track.muted');
-    }
-  }
-
-  /** @param {Participant} participant @param {Track|null} track @param {any} params @param {boolean} muted */
-  #trackMuted(participant, track, params, muted) {
-    if (track) track.muted = muted;
-    if (participant === this.#self) {
-      const own = [...this.#publications.values()].find(({trackId}) => trackId === params.track_id);
+  /** @param {{participant: Participant, track: Track|null, trackId: string, muted: boolean, by: string}} change */
+  #trackMuted({participant, track, trackId, muted, by}) {
+    if (participant === this.self) {
+      const own = this.publications.find((one) => one.trackId === trackId);
       if (!own) return;
-      if (params.by !== 'self' && own.muted !== muted) {
+      if (by !== 'self' && own.muted !== muted) {
         own.muted = muted;
         void this.#media?.apply(own);
       }
-      track ??= {id: params.track_id, kind: own.track.kind === 'audio' ? 'audio' : 'video', source: own.source, muted};
+      track ??= {id: trackId, kind: own.track.kind === 'audio' ? 'audio' : 'video', source: own.source, muted};
     }
-    if (track) this.#emit('muted', {participant, track, muted, by: params.by});
+    if (track) this.#emit('muted', {participant, track, muted, by});
   }
 
   /** @param {string} event @param {any} params */
@@ -653,10 +583,9 @@ export class Call extends EventTarget {
   /** @param {any} params */
   #assign({mid, track_id: trackId, source, participant_id}) {
     const line = this.#media?.slot(mid);
-    const participant = this.#participants.get(participant_id) ?? null;
     if (!line || (!trackId && !this.#slots.has(mid))) return;
-    const slot = {mid, kind: line.kind, trackId: trackId ?? null, participantId: trackId ? participant_id : null, participant: trackId ? participant : null,
-      source: trackId ? source : null, stream: trackId ? line.stream : null};
+    const slot = {mid, kind: line.kind, trackId: trackId ?? null, participantId: trackId ? participant_id : null,
+      participant: trackId ? this.#roster.find(participant_id) : null, source: trackId ? source : null, stream: trackId ? line.stream : null};
     if (trackId) this.#slots.set(mid, slot);
     else this.#slots.delete(mid);
     this.#emit('slot', slot);
@@ -703,16 +632,6 @@ export class Call extends EventTarget {
 
 /** @param {any} wire */
 const waitingFromWire = (wire) => ({id: wire.participant_id, identity: wire.identity, name: wire.name || wire.identity});
-
-/** @param {any} wire @returns {Track} */
-const trackFromWire = (wire) => ({id: wire.track_id, kind: wire.kind, source: wire.source, muted: Boolean(wire.muted)});
-
-/** @param {any} wire @returns {Participant} */
-const fromWire = (wire) => ({
-  id: wire.participant_id, identity: wire.identity, name: wire.name || wire.identity, role: wire.role,
-  joinedMs: wire.joined_ms, state: wire.state ?? 'active', handRaisedMs: wire.hand_raised_ms ?? null,
-  tracks: new Map((wire.tracks ?? []).map((/** @type {any} */ track) => [track.track_id, trackFromWire(track)])),
-});
 
 /** Resolves after a while, or as soon as the machine is online again. @param {number} ms */
 const pause = (ms) => new Promise((resolve) => {

@@ -73,6 +73,26 @@ TEST_F(CodecChange, WhoDecodesBothSeesNoGap) {
   EXPECT_EQ(shown_events(viewer), 1U) << "it is the same picture";
 }
 
+// What was matched before is gone with the old offer, though no packet comes to match anew.
+TEST_F(CodecChange, WhoOffersAgainWhileNothingComesIsServedByWhatHeOffersNow) {
+  SimPeer& publisher = publish();
+  SimPeer& viewer = watch();
+  ASSERT_TRUE(sim.connect_all());
+  show(viewer, publisher);
+  sim.run_for(seconds(2));
+  publisher.silent = true;
+  sim.run_for(milliseconds(500));
+  for (int i = 0; i < 5; ++i) {
+    sim.command(server::SetPeer{server::RoomId{1}, viewer.id(), viewer.params()});
+    sim.run_for(milliseconds(200));
+  }
+  publisher.silent = false;
+  const rtp::Time since = sim.now;
+  sim.run_for(seconds(1));
+  EXPECT_LE(viewer.video_slot(0).longest_pause(since), milliseconds(500));
+  expect_one_stream(viewer);
+}
+
 TEST_F(CodecChange, WhoCouldNotDecodeBeforeSeesThePictureAndIsToldSo) {
   SimPeer& publisher = publish();
   SimPeer& viewer = watch(kNoVp8);
