@@ -49,7 +49,8 @@ export class CallPage {
     const {room, self} = this.#call;
     byId('call-room').textContent = room?.name ?? '';
     showPage('call');
-    byId('mic').focus({preventScroll: true});
+    this.#closeForbidden();
+    byId(this.#call.permissions.has('publish_microphone') ? 'mic' : 'hand').focus({preventScroll: true});
     if (self) this.#stage.addSelf(self.name, self.identity);
     for (const participant of this.#call.participants) this.#stage.update(participant);
     for (const slot of this.#call.slots) this.#showSlot(slot);
@@ -83,11 +84,10 @@ export class CallPage {
 
   /** @param {string} key */
   key(key) {
-    if (key === 'm') void this.#toggleMicrophone();
-    if (key === 'v') void this.#toggleCamera();
-    if (key === 's') void this.#toggleScreen();
+    const buttons = {m: 'mic', v: 'camera', s: 'screen', h: 'hand'};
+    const button = byId(buttons[/** @type {'m'} */ (key)] ?? 'chat-button');
+    if (key in buttons && !button.hidden) button.click();
     if (key === 'c') this.#chat.toggle();
-    if (key === 'h') byId('hand').click();
   }
 
   // ---- what the call tells
@@ -114,6 +114,11 @@ export class CallPage {
         this.#refresh(); // a host has lowered the hand
       });
     }
+    on('permissions', ({permissions}) => {
+      this.#closeForbidden();
+      this.#refresh();
+      toast(permissions.has('publish_microphone') ? 'You may speak now.' : 'You only watch and listen now.');
+    });
     on('muted', (detail) => this.#muted(detail));
     on('slot', (slot) => this.#showSlot(slot));
     on('speakers', ({participants, dominant}) =>
@@ -324,6 +329,13 @@ export class CallPage {
     }
   }
 
+  /** A viewer's camera is nobody's business. */
+  #closeForbidden() {
+    for (const device of /** @type {('microphone'|'camera')[]} */ (['microphone', 'camera'])) {
+      if (!this.#call.permissions.has(`publish_${device}`)) this.#devices.close(device);
+    }
+  }
+
   // ---- showing
 
   /** @param {string} source */
@@ -340,6 +352,8 @@ export class CallPage {
     dress(byId('mic'), {icon: mic ? 'mic' : 'mic-off', label: mic ? 'Mute microphone' : 'Unmute microphone', short: mic ? 'Mute' : 'Unmute', key: 'm', off: !mic});
     dress(byId('camera'), {icon: camera ? 'camera' : 'camera-off', label: camera ? 'Turn camera off' : 'Turn camera on', short: 'Camera', key: 'v', off: !camera});
     dress(byId('screen'), {icon: 'screen', label: sharing ? 'Stop sharing the screen' : 'Share your screen', short: sharing ? 'Stop' : 'Share', key: 's'});
+    byId('mic').hidden = !permissions.has('publish_microphone');
+    byId('camera').hidden = !permissions.has('publish_camera');
     byId('screen').classList.toggle('on', sharing);
     byId('screen').hidden = !navigator.mediaDevices?.getDisplayMedia || !permissions.has('publish_screen_share');
     const raised = Boolean(this.#call.self?.handRaisedMs);

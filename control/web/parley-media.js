@@ -77,7 +77,8 @@ export class MediaConnection {
     for (let i = 0; i < missing; ++i) {
       const transceiver = this.#pc.addTransceiver(kind, {direction: 'recvonly'});
       preferPlainCodecs(transceiver, kind);
-      if (kind === 'video') takeLayers(transceiver);
+      // Without the dependency descriptor a slot cannot be given the larger layers of AV1.
+      if (kind === 'video') offerExtensions(transceiver, ['#dependency-descriptor']);
       this.#slots.push({kind, transceiver, stream: new MediaStream([transceiver.receiver.track])});
     }
     return missing > 0;
@@ -94,6 +95,7 @@ export class MediaConnection {
       if (svc) init.sendEncodings = [{maxBitrate: CAMERA_LAYERED_BITRATE, scalabilityMode: svc}];
       transceiver = this.#pc.addTransceiver(track, init);
       if (codec) preferCodec(transceiver, codec);
+      if (track.kind === 'video') offerExtensions(transceiver, ['rtp-stream-id']);
       this.#senders.set(source, transceiver);
     }
     transceiver.direction = 'sendonly';
@@ -250,15 +252,17 @@ function preferCodec(transceiver, codec) {
 }
 
 /**
- * Without the dependency descriptor a slot cannot be given the larger layers of AV1. Chromium knows it, but offers it only when told to.
- * @param {RTCRtpTransceiver} transceiver
+ * Chromium offers some only when told to, and on a line that comes later none that the lines before it do
+ * without: a camera that is turned on in mid-call would have no names for its layers.
+ * @param {RTCRtpTransceiver} transceiver @param {string[]} names  what their addresses contain
  */
-function takeLayers(transceiver) {
+function offerExtensions(transceiver, names) {
   /** @type {any} */ const line = transceiver; // not yet in the types of TypeScript
   const extensions = line.getHeaderExtensionsToNegotiate?.();
-  const descriptor = extensions?.find((/** @type {any} */ {uri}) => uri.includes('#dependency-descriptor'));
-  if (!descriptor) return;
-  descriptor.direction = 'sendrecv';
+  if (!extensions) return;
+  for (const extension of extensions) {
+    if (names.some((name) => extension.uri.includes(name))) extension.direction = 'sendrecv';
+  }
   line.setHeaderExtensionsToNegotiate(extensions);
 }
 

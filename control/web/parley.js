@@ -33,6 +33,11 @@ const BACKOFF_MAX_MS = 3_000;
 const RENEW_AFTER = 0.75; // of the time for which credentials of TURN are good
 const RENEW_MIN_MS = 5_000;
 const RENEW_MAX_MS = 2 ** 31 - 1; // what setTimeout takes
+/** @type {Record<Source, string>} */
+const PERMISSION = {
+  camera: 'publish_camera', microphone: 'publish_microphone',
+  screen_share: 'publish_screen_share', screen_share_audio: 'publish_screen_share',
+};
 const MAX_SLOTS = {audio: 12, video: 24};
 
 /**
@@ -55,6 +60,7 @@ const MAX_SLOTS = {audio: 12, video: 24};
  * - `count` {count}: how many are there, when that is told for itself in a large room
  * - `published` / `unpublished` {participant, track}
  * - `muted` {participant, track, muted, by: 'self'|'host'|'api'}; `participant` may be `call.self`
+ * - `permissions` {role, permissions}: what one may do was changed; what one may not send any more is not sent
  * - `slot` {Slot}: show `stream`, or hide the tile when it is null
  * - `quality` {mid, trackId, layer, height, reason, estimateKbps, neededKbps}: which layer the slot shows,
  *   and why: wanted, source, bandwidth, hold, paused (`layer` is null then)
@@ -140,7 +146,8 @@ export class Call extends EventTarget {
   }
 
   /**
-   * Sends a track to the room. May be called before `join`, then the track is in the first offer.
+   * Sends a track to the room. May be called before `join`, then the track is in the first offer, unless one
+   * turns out to be a viewer who may not send it: then it is not among the `publications` any more.
    * A camera is sent in several sizes: as simulcast, or with `svc`, a scalability mode like
    * 'L3T3_KEY', as layers inside one encoding, which only VP9 and AV1 have (`codec`; VP9 unless
    * said). Modes with one size, like 'L1T3', go with every codec.
@@ -445,11 +452,18 @@ export class Call extends EventTarget {
       onstate: (state) => this.#mediaChanged(state),
     });
     this.#media = media;
+    for (const source of this.#forbidden()) this.#publications.delete(source);
     // Slots come first: the first m-line carries the transport of all and must never be refused.
     this.#growSlots();
     for (const publication of this.#publications.values()) void media.send(publication);
     for (const channel of this.#channels.values()) channel.attach(media.peerConnection);
     if (this.#chatOverData) this.#chat.attach(media.peerConnection);
+  }
+
+  /** What is to be sent and may not be. */
+  #forbidden() {
+    const {permissions} = this;
+    return [...this.#publications.keys()].filter((source) => !permissions.has(PERMISSION[source]));
   }
 
   #closeMedia() {
@@ -529,6 +543,8 @@ export class Call extends EventTarget {
     } else if (method === 'permissions') {
       Object.assign(this.#welcome, params);
       if (this.self) this.self.role = params.role;
+      for (const source of this.#forbidden()) void this.unpublish(source).catch(() => this.#lost());
+      this.#emit('permissions', {role: params.role, permissions: this.permissions});
     } else if (method.startsWith('timer.')) {
       this.#emit('timer', {event: method.slice('timer.'.length), timerId: params.timer_id, endsAtMs: params.ends_at_ms ?? null});
     } else if (method.startsWith('recording.')) {
