@@ -112,6 +112,7 @@ Participant& Session::add(JoinClaims claims, ConnectionId connection, std::strin
   event("participant.joined", std::move(data));
   if (!participant.hidden()) ++shown_;
   list_if_due(participant);
+  if (!participant.hidden() && !participant.listed) tell_count();
   if (participants_.size() == kManyPeople + 1) update_slots();
   participant.roster_from = next_roster_change();  // what was before is in the result of his join
   server::log::info("participant_joined", {{"room", room_id_},
@@ -136,6 +137,7 @@ void Session::resume(Participant& participant, JoinClaims claims, ConnectionId c
   tell_wanted_again(participant);
   ask_codecs_again(participant);
   list_if_due(participant);
+  if (comes_to_light && !participant.listed) tell_count();
   participant.roster_from = next_roster_change();
   watch_host();
 }
@@ -241,7 +243,11 @@ void Session::remove(const std::string& participant_id, std::string_view reason,
   participants_.remove(*leaving);
   update_codecs();
   // Who only watched leaves no slot empty, but perhaps a room in which all can be heard.
-  published || participants_.size() == kManyPeople ? update_slots() : update_wanted();
+  if (published || participants_.size() == kManyPeople) {
+    update_slots();
+  } else {
+    update_wanted();
+  }
   watch_host();
 }
 

@@ -60,8 +60,7 @@ void Session::list_if_due(Participant& participant) {
   const std::size_t limit = context_.config.rooms.roster_limit;
   const bool matters = !participant.tracks.empty() || participant.may(Permission::MuteOthers) ||
                        (participant.hand_raised_ms && listed_.size() < 2 * limit);
-  if (matters || listed_.size() < limit) return put_on_list(participant);
-  tell_count();
+  if (matters || listed_.size() < limit) put_on_list(participant);
 }
 
 void Session::put_on_list(Participant& participant) {

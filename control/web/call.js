@@ -84,9 +84,8 @@ export class CallPage {
 
   /** @param {string} key */
   key(key) {
-    const buttons = {m: 'mic', v: 'camera', s: 'screen', h: 'hand'};
-    const button = byId(buttons[/** @type {'m'} */ (key)] ?? 'chat-button');
-    if (key in buttons && !button.hidden) button.click();
+    const id = /** @type {Record<string, string>} */ ({m: 'mic', v: 'camera', s: 'screen', h: 'hand'})[key];
+    if (id && !byId(id).hidden) byId(id).click(); // what one may not do has no button
     if (key === 'c') this.#chat.toggle();
   }
 

@@ -54,22 +54,19 @@ export class Roster {
     this.#listRest(missing, request, () => join === this.#joins).catch(() => {}); // a lost socket brings another list
   }
 
-  /** @param {string} method @param {any} params @returns {boolean} whether it was about who is there */
+  /** What is told of who is there and what they send. @param {string} method @param {any} params */
   notified(method, params) {
     if (method === 'roster') { // several changes at once, in a large room
       for (const wire of params.joined) this.#joined(fromWire(wire));
       for (const update of params.updated) this.notified('participant.updated', update);
       for (const left of params.left) this.notified('participant.left', left);
       this.#setCount(params.count);
-      return true;
-    }
-    if (method === 'participant.joined') {
+    } else if (method === 'participant.joined') {
       this.#joined(fromWire(params.participant));
-      return true;
+    } else {
+      const participant = this.find(params.participant_id);
+      if (participant) this.#changed(method, params, participant);
     }
-    const participant = this.find(params.participant_id);
-    if (participant) this.#changed(method, params, participant);
-    return method.startsWith('participant.') || method.startsWith('track.');
   }
 
   /** @param {string} method @param {any} params @param {Participant} participant */
@@ -99,8 +96,12 @@ export class Roster {
     }
   }
 
-  /** Those who are listed but did not fit into the answer. @param {Set<string>} missing  known from before
-      @param {(method: string, params: object) => Promise<any>} request @param {() => boolean} holds */
+  /**
+   * Those who are listed but did not fit into the answer.
+   * @param {Set<string>} missing  known from before
+   * @param {(method: string, params: object) => Promise<any>} request
+   * @param {() => boolean} holds  until the next join
+   */
   async #listRest(missing, request, holds) {
     for (let token; ;) {
       const page = await request('roster.list', {listed: true, ...(token && {page_token: token})});

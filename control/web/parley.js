@@ -67,7 +67,8 @@ const MAX_SLOTS = {audio: 12, video: 24};
  * - `speakers` {participants, dominant}: loudest first; dominant, for a large tile, has the floor and keeps it
  *   over coughs and pauses until somebody else has talked for a while (null: nobody has yet)
  * - `recording` {event: 'started'|'stopped'|'completed'|'failed', recordingId, startedMs, reason}
- * - `data` {participant, topic, data}: what another's application sent; `participant` is null for the backend
+ * - `data` {participant, topic, data}: what another's application sent; `participant` is null for the backend,
+ *   and of a stranger in a large room has his id and identity only
  * - `ended` {reason, text}: for good; `text` can be shown
  */
 export class Call extends EventTarget {
@@ -559,7 +560,7 @@ export class Call extends EventTarget {
     if (name === 'muted') return this.#trackMuted(detail);
     this.#emit(name, detail);
     if (name === 'joined' || name === 'updated') this.#nameSlots(detail.participant);
-    const more = name === 'joined' || name === 'count' || (name === 'published' && detail.participant !== this.self);
+    const more = name === 'joined' || (name === 'published' && detail.participant !== this.self);
     if (more && this.#welcomed) this.#growAndOffer();
   }
 
