@@ -90,7 +90,11 @@ std::optional<Drop> Forwarder::admit(const PacketInfo& packet, Source source,
   if (source != *target_) return Drop::OtherSource;
   if (shown && !new_numbering_ && packet.seq <= renumberer_.highest_in()) return Drop::BeforeSwitch;
   // Not at a key frame whose later packets came before: those were dropped, it would have holes.
-  if (kind_ == MediaKind::Video && !(packet.key_frame && in_order)) return Drop::WaitingForKeyFrame;
+  // Nor at one that would be left out itself.
+  const bool wanted = !packet.layers.known || packet.layers.within(target_limit_);
+  if (kind_ == MediaKind::Video && !(packet.key_frame && in_order && wanted)) {
+    return Drop::WaitingForKeyFrame;
+  }
   start(packet, source);
   first = true;
   return std::nullopt;

@@ -102,6 +102,18 @@ TEST_F(ForwarderTest, StopsTheOldTrackAtOnceWhenTheTrackChanges) {
   EXPECT_EQ(outcome(video.on_packet(high.next(true), kOther)), "65531");
 }
 
+// Found by fuzzing: it was left out, and what followed began the stream without a key frame.
+TEST_F(ForwarderTest, DoesNotStartAtAKeyFrameAboveTheLimit) {
+  video.set_target(kLow, {LayerLimit::kAll, 0});
+  PacketInfo key = low.next(true);
+  key.layers.known = true;
+  key.layers.temporal = 3;
+  EXPECT_EQ(outcome(video.on_packet(key, kLow)), "waiting_for_key_frame");
+  EXPECT_FALSE(video.take_switched());
+  EXPECT_EQ(outcome(video.on_packet(low.next(), kLow)), "waiting_for_key_frame");
+  EXPECT_EQ(outcome(video.on_packet(low.next(true), kLow)), "65530");
+}
+
 TEST_F(ForwarderTest, DoesNotStartAtAKeyFrameWhoseRestHasPassedBy) {
   video.set_target(kLow);
   const PacketInfo key = low.next(true);
