@@ -6,8 +6,9 @@
 namespace parley::rtp {
 namespace {
 
-constexpr double kOverhead = 1.06;   // RTP, SRTP, UDP and IP headers of packets of 1,100 bytes
-constexpr double kSpare = 1 / 0.92;  // to be there before a step up
+constexpr double kOverhead = 1.06;       // RTP, SRTP, UDP and IP headers of packets of 1,100 bytes
+constexpr double kSpare = 1 / 0.92;      // to be there before a step up
+constexpr double kSpareKept = 1 / 0.97;  // for what is shown, on a way that is known
 
 double cost_of(const LayerWish& wish, std::optional<std::size_t> layer) noexcept {
   if (!layer || *layer >= wish.layers.size()) return 0;
@@ -23,6 +24,10 @@ std::optional<std::size_t> above(const LayerWish& wish, std::optional<std::size_
   return std::nullopt;
 }
 
+bool is_times(Bitrate one, double times, Bitrate other) noexcept {
+  return static_cast<double>(one.value) >= static_cast<double>(other.value) * times;
+}
+
 // Leaving a layer that is dead is none.
 bool is_step_up(const LayerWish& wish, std::size_t layer) noexcept {
   if (!wish.current || *wish.current >= wish.layers.size()) return true;
@@ -34,7 +39,8 @@ class Allocator {
   Allocator(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
             std::span<LayerChoice> choices) noexcept
       : target_(static_cast<double>(way.target.value)),
-        congested_(way.congested),
+        bounded_(way.congested || way.known),
+        kept_spare_(way.known && !way.congested ? kSpareKept : 1.0),
         measured_(way.measured),
         spent_(static_cast<double>(fixed.value)),
         wishes_(wishes),
@@ -53,7 +59,7 @@ class Allocator {
   }
 
   Allocation run() noexcept {
-    if (!congested_) {
+    if (!bounded_) {
       for (std::size_t i = 0; i < wishes_.size(); ++i) keep(i);
     }
     raise_all();
@@ -85,8 +91,8 @@ class Allocator {
     if (up && wish.held) return false;
     const double step = cost_of(wish, *next) - cost_of(wish, choices_[i].layer);
     const bool smallest = !choices_[i].layer || wish.layers[*choices_[i].layer].reduced;
-    const bool untried = !congested_ && (!up || (smallest && !measured_));
-    const double spare = up ? kSpare : 1.0;
+    const bool untried = !bounded_ && (!up || (smallest && !measured_));
+    const double spare = up ? kSpare : kept_spare_;
     if (!untried && !fits(step, spare) && !take_from_lower(n, step, spare)) return false;
     spent_ += step;
     choices_[i].layer = next;
@@ -181,7 +187,8 @@ class Allocator {
 
   static constexpr std::size_t kMaxLayers = 8;
   double target_;
-  bool congested_;
+  bool bounded_;  // more than the target does not pass
+  double kept_spare_;
   bool measured_;
   double spent_;
   std::span<const LayerWish> wishes_;
@@ -215,23 +222,31 @@ Allocation allocate(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
   return Allocator(way, fixed, wishes.first(count), choices.first(count)).run();
 }
 
+bool LayerHold::holds(Time now, const WayEstimate& estimate) const noexcept {
+  if (now >= until_) return false;
+  if (estimate.basis == WayEstimate::Basis::Told) return true;
+  const bool known = estimate.basis == WayEstimate::Basis::Known;
+  return !is_times(estimate.rate, known ? kMoreKnown : kMore, given_up_at_);
+}
+
 void LayerHold::on_choice(Time now, std::optional<std::size_t> before, const LayerChoice& after,
-                          Bitrate estimate) noexcept {
+                          const WayEstimate& estimate) noexcept {
   if (before == after.layer) return;
   const bool up = after.layer && (!before || *after.layer > *before);
   if (up) {
     raised_ = now;
-    raised_at_ = estimate;
+    raised_at_ = estimate.rate;
     return;
   }
   if (after.reason != LayerReason::Bandwidth && after.reason != LayerReason::Paused) return;
-  const bool as_much =
-      static_cast<double>(estimate.value) >= static_cast<double>(raised_at_.value) * kAsMuch;
+  const bool known = estimate.basis == WayEstimate::Basis::Known;
+  const bool as_much = is_times(estimate.rate, known ? kAsMuchKnown : kAsMuch, raised_at_);
   const bool mistake = raised_ && now - *raised_ < kMistake && as_much;
-  if (!holds(now)) {  // else it is the same fall
+  if (now >= until_) {  // else it is the same fall
     wait_ = mistake ? std::min(wait_ * 2, kLongest) : kFirst;
   }
   until_ = now + wait_;
+  given_up_at_ = estimate.rate;
   if (!after.layer) paused_until_ = now + (mistake ? std::min(wait_, kPausedLongest) : kPaused);
 }
 

@@ -51,24 +51,38 @@ struct Way {
   Bitrate target;          // what has been seen to pass, or less while a queue drains
   bool congested = false;  // it does not carry what is sent now
   bool measured = false;   // it was congested once, so it is known what does not pass
+  bool known = false;      // the target is what it carries, and not only what was tried so far
 };
 
 // Everybody's smallest layer comes first, in the order of priority; then those of the highest
 // priority are raised step by step, the smallest first, then those of the next. Where a layer has
 // fewer pictures a second than there are, it comes below the smallest whole one, so that the
 // pictures become small before they become few. A layer is taken when it fits with a tenth to
-// spare, and given up only when the way is congested and it does not fit, or for somebody of a
-// higher priority: the target alone is no more than what was tried so far. For the same reason the
+// spare, and given up only when the way is congested and it does not fit, when what the way
+// carries is known and it does not fit with a little to spare, or for somebody of a higher
+// priority: the target alone is no more than what was tried so far. For the same reason the
 // smallest is tried at once on a way of which nothing is known. `fixed` is what is sent anyhow
 // (audio). `choices` has a place for each wish, at most kMaxWishes of them are looked at.
 inline constexpr std::size_t kMaxWishes = 64;
 [[nodiscard]] Allocation allocate(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
                                   std::span<LayerChoice> choices) noexcept;
 
+// What a way carries, and what says so.
+struct WayEstimate {
+  enum class Basis : std::uint8_t {
+    Told,    // its receiver's word, which follows what is sent
+    Passed,  // as much has come through
+    Known,   // as much and no more would
+  };
+  Bitrate rate{0};
+  Basis basis = Basis::Told;
+};
+
 // After a step down for want of bandwidth a slot waits before it goes up again, longer each time
-// that going up was a mistake: the way carries as much as then, and that was not enough. To show
-// the smallest layer again after a pause is worth a try much sooner, unless that was such a
-// mistake: without it there is no picture, with it there may be no sound.
+// that going up was a mistake: the way carries as much as then, and that was not enough. Once
+// clearly more has come through than when it was given up there is nothing to wait for. To show the
+// smallest layer again after a pause is worth a try much sooner, unless that was such a mistake:
+// without it there is no picture, with it there may be no sound.
 class LayerHold {
  public:
   static constexpr Duration kFirst{1'500'000};
@@ -77,11 +91,14 @@ class LayerHold {
   static constexpr Duration kPausedLongest{5'000'000};  // the way may have grown meanwhile
   static constexpr Duration kMistake{5'000'000};        // given up so soon
   static constexpr double kAsMuch = 0.7;                // of what it was
+  static constexpr double kAsMuchKnown = 0.95;
+  static constexpr double kMore = 1.2;  // than when it was given up
+  static constexpr double kMoreKnown = 1.08;
 
   // `estimate`: of the way, now.
   void on_choice(Time now, std::optional<std::size_t> before, const LayerChoice& after,
-                 Bitrate estimate) noexcept;
-  [[nodiscard]] bool holds(Time now) const noexcept { return now < until_; }
+                 const WayEstimate& estimate) noexcept;
+  [[nodiscard]] bool holds(Time now, const WayEstimate& estimate) const noexcept;
   [[nodiscard]] bool holds_pause(Time now) const noexcept { return now < paused_until_; }
 
  private:
@@ -90,6 +107,7 @@ class LayerHold {
   Duration wait_ = kFirst;
   std::optional<Time> raised_;
   Bitrate raised_at_{0};
+  Bitrate given_up_at_{0};
 };
 
 }  // namespace parley::rtp

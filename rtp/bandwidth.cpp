@@ -27,6 +27,10 @@ constexpr std::int64_t kMinWaited = 6;
 constexpr std::uint32_t kLeastBytes = 150;  // of a packet of sound
 constexpr double kHaste = 0.8;              // of the way to what was measured, at once
 constexpr double kMargin = 0.97;            // of what was measured
+constexpr double kBeyondDoubt = 2;          // standard errors
+constexpr double kFallPerSecond = 1.0;      // of it, at most
+constexpr double kNotFull = 0.9;
+constexpr Duration kOthersLong{300'000};
 constexpr double kTolerableUs = 100'000;
 constexpr double kDrainUs = 300'000;
 constexpr Duration kLossInterval{500'000};
@@ -90,6 +94,7 @@ void BandwidthEstimator::on_arrival(const PacketResult& result) noexcept {
     last_arrival_us_ = newest_us_ = arrived_us;
   }
   note_delay(delay_us, std::max(arrived_us, newest_us_));
+  model_.on_packet(result.sent.time_since_epoch().count(), result.bytes, delay_us);
   newest_us_ = std::max(newest_us_, arrived_us);
   // What overtook others says nothing of the queue.
   const std::int64_t gap_us = arrived_us - last_arrival_us_;
@@ -186,19 +191,23 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
           static_cast<double>(std::max<std::int64_t>(1, lost_ + received_));
   standing_ = Duration(recent.received >= 3 ? recent.queue_us : 0);
   adapt_bound(now);
-  look_at_queue(now);
+  const auto fit = model_.fit();
+  look_at_queue(now, fit);
   congested_ = overused_ || loss_ > kHeavyLoss;
-  measured_ = measured_ || congested_;
+  known_ = fit && loss_ <= kHeavyLoss;
+  if (known_) follow(now, *fit);
+  measured_ = measured_ || congested_ || known_;
   if (congested_) {
     fall(now);
-  } else {
+  } else if (!known_) {
     rise();
   }
   if (remb_) estimate_ = std::min(estimate_, static_cast<double>(remb_->value));
   last_update_ = now;
 }
 
-void BandwidthEstimator::look_at_queue(Time now) noexcept {
+void BandwidthEstimator::look_at_queue(Time now,
+                                       const std::optional<LinkModel::Fit>& fit) noexcept {
   if (standing_ > level_ + kLevel || standing_ < level_ - kLevel) {
     growing_ = standing_ > level_ ? growing_ + 1 : 0;
     level_ = standing_;
@@ -206,12 +215,30 @@ void BandwidthEstimator::look_at_queue(Time now) noexcept {
   }
   const double queue = static_cast<double>(standing_.count());
   overused_ = queue > bound_us_ && (growing_ >= 2 || queue > kDeepUs);
-  if (queue <= bound_us_ || now - level_since_ < kLongEnough) return;
+  const bool others = fit && fit->load < kNotFull;
+  if (queue > bound_us_ && now - level_since_ >= (others ? kOthersLong : kLongEnough))
+    take_for_the_way();
+}
+
+void BandwidthEstimator::take_for_the_way() noexcept {
   least_us_ += standing_.count();
   least_before_us_ = least_us_;
   standing_ = level_ = Duration(0);
   growing_ = 0;
   overused_ = false;
+}
+
+// To the nearest rate that the model does not rule out, the slower the less it is sure. Jitter
+// makes links look slower than they are, too, and now and then much slower for a look or two: what
+// really falls at once is seen by its queue.
+void BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
+  const double passed = std::min(0.2, std::chrono::duration<double>(now - last_update_).count());
+  const double rate = fit.rate * kMargin;
+  const double nearest = std::clamp(estimate_, rate, rate * (1 + fit.doubt * kBeyondDoubt));
+  estimate_ += (std::max(nearest, estimate_ * (1 - passed * kFallPerSecond)) - estimate_) *
+               std::min(1.0, LinkModel::kSure / fit.doubt);
+  estimate_ =
+      std::clamp(estimate_, static_cast<double>(kMin.value), static_cast<double>(kMax.value));
 }
 
 // Slowly towards a queue that does not go, and back.

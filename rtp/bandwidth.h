@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "rtp/link_model.h"
 #include "rtp/types.h"
 
 namespace parley::rtp {
@@ -61,6 +62,8 @@ class BandwidthEstimator {
   [[nodiscard]] bool overused() const noexcept { return overused_; }
   // More is sent than passes, whatever shows it: the estimate has come down.
   [[nodiscard]] bool congested() const noexcept { return congested_; }
+  // The estimate is what the link carries and no more, so there is nothing to be tried.
+  [[nodiscard]] bool known() const noexcept { return known_; }
   // It was once.
   [[nodiscard]] bool measured() const noexcept { return measured_; }
   [[nodiscard]] double loss() const noexcept { return loss_; }  // of late, 0 to 1
@@ -108,8 +111,10 @@ class BandwidthEstimator {
   // How long so many bytes take at the estimate.
   [[nodiscard]] std::int64_t on_link_us(std::uint32_t bytes) const noexcept;
   void note_delay(std::int64_t delay_us, std::int64_t at_us) noexcept;
-  void look_at_queue(Time now) noexcept;
+  void look_at_queue(Time now, const std::optional<LinkModel::Fit>& fit) noexcept;
+  void take_for_the_way() noexcept;
   void adapt_bound(Time now) noexcept;
+  void follow(Time now, const LinkModel::Fit& fit) noexcept;
   void fall(Time now) noexcept;
   void rise() noexcept;
 
@@ -122,6 +127,8 @@ class BandwidthEstimator {
   bool started_ = false;
   std::int64_t last_arrival_us_ = 0;
   std::uint32_t pending_lost_ = 0;
+
+  LinkModel model_;
 
   // The least delay of the last quarter minutes.
   static constexpr std::int64_t kEpochUs = 15'000'000;
@@ -137,6 +144,7 @@ class BandwidthEstimator {
   double bound_us_ = 0;  // of the standing queue
   bool overused_ = false;
   bool congested_ = false;
+  bool known_ = false;
   bool measured_ = false;
   double loss_ = 0;
   bool lost_touch_ = false;

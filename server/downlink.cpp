@@ -46,12 +46,19 @@ std::optional<rtp::Way> Downlink::way(rtp::Time now) const noexcept {
   const auto patience = numbers() ? kPatience : kPatienceForEstimate;
   if (!heard_ && first_sent_ && now - *first_sent_ > patience) return std::nullopt;
   if (!numbers()) return told_.way();
-  return rtp::Way{estimator_.target(), estimator_.congested(), estimator_.measured()};
+  return rtp::Way{estimator_.target(), estimator_.congested(), estimator_.measured(),
+                  estimator_.known()};
+}
+
+rtp::WayEstimate Downlink::estimate() const noexcept {
+  using Basis = rtp::WayEstimate::Basis;
+  if (!numbers()) return {told_.target(), Basis::Told};
+  return {estimator_.estimate(), estimator_.known() ? Basis::Known : Basis::Passed};
 }
 
 void Downlink::consider_probe(rtp::Time now, rtp::Bitrate next, rtp::Bitrate spent,
                               std::optional<rtp::Duration> rtt) noexcept {
-  if (!heard_ || !numbers()) return;
+  if (!heard_ || !numbers() || estimator_.known()) return;
   prober_.consider(now, estimator_.estimate(), next, spent, estimator_.overused(),
                    rtt.value_or(kDefaultRtt) + kFeedbackInterval);
 }

@@ -49,9 +49,7 @@ class Downlink {
 
   // What may be sent; nothing when there is no reason to hold anything back.
   [[nodiscard]] std::optional<rtp::Way> way(rtp::Time now) const noexcept;
-  [[nodiscard]] rtp::Bitrate estimate() const noexcept {
-    return numbers() ? estimator_.estimate() : told_.target();
-  }
+  [[nodiscard]] rtp::WayEstimate estimate() const noexcept;
   // There is a queue that does not drain.
   [[nodiscard]] bool overused() const noexcept {
     return numbers() ? estimator_.overused() : told_.way().congested;

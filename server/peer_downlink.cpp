@@ -76,7 +76,7 @@ rtp::Bitrate Peer::share_audio(rtp::Time now, const std::optional<rtp::Way>& way
 }
 
 // What the slots of video wish.
-void Peer::collect_wishes(rtp::Time now, Sharing& into) const {
+void Peer::collect_wishes(rtp::Time now, const rtp::WayEstimate& estimate, Sharing& into) const {
   static_assert(Track::kMaxRungs <= Sharing::kMaxLayers);
   Track::Layers buffer;
   into.clear();
@@ -84,7 +84,7 @@ void Peer::collect_wishes(rtp::Time now, Sharing& into) const {
     if (!slot->shows_video() || into.slots.size() == rtp::kMaxWishes) continue;
     const auto living = slot->track()->layers(now, buffer);
     into.layers.insert(into.layers.end(), living.begin(), living.end());
-    into.wishes.push_back(slot->wish(now, std::span(into.layers).last(living.size())));
+    into.wishes.push_back(slot->wish(now, std::span(into.layers).last(living.size()), estimate));
     into.slots.push_back(slot.get());
   }
 }
@@ -96,10 +96,10 @@ void Peer::share_out(rtp::Time now) {
   const auto way = known == nullptr ? std::nullopt : known->way(now);
   Sharing& sharing = context_.sharing;
   const rtp::Bitrate fixed = share_audio(now, way);
-  collect_wishes(now, sharing);
+  const rtp::WayEstimate estimate = way ? known->estimate() : rtp::WayEstimate{};
+  collect_wishes(now, estimate, sharing);
   sharing.choices.resize(sharing.wishes.size());
   const auto sum = rtp::allocate(way.value_or(kUnlimited), fixed, sharing.wishes, sharing.choices);
-  const rtp::Bitrate estimate = way ? known->estimate() : rtp::Bitrate{0};
   for (std::size_t i = 0; i < sharing.slots.size(); ++i) {
     sharing.slots[i]->show(now, sharing.choices[i], sharing.wishes[i].layers, estimate);
   }

@@ -119,18 +119,18 @@ void Subscription::choose_layer(rtp::Time now, std::uint32_t max_height) {
   set_target(layers[rtp::select_layer(layers, max_height, current_layer(layers)).value_or(0)]);
 }
 
-rtp::LayerWish Subscription::wish(rtp::Time now,
-                                  std::span<const rtp::LayerActivity::Layer> layers) const {
+rtp::LayerWish Subscription::wish(rtp::Time now, std::span<const rtp::LayerActivity::Layer> layers,
+                                  const rtp::WayEstimate& estimate) const {
   layers = usable(layers);
   const auto current = current_layer(layers);
-  const bool held = current ? hold_.holds(now) : hold_.holds_pause(now);
+  const bool held = current ? hold_.holds(now, estimate) : hold_.holds_pause(now);
   return {layers, want_.max_height, want_.priority, current, held};
 }
 
 void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,
-                        rtp::Bitrate estimate) {
+                        const rtp::WayEstimate& estimate) {
   hold_.on_choice(now, current_layer(layers), choice, estimate);
-  tell_choice(now, choice, layers, estimate);
+  tell_choice(now, choice, layers, estimate.rate);
   if (choice.layer) {
     set_target(layers[*choice.layer]);
   } else {

@@ -41,10 +41,11 @@ class Subscription {
   void assign(rtp::Time now, Track* track, Want want);
   // What it would like of `layers`, for the Peer who shares out what the way down carries.
   [[nodiscard]] rtp::LayerWish wish(rtp::Time now,
-                                    std::span<const rtp::LayerActivity::Layer> layers) const;
-  // What it got of `layers`, at an estimate of so much (0: nothing is known).
+                                    std::span<const rtp::LayerActivity::Layer> layers,
+                                    const rtp::WayEstimate& estimate) const;
+  // What it got of `layers`, at an estimate of so much (0: there is none).
   void show(rtp::Time now, const rtp::LayerChoice& choice,
-            std::span<const rtp::LayerActivity::Layer> layers, rtp::Bitrate estimate);
+            std::span<const rtp::LayerActivity::Layer> layers, const rtp::WayEstimate& estimate);
   // Sends one packet of padding; false when it has nothing to send it on.
   bool send_probe(rtp::Time now);
 

@@ -39,6 +39,7 @@ struct Scene {
   Allocation sum;
   bool congested = true;  // so that the target alone decides
   bool measured = true;
+  bool known = false;
 
   LayerWish& add(int priority, std::optional<std::size_t> current = kNone,
                  std::vector<Layer> layers = ladder()) {
@@ -47,7 +48,7 @@ struct Scene {
   }
   Layers run(std::int64_t target, std::int64_t fixed = 0) {
     choices.assign(wishes.size(), {});
-    sum = allocate({Bitrate{target}, congested, measured}, Bitrate{fixed}, wishes, choices);
+    sum = allocate({Bitrate{target}, congested, measured, known}, Bitrate{fixed}, wishes, choices);
     Layers layers;
     for (const LayerChoice& choice : choices) layers.push_back(choice.layer);
     return layers;
@@ -73,6 +74,20 @@ TEST(Allocate, ServesTheHigherPriorityFirst) {
   EXPECT_THAT(scene.run(120'000), ElementsAre(kNone, 0, kNone, kNone));
   EXPECT_THAT(scene.run(240'000), ElementsAre(kNone, 0, kNone, 0));
   EXPECT_THAT(scene.run(350'000), ElementsAre(0, 0, kNone, 0)) << "among equals the first";
+}
+
+// Else the target is no more than what was tried so far.
+TEST(Allocate, GivesUpWhatDoesNotFitOnceItIsKnownWhatTheWayCarries) {
+  Scene scene;
+  scene.congested = false;
+  scene.add(0, 2);
+  EXPECT_THAT(scene.run(500'000), ElementsAre(2));
+  scene.known = true;
+  EXPECT_THAT(scene.run(1'095'000), ElementsAre(2));
+  EXPECT_THAT(scene.run(1'090'000), ElementsAre(1)) << "with a little to spare";
+  EXPECT_THAT(scene.run(90'000), ElementsAre(kNone)) << "nothing is tried";
+  scene.congested = true;
+  EXPECT_THAT(scene.run(1'065'000), ElementsAre(2)) << "less would not drain it any sooner";
 }
 
 TEST(Allocate, RaisesTheSmallestStepByStep) {
@@ -409,17 +424,19 @@ TEST(Allocate, TriesAllPicturesOfTheSmallestOnAWayOfWhichNothingIsKnown) {
 
 class LayerHoldTest : public testing::Test {
  protected:
+  using Basis = WayEstimate::Basis;
+
   LayerHold hold_;
   Time now_{milliseconds(100'000)};
 
   void moves(std::optional<std::size_t> from, std::optional<std::size_t> to,
-             std::int64_t way = 1'000'000) {
+             std::int64_t way = 1'000'000, Basis basis = Basis::Told) {
     const auto reason = to ? LayerReason::Bandwidth : LayerReason::Paused;
-    hold_.on_choice(now_, from, {to, reason}, Bitrate{way});
+    hold_.on_choice(now_, from, {to, reason}, {Bitrate{way}, basis});
   }
   [[nodiscard]] Duration held_for() const {
     Duration length{0};
-    while (hold_.holds(now_ + length)) length += milliseconds(100);
+    while (hold_.holds(now_ + length, {})) length += milliseconds(100);
     return length;
   }
 };
@@ -453,8 +470,8 @@ TEST_F(LayerHoldTest, HoldsAPauseLongerWhenToShowItAgainWasAMistake) {
 }
 
 TEST_F(LayerHoldTest, DoesNotHoldForAnotherReason) {
-  hold_.on_choice(now_, 2, {1, LayerReason::Wanted}, Bitrate{1'000'000});
-  hold_.on_choice(now_, 2, {1, LayerReason::Source}, Bitrate{1'000'000});
+  hold_.on_choice(now_, 2, {1, LayerReason::Wanted}, {Bitrate{1'000'000}});
+  hold_.on_choice(now_, 2, {1, LayerReason::Source}, {Bitrate{1'000'000}});
   moves(1, 1);
   moves(1, 2);
   moves(kNone, 0);
@@ -486,6 +503,22 @@ TEST_F(LayerHoldTest, DoesNotBlameTheStepUpWhenTheWayCollapses) {
   now_ += milliseconds(1'000);
   moves(2, 1, 710'000);
   EXPECT_EQ(held_for(), 2 * LayerHold::kFirst);
+}
+
+TEST_F(LayerHoldTest, DoesNotBlameTheStepUpWhenItIsKnownThatTheWayCarriesLess) {
+  moves(1, 2, 1'000'000, Basis::Known);
+  now_ += milliseconds(1'000);
+  moves(2, 1, 940'000, Basis::Known);
+  EXPECT_EQ(held_for(), LayerHold::kFirst);
+}
+
+TEST_F(LayerHoldTest, EndsOnceClearlyMoreHasComeThrough) {
+  moves(2, 1, 1'000'000);
+  EXPECT_TRUE(hold_.holds(now_, {Bitrate{1'070'000}, Basis::Known}));
+  EXPECT_FALSE(hold_.holds(now_, {Bitrate{1'090'000}, Basis::Known}));
+  EXPECT_TRUE(hold_.holds(now_, {Bitrate{1'190'000}, Basis::Passed}));
+  EXPECT_FALSE(hold_.holds(now_, {Bitrate{1'210'000}, Basis::Passed}));
+  EXPECT_TRUE(hold_.holds(now_, {Bitrate{3'000'000}, Basis::Told})) << "he follows what is sent";
 }
 
 TEST_F(LayerHoldTest, CountsAFallOfSeveralStepsOnce) {

@@ -262,19 +262,51 @@ TEST(BandwidthEstimator, CaresNeitherForTheReceiversClockNorForItsDrift) {
   }
 }
 
-TEST(BandwidthEstimator, AcceptsALongerWayWithinHalfAMinute) {
+TEST(BandwidthEstimator, AcceptsALongerWayAsSoonAsItKnowsThatTheLinkIsNotFull) {
   for (const int after : {3, 8, 13}) {
     SCOPED_TRACE(after);
     Line line(3e6);
     line.pictures(seconds(after), 1e6);
     line.delay += milliseconds(150);
-    line.pictures(seconds(1), 1e6);
-    EXPECT_TRUE(line.estimator.overused()) << "it cannot be known at first";
-    line.pictures(seconds(30), 1e6);
+    bool overused = false;
+    for (int i = 0; i < 15; ++i) {
+      line.pictures(milliseconds(50), 1e6);
+      overused = overused || line.estimator.overused();
+    }
+    EXPECT_TRUE(overused) << "it cannot be known at first";
     EXPECT_FALSE(line.estimator.overused());
     EXPECT_EQ(line.estimator.queue(), Duration(0));
     EXPECT_GE(line.estimate(), 3e6 * 0.9);
   }
+}
+
+TEST(BandwidthEstimator, AcceptsALongerWayInTimeWhereNothingWaits) {
+  Line line(1e9);
+  line.pictures(seconds(3), 1e6);
+  line.delay += milliseconds(150);
+  line.pictures(milliseconds(1'000), 1e6);
+  EXPECT_TRUE(line.estimator.overused()) << "it cannot be known at first";
+  line.pictures(milliseconds(1'000), 1e6);
+  EXPECT_FALSE(line.estimator.overused());
+  EXPECT_EQ(line.estimator.queue(), Duration(0));
+}
+
+// Neither too high nor too low, in either direction, and without a probe.
+TEST(BandwidthEstimator, FollowsALinkThatIsNotFull) {
+  Line line(2e6);
+  line.pictures(seconds(2), 800e3);
+  for (const double link : {1.2e6, 1.7e6, 2.4e6, 1.1e6, 2.2e6}) {
+    SCOPED_TRACE(link);
+    line.rate = link;
+    line.pictures(milliseconds(1'500), 800e3);
+    EXPECT_TRUE(line.estimator.known());
+    EXPECT_FALSE(line.estimator.overused());
+    EXPECT_GE(line.estimate(), link * 0.95);
+    EXPECT_LE(line.estimate(), link);
+  }
+  line.rate = 40e6;
+  line.pictures(seconds(1), 800e3);
+  EXPECT_FALSE(line.estimator.known()) << "it is too far away";
 }
 
 // Nothing grows, so nothing is to be given up.
