@@ -131,8 +131,9 @@ std::optional<LinkModel::Fit> LinkModel::fit_over(std::uint32_t window_us) const
   if (left.packets < kLeastCompared) return std::nullopt;
   const auto near = best_of(left);
   if (!near || left.variance[*near] > left.of * kMostUnexplained) return std::nullopt;
-  const double doubt = kCoarse.step() * std::sqrt(left.variance[*near] /
-                                                  (left.curve(*near) * static_cast<double>(left.packets)));
+  const double doubt =
+      kCoarse.step() *
+      std::sqrt(left.variance[*near] / (left.curve(*near) * static_cast<double>(left.packets)));
   if (!(doubt < kMostDoubt)) return std::nullopt;
   // Once more between its neighbours: towards a full link queues grow ever faster.
   const Ladder fine{kCoarse.at(static_cast<double>(*near) - 1),

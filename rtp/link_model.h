@@ -53,7 +53,9 @@ class LinkModel {
   struct Ladder {  // of links, by what was sent
     double slowest;
     double ratio;
-    [[nodiscard]] double at(double place) const noexcept { return slowest * std::pow(ratio, place); }
+    [[nodiscard]] double at(double place) const noexcept {
+      return slowest * std::pow(ratio, place);
+    }
     [[nodiscard]] double step() const noexcept { return std::log(ratio); }
   };
   static constexpr Ladder kCoarse{0.9, 1.12};  // to 3.1

@@ -26,8 +26,8 @@ class Road {
   double rate;
   std::int64_t jitter = 0;
   std::int64_t longer = 0;
-  double drift = 0;       // of the receiver's clock
-  double other = 0;       // bits per second of another's flow
+  double drift = 0;         // of the receiver's clock
+  double other = 0;         // bits per second of another's flow
   std::int64_t bucket = 0;  // bytes that pass at once
 
   void run(std::int64_t length, double video, bool audio = true) {
