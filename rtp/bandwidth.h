@@ -19,7 +19,10 @@ struct PacketResult {
 };
 
 // How much the way to one receiver carries, measured and never guessed: the estimate is what has
-// been seen to pass. Three things are read from the arrival times.
+// been seen to pass. Four things are read from the arrival times.
+//
+// The link (LinkModel), where packets wait for one another though it is not full. Then nothing else
+// is needed, but for what happens at once: the estimate follows it both ways.
 //
 // The queue. How much later a packet came than the fastest of late did is the time it stood in
 // queues. Bursts (a key frame) make a queue that drains; only one that never empties within a
@@ -37,7 +40,7 @@ struct PacketResult {
 // Loss counts only when it is too much for chance and errors on the way, and not once more where a
 // queue that was full has shown it. A queue that neither grows nor shrinks is none of ours: the way
 // has become longer, or somebody else's flow fills it. After a while it is taken for the way's own
-// length.
+// length, and soon where the model shows that the link is not full.
 class BandwidthEstimator {
  public:
   static constexpr Bitrate kStart{500'000};
