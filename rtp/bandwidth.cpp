@@ -216,8 +216,8 @@ void BandwidthEstimator::look_at_queue(Time now,
   const double queue = static_cast<double>(standing_.count());
   overused_ = queue > bound_us_ && (growing_ >= 2 || queue > kDeepUs);
   const bool others = fit && fit->load < kNotFull;
-  if (queue > bound_us_ && now - level_since_ >= (others ? kOthersLong : kLongEnough))
-    take_for_the_way();
+  const Duration long_enough = others ? kOthersLong : kLongEnough;
+  if (queue > bound_us_ && now - level_since_ >= long_enough) take_for_the_way();
 }
 
 void BandwidthEstimator::take_for_the_way() noexcept {

@@ -243,9 +243,10 @@ class Call {
       if (!target_) current_.reset();
       switches_.push_back(now_);
     }
-    if (!estimator_.known())
+    if (!estimator_.known()) {
       prober_.consider(now_, estimator_.estimate(), sum.next, sum.spent, estimator_.overused(),
                        2 * kDelay + kFeedbackEvery + milliseconds(20));
+    }
     next_ = sum.next;
   }
   void measure() {
