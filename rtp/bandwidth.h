@@ -16,6 +16,9 @@ struct PacketResult {
   Time sent{};
   std::optional<Duration> arrived;  // on the receiver's clock, unwrapped; nothing: it was lost
   std::uint32_t bytes = 0;          // on the wire
+  // What it carried, as told to TransportLog::on_sent; 0 when its loss was told before.
+  Ssrc ssrc{};
+  Seq seq{};
 };
 
 // How much the way to one receiver carries, measured and never guessed: the estimate is what has

@@ -152,38 +152,55 @@ void SentLog::on_sent(const Rewrite& rewrite, Source source, const PacketInfo& p
   mark_sent(seq, true);
 }
 
-std::optional<SentLog::Resend> SentLog::on_nack(Seq lost, Time now,
-                                                std::optional<Duration> rtt) noexcept {
+std::optional<SentLog::Sent> SentLog::find(Seq seq) noexcept {
   if (!highest_) {
     ++counters_.unknown;
     return std::nullopt;
   }
-  const auto behind = static_cast<std::uint16_t>(highest_->value - lost.value);
-  const ExtSeq seq{highest_->value - behind};
-  const Stretch* const stretch = was_sent(seq) ? stretch_of(seq) : nullptr;
+  const auto behind = static_cast<std::uint16_t>(highest_->value - seq.value);
+  const ExtSeq found{highest_->value - behind};
+  const Stretch* const stretch = was_sent(found) ? stretch_of(found) : nullptr;
   if (stretch == nullptr) {
     ++counters_.unknown;
     return std::nullopt;
   }
-  const Resent& before = resent(seq);
-  const bool again = before.times > 0 && before.seq == static_cast<std::uint32_t>(seq.value);
-  if (again) {
-    const auto since = static_cast<std::uint16_t>(milliseconds_of(now) - before.at_ms);
-    if (before.times >= kMaxResends) {
-      ++counters_.too_often;
-      return std::nullopt;
-    }
+  Resent& entry = resent(found);
+  const bool again = entry.times > 0 && entry.seq == static_cast<std::uint32_t>(found.value);
+  return Sent{found, stretch, again ? &entry : nullptr};
+}
+
+std::optional<SentLog::Resend> SentLog::within_limits(const Sent& sent) noexcept {
+  if (sent.before != nullptr && sent.before->times >= kMaxResends) {
+    ++counters_.too_often;
+    return std::nullopt;
+  }
+  if (budget_bytes_ < kMaxPacketBytes) {
+    ++counters_.over_budget;
+    return std::nullopt;
+  }
+  return Resend{sent.seq, sent.stretch->source, sent.stretch->shift, sent.before != nullptr};
+}
+
+std::optional<SentLog::Resend> SentLog::on_nack(Seq lost, Time now,
+                                                std::optional<Duration> rtt) noexcept {
+  const auto sent = find(lost);
+  if (!sent) return std::nullopt;
+  if (sent->before != nullptr) {
+    const auto since = static_cast<std::uint16_t>(milliseconds_of(now) - sent->before->at_ms);
     // The receiver's round trip is not ours to the millisecond.
     if (std::chrono::milliseconds(since) < rtt.value_or(kDefaultRtt) * 3 / 4) {
       ++counters_.too_soon;  // the one on its way may still arrive
       return std::nullopt;
     }
   }
-  if (budget_bytes_ < kMaxPacketBytes) {
-    ++counters_.over_budget;
-    return std::nullopt;
-  }
-  return Resend{seq, stretch->source, stretch->shift, again};
+  return within_limits(*sent);
+}
+
+std::optional<SentLog::Resend> SentLog::on_lost(Seq lost, bool resent) noexcept {
+  const auto sent = find(lost);
+  if (!sent || (sent->before != nullptr) != resent) return std::nullopt;
+  if (resent && ++sent->before->lost < sent->before->times) return std::nullopt;
+  return within_limits(*sent);
 }
 
 void SentLog::on_resent(ExtSeq seq, Time now, std::size_t bytes) noexcept {
@@ -191,8 +208,9 @@ void SentLog::on_resent(ExtSeq seq, Time now, std::size_t bytes) noexcept {
   ++counters_.resent;
   Resent& entry = resent(seq);
   const auto low = static_cast<std::uint32_t>(seq.value);
-  const std::uint8_t times = entry.seq == low ? entry.times : std::uint8_t{0};
-  entry = {low, milliseconds_of(now), static_cast<std::uint8_t>(times + 1)};
+  if (entry.seq != low) entry = {.seq = low};
+  entry.at_ms = milliseconds_of(now);
+  ++entry.times;
 }
 
 }  // namespace parley::rtp

@@ -70,6 +70,10 @@ class SentLog {
   // What to send again for a lost packet, if anything. `rtt`: nothing while unknown.
   [[nodiscard]] std::optional<Resend> on_nack(Seq lost, Time now,
                                               std::optional<Duration> rtt) noexcept;
+  // The receiver's transport-wide feedback tells that a packet was lost, or one in which it was
+  // sent again (`resent`): what to send again, if that was the only one or the last of all of them.
+  // He need not ask then, and it does not matter that his asking may be lost, too.
+  [[nodiscard]] std::optional<Resend> on_lost(Seq lost, bool resent) noexcept;
   // It was.
   void on_resent(ExtSeq seq, Time now, std::size_t bytes) noexcept;
 
@@ -90,8 +94,17 @@ class SentLog {
     std::uint32_t seq = 0;  // low 32 bits
     std::uint16_t at_ms = 0;
     std::uint8_t times = 0;
+    std::uint8_t lost = 0;  // as feedback tells
   };
   [[nodiscard]] const Stretch* stretch_of(ExtSeq seq) const noexcept;
+  struct Sent {
+    ExtSeq seq;
+    const Stretch* stretch = nullptr;  // never none
+    Resent* before = nullptr;          // none when it was not sent again yet
+  };
+  // Nothing, and counted, when it is not known any more.
+  [[nodiscard]] std::optional<Sent> find(Seq seq) noexcept;
+  [[nodiscard]] std::optional<Resend> within_limits(const Sent& sent) noexcept;
   void begin_stretch(const Stretch& stretch) noexcept;
   // False when there is no place for it.
   [[nodiscard]] bool insert_stretch(Stretch stretch) noexcept;

@@ -4,10 +4,11 @@
 
 namespace parley::rtp {
 
-void TransportLog::on_sent(Time now, std::size_t bytes) noexcept {
-  const auto seq = static_cast<std::uint16_t>(next_++);
-  at(seq) = {static_cast<std::uint32_t>(now.time_since_epoch().count()),
-             static_cast<std::uint16_t>(std::clamp<std::size_t>(bytes, 1, 0xffff)), seq};
+void TransportLog::on_sent(Time now, std::size_t bytes, Content content) noexcept {
+  const auto number = static_cast<std::uint16_t>(next_++);
+  at(number) = {static_cast<std::uint32_t>(now.time_since_epoch().count()),
+                static_cast<std::uint16_t>(std::clamp<std::size_t>(bytes, 1, 0xffff)), number,
+                content};
   last_sent_ = now;
   if (!unanswered_) unanswered_ = now;
 }
@@ -33,12 +34,17 @@ std::span<PacketResult> TransportLog::read(const TwccFeedback& feedback,
     const auto status = cursor.next();
     if (!status) break;
     Entry& entry = at(status->seq.value);
-    if (entry.bytes == 0 || entry.seq != status->seq.value) continue;
+    if (entry.bytes == 0 || entry.number != status->seq.value) continue;
     PacketResult& result = into[count++];
     result = {};
     result.sent = last_sent_ - Duration(low - entry.sent_us);
     result.bytes = entry.bytes;
-    if (!status->received) continue;  // it may still come
+    result.ssrc = entry.content.ssrc;
+    result.seq = entry.content.seq;
+    if (!status->received) {  // it may still come
+      entry.content = {};
+      continue;
+    }
     result.arrived = unwrap(status->arrival);
     entry.bytes = 0;
   }

@@ -13,7 +13,7 @@
 namespace parley::rtp {
 
 // What went out to one receiver under which transport-wide number
-// (draft-holmer-rmcat-transport-wide-cc-extensions-01), so that his feedback can be read. Eight
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01), so that his feedback can be read. Sixteen
 // bytes for each of the last kWindow packets.
 class TransportLog {
  public:
@@ -21,8 +21,14 @@ class TransportLog {
 
   // Of the next packet.
   [[nodiscard]] Seq next() const noexcept { return Seq{static_cast<std::uint16_t>(next_)}; }
+  // What to remember of a packet beside its size: the stream it went out on, 0 for padding, and the
+  // number in it of the media that it carries.
+  struct Content {
+    Ssrc ssrc;
+    Seq seq;
+  };
   // It was sent, with so many bytes on the wire.
-  void on_sent(Time now, std::size_t bytes) noexcept;
+  void on_sent(Time now, std::size_t bytes, Content content) noexcept;
 
   // What a feedback tells of packets that none before has told of as received, in the order of
   // their numbers; as many as there is room for. Numbers never given out, or too long ago, are
@@ -37,9 +43,10 @@ class TransportLog {
   struct Entry {
     std::uint32_t sent_us = 0;  // low bits
     std::uint16_t bytes = 0;    // 0: never sent, or told of
-    std::uint16_t seq = 0;
+    std::uint16_t number = 0;
+    Content content;  // none once it was told to be lost
   };
-  [[nodiscard]] Entry& at(std::uint16_t seq) noexcept { return entries_[seq % kWindow]; }
+  [[nodiscard]] Entry& at(std::uint16_t number) noexcept { return entries_[number % kWindow]; }
   [[nodiscard]] Duration unwrap(Duration arrival) noexcept;
 
   std::uint32_t next_ = 1;

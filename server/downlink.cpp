@@ -10,25 +10,27 @@ constexpr rtp::Duration kDefaultRtt{100'000};
 
 }  // namespace
 
-void Downlink::on_sent(rtp::Time now, std::size_t size, bool padding) noexcept {
+void Downlink::on_sent(rtp::Time now, std::size_t size,
+                       std::optional<rtp::TransportLog::Content> content) noexcept {
   if (!first_sent_) first_sent_ = now;
   if (!numbers()) return told_.on_sent(now, size);  // as browsers count it
-  log_.on_sent(now, size + kBelow);
-  if (padding) {
-    prober_.on_padding(size + kBelow);
-  } else {
+  log_.on_sent(now, size + kBelow, content.value_or(rtp::TransportLog::Content{}));
+  if (content) {
     prober_.on_media(size + kBelow);
+  } else {
+    prober_.on_padding(size + kBelow);
   }
 }
 
-bool Downlink::on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback,
-                           std::span<rtp::PacketResult> scratch) noexcept {
+std::span<const rtp::PacketResult> Downlink::on_feedback(
+    rtp::Time now, const rtp::TwccFeedback& feedback,
+    std::span<rtp::PacketResult> scratch) noexcept {
   const auto results = log_.read(feedback, scratch);
-  if (results.empty()) return false;
+  if (results.empty()) return results;
   heard_ = told_of_packets_ = true;
   estimator_.on_feedback(now, results);
   prober_.on_estimate(now, estimator_.estimate());
-  return true;
+  return results;
 }
 
 void Downlink::on_remb(rtp::Time now, rtp::Bitrate word, rtp::Bitrate beside) noexcept {

@@ -35,14 +35,17 @@ class Downlink {
   static constexpr rtp::Duration kPatienceForEstimate{5'000'000};
 
   [[nodiscard]] rtp::Seq next() const noexcept { return log_.next(); }
-  void on_sent(rtp::Time now, std::size_t size, bool padding) noexcept;
+  // Without `content` it is padding.
+  void on_sent(rtp::Time now, std::size_t size,
+               std::optional<rtp::TransportLog::Content> content) noexcept;
 
   // Of one feedback; more than a browser tells at once.
   static constexpr std::size_t kMaxResults = 1'024;
 
-  // False when it says nothing new. `scratch` has room for kMaxResults.
-  bool on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback,
-                   std::span<rtp::PacketResult> scratch) noexcept;
+  // What it says, in the order of sending; empty when that is nothing new. `scratch` has room for
+  // kMaxResults.
+  std::span<const rtp::PacketResult> on_feedback(rtp::Time now, const rtp::TwccFeedback& feedback,
+                                                 std::span<rtp::PacketResult> scratch) noexcept;
   // `beside`: what is sent of which it says nothing.
   void on_remb(rtp::Time now, rtp::Bitrate word, rtp::Bitrate beside) noexcept;
   void tick(rtp::Time now) noexcept;

@@ -91,6 +91,7 @@ class Peer {
   [[nodiscard]] Track* track_for(const rtp::Packet& packet, const rtp::ExtensionReader& ext) const;
   [[nodiscard]] bool latch(rtp::Ssrc ssrc, SsrcTable::Stream stream);
   [[nodiscard]] Subscription* slot_of(rtp::Ssrc ssrc) noexcept;
+  void send_lost_again(rtp::Time now, std::span<const rtp::PacketResult> results);
 
   void on_message(rtp::Time now, const rtp::SenderReport& report);
   void on_message(rtp::Time now, const rtp::ReceiverReport& report);

@@ -15,6 +15,7 @@ constexpr std::size_t kProbeBytes = 255 + Downlink::kBelow;
 constexpr rtp::Way kUnlimited{rtp::Bitrate{1'000'000'000'000}};  // of which nothing is known
 // How long nothing goes along with audio after the way was too narrow for it.
 constexpr rtp::Duration kRedundancyPause{10'000'000};
+constexpr std::size_t kMaxLostAtOnce = 64;            // that are sent again for one feedback
 constexpr std::int64_t kAudioOverhead = 50 * 8 * 60;  // headers of fifty packets in a second
 
 // Bits per second that a slot of audio is sent; 0 for others.
@@ -38,10 +39,27 @@ void Peer::on_message(rtp::Time now, const rtp::TransportCc& told) {
   if (connection_.downlink() == nullptr) return;
   const auto feedback = rtp::TwccFeedback::parse(told.feedback);
   if (!feedback) return context_.counters.drop(Drop::BadRtcp);
-  if (!downlink_->on_feedback(now, *feedback, context_.packet_results)) return;
+  const auto results = downlink_->on_feedback(now, *feedback, context_.packet_results);
+  if (results.empty()) return;
+  send_lost_again(now, results);
   // Only bad news cannot wait for the slots' next turn.
   const auto way = downlink_->way(now);
   if (way && way->congested && now >= next_share_) share_out(now);
+}
+
+// Beside what he asks for: his NACKs may be lost, or what answers them.
+void Peer::send_lost_again(rtp::Time now, std::span<const rtp::PacketResult> results) {
+  std::size_t resends = 0;
+  for (const rtp::PacketResult& packet : results) {
+    if (packet.arrived || packet.ssrc == rtp::Ssrc{}) continue;
+    const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const auto& candidate) {
+      return candidate->section().ssrc == packet.ssrc ||
+             candidate->section().rtx_ssrc == packet.ssrc;
+    });
+    if (slot == slots_.end()) continue;
+    if (++resends > kMaxLostAtOnce) return;  // he asks for the rest
+    (*slot)->on_lost(now, packet);
+  }
 }
 
 // Chromium's word is of its video alone, so what it does not name goes on top.

@@ -28,6 +28,10 @@ std::uint32_t clock_rate_of(const SlotSection& section) {
   return section.kind == rtp::MediaKind::Audio ? 48'000 : 90'000;
 }
 
+rtp::TransportLog::Content content(rtp::Ssrc ssrc, rtp::ExtSeq seq) noexcept {
+  return {ssrc, rtp::Seq{static_cast<std::uint16_t>(seq.value)}};
+}
+
 // A first number well below the wrap: if the very first packets are lost, a receiver that starts
 // behind the wrap would guess the roll-over counter wrong and never decrypt (RFC 3711, 3.3.1).
 rtp::Seq first_seq(std::uint32_t random) {
@@ -206,7 +210,9 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   const std::size_t size = write(media, *rewrite, *codec, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   if (!connection_.commit(Outgoing::Media, size)) return;
-  if (Downlink* const downlink = measured()) downlink->on_sent(now, size, false);
+  if (Downlink* const downlink = measured()) {
+    downlink->on_sent(now, size, content(section_.ssrc, rewrite->seq));
+  }
   if (sent_log_) sent_log_->on_sent(*rewrite, media.source, media.info, size);
   context_.counters.media_out.add();
   ++packets_sent_;
@@ -292,14 +298,30 @@ void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,
     const auto resend = sent_log_->on_nack(seq, now, rtt);
     if (!resend) continue;
     if (++resends > kMaxResends) break;  // it will ask again
-    retransmit(now, *resend);
-    if (resend->twice) retransmit(now, *resend);
+    send_again(now, *resend);
   }
+  count_refusals(before);
+}
+
+void Subscription::on_lost(rtp::Time now, const rtp::PacketResult& packet) {
+  if (!sent_log_) return;
+  const rtp::SentLog::Counters before = sent_log_->counters();
+  const auto resend = sent_log_->on_lost(packet.seq, packet.ssrc == section_.rtx_ssrc);
+  if (resend) send_again(now, *resend);
+  count_refusals(before);
+}
+
+void Subscription::count_refusals(const rtp::SentLog::Counters& before) noexcept {
   const rtp::SentLog::Counters& after = sent_log_->counters();
   context_.counters.drop(Drop::HistoryGone, after.unknown - before.unknown);
   context_.counters.drop(Drop::RtxLimit, after.too_soon - before.too_soon + after.too_often -
                                              before.too_often + after.over_budget -
                                              before.over_budget);
+}
+
+void Subscription::send_again(rtp::Time now, const rtp::SentLog::Resend& resend) {
+  retransmit(now, resend);
+  if (resend.twice) retransmit(now, resend);
 }
 
 void Subscription::retransmit(rtp::Time now, const rtp::SentLog::Resend& resend) {
@@ -319,7 +341,9 @@ void Subscription::retransmit(rtp::Time now, const rtp::SentLog::Resend& resend)
                            header(section_.rtx_ssrc, *codec->rtx_pt), rtx_seq_, out);
   if (size == 0) return context_.counters.drop(Drop::TooLarge);
   if (!connection_.commit(Outgoing::Retransmission, size)) return;
-  if (Downlink* const downlink = measured()) downlink->on_sent(now, size, false);
+  if (Downlink* const downlink = measured()) {
+    downlink->on_sent(now, size, content(section_.rtx_ssrc, resend.seq));
+  }
   sent_log_->on_resent(resend.seq, now, size);
   rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};
   context_.counters.rtx_out.add();
@@ -349,7 +373,7 @@ bool Subscription::send_probe(rtp::Time now) {
   const std::size_t size =
       write_probe(header(section_.rtx_ssrc, *codec->rtx_pt), rtx_seq_, timestamp, out);
   if (size == 0 || !connection_.commit(Outgoing::Retransmission, size)) return false;
-  downlink->on_sent(now, size, true);
+  downlink->on_sent(now, size, std::nullopt);
   rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};
   context_.counters.probes_out.add();
   return true;

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "rtp/allocation.h"
+#include "rtp/bandwidth.h"
 #include "rtp/forwarder.h"
 #include "rtp/layer_selector.h"
 #include "rtp/redundancy.h"
@@ -63,6 +64,8 @@ class Subscription {
 
   // From the peer.
   void on_nack(rtp::Time now, std::span<const rtp::Seq> lost, std::optional<rtp::Duration> rtt);
+  // One of its packets was lost, as transport-wide feedback tells: of the media, or sent again.
+  void on_lost(rtp::Time now, const rtp::PacketResult& packet);
   void on_key_frame_request();
   // The peer can be reached again after there was no path to him: what came meanwhile was never
   // sent, so nothing could be decoded before a key frame.
@@ -122,7 +125,9 @@ class Subscription {
   void note_shown(rtp::Time now, const MediaPacket& media, Shown shown);
   void tell_choice(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,
                    rtp::Bitrate estimate);
+  void send_again(rtp::Time now, const rtp::SentLog::Resend& resend);
   void retransmit(rtp::Time now, const rtp::SentLog::Resend& resend);
+  void count_refusals(const rtp::SentLog::Counters& before) noexcept;
 
   Context& context_;
   Connection& connection_;

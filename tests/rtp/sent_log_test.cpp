@@ -212,6 +212,50 @@ TEST(SentLog, SendsTwoCopiesOfWhatWasLostAgain) {
   EXPECT_TRUE(second->twice);
 }
 
+// A NACK on its way does not know it yet, feedback does.
+TEST(SentLog, WhatFeedbackTellsToBeLostIsSentAgainUnlessAnotherCopyMayArrive) {
+  SentLog log(64);
+  send(log, 1);
+  EXPECT_FALSE(log.on_lost(Seq{1}, true)) << "was not sent again";
+  const auto first = log.on_lost(Seq{1}, false);
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(first->twice);
+  log.on_resent(first->seq, at(100), 1'000);
+  EXPECT_FALSE(log.on_lost(Seq{1}, false)) << "was sent again";
+  EXPECT_TRUE(nack(log, {1}, 101).empty()) << "he cannot know that it was";
+
+  const auto second = log.on_lost(Seq{1}, true);
+  ASSERT_TRUE(second) << "no matter how soon after the first";
+  EXPECT_TRUE(second->twice);
+  log.on_resent(second->seq, at(102), 1'000);
+  log.on_resent(second->seq, at(102), 1'000);
+  EXPECT_FALSE(log.on_lost(Seq{1}, true)) << "one of two";
+  EXPECT_TRUE(log.on_lost(Seq{1}, true)) << "both";
+}
+
+TEST(SentLog, WhatFeedbackTellsCountsAgainstTheSameLimits) {
+  SentLog log(64);
+  send(log, 1);
+  int sent = 0;
+  for (auto resend = log.on_lost(Seq{1}, false); resend; resend = log.on_lost(Seq{1}, true)) {
+    log.on_resent(resend->seq, at(100), 1'000);
+    ASSERT_LE(++sent, 6);
+  }
+  EXPECT_EQ(sent, 6);
+  EXPECT_EQ(log.counters().too_often, 1U);
+  SentLog poor(1'024);
+  std::int64_t resent = 0;
+  for (std::int64_t seq = 0; seq < 10'000; ++seq) {
+    send(poor, seq);
+    const auto resend = poor.on_lost(Seq{static_cast<std::uint16_t>(seq)}, false);
+    if (!resend) continue;
+    poor.on_resent(resend->seq, at(seq), 1'000);
+    ++resent;
+  }
+  EXPECT_EQ(poor.counters().over_budget, static_cast<std::uint64_t>(10'000 - resent));
+  EXPECT_LE(resent, 2'000 + SentLog::kBudgetStartBytes / 1'000);
+}
+
 TEST(SentLog, ResendsNoMoreThanAFifthOfWhatItSends) {
   SentLog log(1'024);
   std::int64_t resent = 0;

@@ -17,9 +17,11 @@ class TransportLogTest : public testing::Test {
   void send(bool arrives = true, std::size_t bytes = 1'000) {
     now_ += milliseconds(1);
     const Seq seq = log_.next();
-    log_.on_sent(now_, bytes);
+    log_.on_sent(now_, bytes, {kStream, seq_in_stream(seq)});
     if (arrives) receiver_.on_packet(seq, now_ + offset_);
   }
+  static constexpr Ssrc kStream{7};
+  static Seq seq_in_stream(Seq seq) { return Seq{static_cast<std::uint16_t>(seq.value + 1'000)}; }
   // All that the receiver has to tell, read.
   std::vector<PacketResult> told() {
     std::vector<PacketResult> all;
@@ -65,6 +67,26 @@ TEST_F(TransportLogTest, WhatIsToldTwiceCountsOnceAndWhatComesLateStillDoes) {
   std::size_t received = 0;
   for (const PacketResult& one : told()) received += one.arrived ? 1U : 0U;
   EXPECT_EQ(received, 1U);
+}
+
+TEST_F(TransportLogTest, SaysOnceWhatALostPacketCarried) {
+  send();
+  const Seq lost = log_.next();
+  send(false);
+  send();
+  std::array<std::uint8_t, 1'400> bytes{};
+  const std::size_t size = receiver_.build(Ssrc{1}, Ssrc{2}, bytes);
+  const auto feedback = TwccFeedback::parse(ConstBytes(bytes).first(size).subspan(12));
+  ASSERT_TRUE(feedback);
+  std::array<PacketResult, 4> buffer;
+  const auto first = log_.read(*feedback, buffer);
+  ASSERT_EQ(first.size(), 3U);
+  EXPECT_FALSE(first[1].arrived);
+  EXPECT_EQ(first[1].ssrc, kStream);
+  EXPECT_EQ(first[1].seq, seq_in_stream(lost));
+  const auto again = log_.read(*feedback, buffer);
+  ASSERT_EQ(again.size(), 1U) << "it may still come";
+  EXPECT_EQ(again[0].ssrc, Ssrc{});
 }
 
 TEST_F(TransportLogTest, NumbersThatWereNeverGivenOutArePassedOver) {

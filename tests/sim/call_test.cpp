@@ -139,6 +139,25 @@ INSTANTIATE_TEST_SUITE_P(Seeds, LossyCall,
                                            LossyRun{14, milliseconds(5)},
                                            LossyRun{15, milliseconds(20)}));
 
+// Transport feedback tells of losses, too.
+TEST(Call, WhatIsLostIsSentAgainThoughNobodyAsksForIt) {
+  Sim sim(16);
+  SimPeer& a = sim.add_peer({});
+  SimPeer& b = sim.add_peer({.audio = false, .video = false, .video_slots = 1});
+  b.options.down = {.loss = 0.05, .delay = milliseconds(20)};
+  b.asks = false;
+  sim.assign_all(b);
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(20));
+  a.media = false;
+  sim.run_for(seconds(1));
+  Receiver& slot = b.video_slot(0);
+  EXPECT_EQ(sim.counters.nacks_in.value(), 0U);
+  EXPECT_GT(slot.recovered, slot.expected() / 25);
+  EXPECT_LE(slot.missing() * 1'000, slot.expected());
+  EXPECT_LE(slot.duplicates * 100, slot.expected());
+}
+
 TEST(Call, ALeaversSlotsAreEmptied) {
   Sim sim(4);
   SimPeer& a = sim.add_peer(kFull);

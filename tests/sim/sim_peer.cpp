@@ -353,6 +353,7 @@ void SimPeer::tell_arrivals(rtp::Time now) {
 }
 
 void SimPeer::ask_missing(rtp::Time now) {
+  if (!asks) return;
   for (Receiver& slot : video_slots_) {
     std::array<rtp::Seq, 100> missing;
     const std::size_t count = slot.nack.collect(now, milliseconds(50), missing);

@@ -83,6 +83,7 @@ class SimPeer {
   server::TransportAddress address;
   bool media = true;                // sends its media
   bool tells = true;                // of what arrives, by transport-cc feedback
+  bool asks = true;                 // for what is missing, by NACK
   bool silent = false;              // sends nothing at all any more, as if its cable was cut
   std::uint64_t plis = 0;           // received, all streams
   std::uint64_t nacked = 0;         // numbers that were asked from us
