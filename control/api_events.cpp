@@ -160,7 +160,7 @@ Json Api::snapshot_of(const Room& room) {
   Json json = room_json(room);
   const Session* session = parts_.sessions.find_by_room(room.id);
   if (session == nullptr) return json;
-  Json now = parts_.sessions.record(session->id())->to_json();
+  Json now = parts_.sessions.history().find(session->id())->to_json();
   now.set("participants", session->roster());
   if (const RecordingRecord* recording = parts_.recordings.running_in(session->id())) {
     now.set("recording_id", recording->id);

@@ -215,7 +215,7 @@ RpcResult<Session*> Api::session_of(Call& call) {
 RpcResult<Json> Api::session_get(Call& call) {
   const std::string id = call.params.text("session_id");
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  const SessionRecord* record = parts_.sessions.record(id);
+  const SessionRecord* record = parts_.sessions.history().find(id);
   if (record == nullptr || !call.principal.may_see(record->tenant)) {
     return tl::unexpected(
         rpc_error(Status::NotFound, "session_not_found", "there is no such session", "session_id"));
@@ -229,7 +229,7 @@ RpcResult<Json> Api::session_list(Call& call) {
   const auto state = call.params.choice("state", {"active", "ended"});
   Page page(call.params);
   if (auto ok = call.params.finish(); !ok) return tl::unexpected(ok.error());
-  parts_.sessions.for_each_record([&](const SessionRecord& record) {
+  parts_.sessions.history().for_each([&](const SessionRecord& record) {
     if (!call.principal.may_see(record.tenant)) return;
     if (tenant && record.tenant != *tenant) return;
     if (room_id && record.room_id != *room_id) return;
@@ -248,7 +248,7 @@ RpcResult<Json> Api::session_end(Call& call) {
   const std::string& reason = session.error().reason;
   const SessionRecord* record =
       reason == "session_not_found"
-          ? parts_.sessions.record(text_member(call.params.all(), "session_id"))
+          ? parts_.sessions.history().find(text_member(call.params.all(), "session_id"))
           : nullptr;
   if (reason == "no_session" || (record != nullptr && call.principal.may_see(record->tenant))) {
     return Json::object({{"already", true}});

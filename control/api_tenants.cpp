@@ -178,7 +178,7 @@ RpcResult<Json> Api::usage_list(Call& call) {
   const std::int64_t to = p.optional_integer("to_ms", 0, kMaxTimeMs).value_or(kMaxTimeMs);
   Page page(p);
   if (auto ok = p.finish(); !ok) return tl::unexpected(ok.error());
-  parts_.sessions.for_each_record([&](const SessionRecord& record) {
+  parts_.sessions.history().for_each([&](const SessionRecord& record) {
     if (!call.principal.may_see(record.tenant)) return;
     if (tenant && record.tenant != *tenant) return;
     if (room_id && record.room_id != *room_id) return;
@@ -190,7 +190,7 @@ RpcResult<Json> Api::usage_list(Call& call) {
     page.add(std::move(json), record.started_ms, record.id);
   });
   Json result = page.result("usage");
-  result.set("complete_from_ms", parts_.sessions.remembered_from_ms());
+  result.set("complete_from_ms", parts_.sessions.history().complete_from_ms());
   return result;
 }
 

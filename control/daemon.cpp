@@ -11,6 +11,7 @@
 #include "control/context.h"
 #include "control/control_sockets.h"
 #include "control/daemon_metrics.h"
+#include "control/doors.h"
 #include "control/http_client.h"
 #include "control/idempotency.h"
 #include "control/pages.h"
@@ -28,14 +29,6 @@ namespace parley::control {
 namespace {
 
 constexpr std::chrono::seconds kShutdownLimit{8};
-
-HttpResponse text(int status, std::string body) {
-  HttpResponse response;
-  response.status = status;
-  response.content_type = "text/plain; charset=utf-8";
-  response.body = std::move(body);
-  return response;
-}
 
 // Links must stay valid over restarts, so their key lives in the store.
 std::string link_key_of(const StoreState& state, Outbox& outbox, std::int64_t now_ms) {
@@ -124,9 +117,9 @@ struct Daemon::Impl {
                 parts.media.post,
                 parts.media.workers,
                 parts.media.fingerprint,
-                [this](ConnectionId to, std::string_view message) { listener->send(to, message); },
+                [this](ConnectionId to, std::string_view message) { doors.send(to, message); },
                 [this](ConnectionId to, std::uint16_t code, std::string_view why) {
-                  listener->close(to, code, why);
+                  doors.close(to, code, why);
                 }},
         tenants(context),
         rooms(context, tenants),
@@ -147,7 +140,6 @@ struct Daemon::Impl {
                   parts.config.recording.upload.at_once,
                   std::chrono::milliseconds(parts.config.recording.upload.retry_after_ms),
                   recordings.uploading_events()),
-        store_origin(origin_of(parts.config.recording.upload)),
         chat(context),
         actions(context, rooms, sessions, recordings, chat),
         idempotency(context),
@@ -177,7 +169,10 @@ struct Daemon::Impl {
              facts_of(opened.state, parts.version, server::Loop::wall_ms()),
              {[this] { return metrics_json(fresh_metrics()); }, [this] { return reload_json(); }}}),
         control(context, keyring, api, consumers),
-        rtc(context, keyring, sessions, actions, recordings, chat) {
+        rtc(context, keyring, sessions, actions, recordings, chat),
+        doors({config, *store, sessions, recordings, control, rtc,
+               origin_of(parts.config.recording.upload),
+               [this] { return fresh_metrics().render(); }, [this] { end_turn(); }}) {
     outbox.on_event([this](const EventRow& event) {
       control.publish(event);
       webhooks.publish(event);
@@ -278,12 +273,6 @@ struct Daemon::Impl {
     if (!posted) server::log::error("task_lost");
   }
 
-  [[nodiscard]] std::vector<std::pair<std::string, std::string>> cors_headers(
-      const HttpRequest& request) const;
-  void route(ConnectionId connection, const HttpRequest& request);
-  tl::expected<AcceptWebSocket, HttpResponse> upgrade(ConnectionId connection,
-                                                      const HttpRequest& request);
-  HttpResponse answer_get(const HttpRequest& request);
   void check_shutdown();
 
   tl::expected<std::vector<std::string>, std::string> reload();
@@ -311,7 +300,6 @@ struct Daemon::Impl {
   Recordings recordings;
   Composing composing;
   Uploading uploading;
-  std::string store_origin;  // of the object store, for pages that play what is there; or empty
   Chat chat;
   Actions actions;
   Idempotency idempotency;
@@ -322,114 +310,11 @@ struct Daemon::Impl {
   Api api;
   ControlSockets control;
   RtcSockets rtc;
-  std::unique_ptr<Listener> listener;
+  Doors doors;
   server::Loop::TimerId armed = 0;
   std::optional<rtp::Time> armed_for;
   std::function<void()> shut_down_done;
 };
-
-// What a browser must be told before it shows a page of another origin our answer, if the
-// configuration lets it (the Fetch standard, CORS protocol). Off by default.
-std::vector<std::pair<std::string, std::string>> Daemon::Impl::cors_headers(
-    const HttpRequest& request) const {
-  const std::string* origin = request.header("origin");
-  const auto& allowed = config.control.cors_origins;
-  if (origin == nullptr || std::find(allowed.begin(), allowed.end(), *origin) == allowed.end()) {
-    return {};
-  }
-  return {{"Access-Control-Allow-Origin", *origin}, {"Vary", "Origin"}};
-}
-
-void Daemon::Impl::route(ConnectionId connection, const HttpRequest& request) {
-  if (request.path == "/v1/rpc") {
-    auto cors = cors_headers(request);
-    if (request.method == "OPTIONS" && !cors.empty()) {
-      HttpResponse response = text(204, "");
-      response.headers = std::move(cors);
-      response.headers.emplace_back("Access-Control-Allow-Methods", "POST");
-      response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
-      response.headers.emplace_back("Access-Control-Max-Age", "600");
-      return listener->respond(connection, std::move(response));
-    }
-    if (request.method != "POST") {
-      HttpResponse response = text(405, "POST only\n");
-      response.headers = {{"Allow", "POST"}};
-      return listener->respond(connection, std::move(response));
-    }
-    control.post(request, [this, connection, cors = std::move(cors)](HttpResponse response) {
-      response.headers.insert(response.headers.end(), cors.begin(), cors.end());
-      listener->respond(connection, std::move(response));
-    });
-    return end_turn();
-  }
-  if (request.method != "GET" && request.method != "HEAD") {
-    HttpResponse response = text(405, "GET only\n");
-    response.headers = {{"Allow", "GET, HEAD"}};
-    return listener->respond(connection, std::move(response));
-  }
-  listener->respond(connection, answer_get(request));
-}
-
-HttpResponse Daemon::Impl::answer_get(const HttpRequest& request) {
-  if (request.path == "/healthz") return text(200, "ok\n");
-  if (request.path == "/readyz") {
-    if (shut_down_done) return text(503, "shutting down\n");
-    if (sessions.draining()) return text(503, "draining\n");
-    return store->healthy() ? text(200, "ready\n") : text(503, "the store cannot be written\n");
-  }
-  if (request.path == "/metrics") {
-    HttpResponse response = text(200, fresh_metrics().render());
-    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    return response;
-  }
-  constexpr std::string_view kSchemas = "/v1/schema/";
-  if (request.path.starts_with(kSchemas)) {
-    const auto page = Api::schema_page(std::string_view(request.path).substr(kSchemas.size()));
-    if (!page) return text(404, "openrpc.json and asyncapi.json are here\n");
-    HttpResponse response = text(200, page->dump() + "\n");
-    response.content_type = "application/json";
-    response.headers = {{"Access-Control-Allow-Origin", "*"}};  // anybody's tools may read it
-    return response;
-  }
-  if (request.path.starts_with("/v1/recordings/")) return recordings.serve(request);
-  if (request.path == "/v1/control" || request.path == "/v1/rtc") {
-    HttpResponse response = text(426, "this is a WebSocket\n");
-    response.headers = {{"Upgrade", "websocket"}};
-    return response;
-  }
-  return serve_page(request.path, parts.config.control.demo_page, store_origin);
-}
-
-tl::expected<AcceptWebSocket, HttpResponse> Daemon::Impl::upgrade(ConnectionId connection,
-                                                                  const HttpRequest& request) {
-  const auto offers = [&](std::string_view name) {
-    const std::string* header = request.header("sec-websocket-protocol");
-    return header != nullptr && header->find(name) != std::string::npos;
-  };
-  if (shut_down_done) return tl::unexpected(text(503, "shutting down\n"));
-  if (request.path == "/v1/rtc") {
-    if (!offers(RtcSockets::kSubprotocol)) {
-      return tl::unexpected(text(400, "offer the subprotocol parley.rtc.v1\n"));
-    }
-    rtc.opened(connection);
-    end_turn();
-    return AcceptWebSocket{std::string(RtcSockets::kSubprotocol)};
-  }
-  if (request.path == "/v1/control") {
-    if (!offers(ControlSockets::kSubprotocol)) {
-      return tl::unexpected(text(400, "offer the subprotocol parley.control.v1\n"));
-    }
-    auto principal = control.authenticate(request);
-    if (!principal) {
-      HttpResponse response = text(401, principal.error().message + "\n");
-      response.headers = {{"WWW-Authenticate", "Bearer"}};
-      return tl::unexpected(std::move(response));
-    }
-    control.opened(connection, std::move(*principal));
-    return AcceptWebSocket{std::string(ControlSockets::kSubprotocol)};
-  }
-  return tl::unexpected(text(404, "not found\n"));
-}
 
 tl::expected<std::vector<std::string>, std::string> Daemon::Impl::reload() {
   auto wanted = parts.read_config();
@@ -484,7 +369,7 @@ Daemon::Stats Daemon::Impl::stats() const {
   now.consumers = consumers.lags();
   now.metering = metering.stats();
   now.store_healthy = store->healthy();
-  now.listener = listener->stats();
+  now.listener = doors.stats();
   now.recorder = recorder.stats();
   now.composing = composing.stats();
   now.uploading = uploading.stats();
@@ -524,30 +409,9 @@ tl::expected<std::unique_ptr<Daemon>, std::string> Daemon::open(Parts parts) {
   if (auto loaded = impl->load(store->state.rows); !loaded) {
     return tl::unexpected("store.file: " + file + ": " + loaded.error());
   }
-  Impl* const self = impl.get();
-  ListenerHandlers handlers;
-  handlers.on_request = [self](ConnectionId connection, const HttpRequest& request) {
-    self->route(connection, request);
-  };
-  handlers.on_upgrade = [self](ConnectionId connection, const HttpRequest& request) {
-    return self->upgrade(connection, request);
-  };
-  handlers.on_message = [self](ConnectionId connection, std::string_view message) {
-    if (self->rtc.knows(connection)) {
-      self->rtc.message(connection, message);
-    } else {
-      self->control.message(connection, message);
-    }
-    self->end_turn();
-  };
-  handlers.on_close = [self](ConnectionId connection, std::uint16_t code) {
-    self->rtc.closed(connection, code);
-    self->control.closed(connection);
-    self->end_turn();
-  };
-  auto listener = Listener::open(self->parts.loop, self->parts.config.control, std::move(handlers));
-  if (!listener) return tl::unexpected(listener.error());
-  impl->listener = std::move(*listener);
+  if (auto opened = impl->doors.open(impl->parts.loop); !opened) {
+    return tl::unexpected(opened.error());
+  }
   impl->recordings.expect_leftovers(impl->recorder.adopt_leftovers());
   impl->recordings.resume();
   impl->end_turn();
@@ -562,7 +426,7 @@ void Daemon::on_worker_events(std::size_t worker, const std::vector<server::Even
 void Daemon::shut_down(std::function<void()> done) {
   if (impl_->shut_down_done) return;
   impl_->shut_down_done = std::move(done);
-  impl_->listener->stop_accepting();
+  impl_->doors.shut();
   impl_->composing.stop();  // both go on at the next start
   impl_->uploading.stop();
   impl_->sessions.end_all("server_shutdown");
@@ -593,7 +457,7 @@ void Daemon::call(std::string_view key_id, std::string_view method, Json params,
   impl_->end_turn();
 }
 
-std::vector<std::string> Daemon::urls() const { return impl_->listener->urls(); }
+std::vector<std::string> Daemon::urls() const { return impl_->doors.urls(); }
 
 tl::expected<std::vector<std::string>, std::string> Daemon::reload() {
   auto waiting = impl_->reload();

@@ -11,14 +11,6 @@ namespace {
 
 using std::chrono::seconds;
 
-RpcError rejected(Status status, std::string_view reason, std::string message) {
-  return rpc_error(status, reason, std::move(message));
-}
-
-bool waits_in_lobby(const Room& room, const JoinClaims& claims) {
-  return room.config.lobby && !claims.is_host() && !claims.bypass_lobby;
-}
-
 // Why participants left, given why their session ended (control-api.md, section 0).
 std::string_view left_reason(std::string_view session_reason) {
   if (session_reason == "server_shutdown" || session_reason == "room_expired" ||
@@ -39,6 +31,10 @@ Sessions::Sessions(Context& context, const Tenants& tenants, const Revocations& 
       metering_(metering) {
   metering_.end_session = [this](std::string_view session_id, std::string_view reason) {
     if (Session* session = find(session_id)) end(*session, reason);
+  };
+  history_.on_forgotten = [this](const std::string& id) {
+    context_.outbox.remove("session", id);
+    metering_.forget(id);
   };
   rooms_.on_expired = [this](Room& room) {
     if (Session* session = find_by_room(room.id)) end(*session, "room_expired");
@@ -72,107 +68,8 @@ void Sessions::load(const std::vector<Row>& rows) {
       context_.event(
           {"session.ended", record->tenant, record->room_id, record->id, std::move(data)});
     }
-    remember(std::move(*record));
+    history_.remember(std::move(*record));
   }
-}
-
-void Sessions::remember(SessionRecord record) {
-  by_age_[{record.started_ms, record.id}] = record.id;
-  records_[record.id] = std::move(record);
-  for (auto it = by_age_.begin(); records_.size() > kMaxRemembered && it != by_age_.end();) {
-    if (find(it->second) != nullptr) {
-      ++it;
-      continue;
-    }
-    remembered_from_ms_ = it->first.first + 1;
-    context_.outbox.remove("session", it->second);
-    metering_.forget(it->second);
-    records_.erase(it->second);
-    it = by_age_.erase(it);
-  }
-}
-
-// By id or by name, in the tenant of the token only.
-Room* Sessions::named_room(const JoinClaims& claims) {
-  Room* room = rooms_.find(claims.room);
-  if (room == nullptr) room = rooms_.find(claims.tenant, claims.room);
-  return room == nullptr || room->config.tenant != claims.tenant ? nullptr : room;
-}
-
-RpcResult<Room*> Sessions::admit(const JoinClaims& claims) {
-  Room* room = named_room(claims);
-  if (room == nullptr) {
-    return tl::unexpected(rejected(Status::NotFound, "room_not_found", "there is no such room"));
-  }
-  const auto refuse = [](Status status, std::string_view reason, std::string message) {
-    return tl::unexpected(rejected(status, reason, std::move(message)));
-  };
-  if (revocations_.is_revoked(claims)) {
-    return refuse(Status::Unauthenticated, "token_revoked", "the token was revoked");
-  }
-  const bool waits = waits_in_lobby(*room, claims);
-  Session* session = find_by_room(room->id);
-  const bool known = session != nullptr && session->find_identity(claims.identity) != nullptr;
-  switch (room->state(context_.wall_ms())) {
-    case RoomState::Scheduled: {
-      if (waits) break;
-      RpcError error =
-          rejected(Status::FailedPrecondition, "room_not_open_yet", "the room opens later");
-      error.details.emplace_back("opens_at_ms", *room->config.starts_at_ms);
-      return tl::unexpected(std::move(error));
-    }
-    case RoomState::Expired:
-      return refuse(Status::FailedPrecondition, "room_expired", "the room is closed");
-    case RoomState::Locked:
-      if (claims.is_host() || known) break;
-      return refuse(Status::PermissionDenied, "room_locked", "the room is locked");
-    case RoomState::Open:
-      break;
-  }
-  if (room->is_banned(claims.identity, claims.issued_ms)) {
-    return refuse(Status::PermissionDenied, "banned", "this identity was removed from the room");
-  }
-  if (session != nullptr && !known &&
-      session->participants().size() >= room->config.max_participants) {
-    return refuse(Status::ResourceExhausted, "room_full", "the room is full");
-  }
-  if (session != nullptr && waits && session->waiting().size() >= Session::kMaxWaiting) {
-    return refuse(Status::ResourceExhausted, "room_full", "too many people are waiting");
-  }
-  if (session == nullptr && draining_) {
-    return refuse(Status::Unavailable, "server_draining", "this server is being taken down");
-  }
-  if (!known) {
-    if (auto ok = admit_for_tenant(claims, session); !ok) return tl::unexpected(ok.error());
-  }
-  if (!context_.outbox.healthy() || context_.outbox.congested() || context_.workers.empty()) {
-    return tl::unexpected(
-        rejected(Status::Unavailable, "server_busy", "the server cannot take a call now"));
-  }
-  return room;
-}
-
-RpcResult<void> Sessions::admit_for_tenant(const JoinClaims& claims, const Session* session) const {
-  if (auto ok = tenants_.check_active(claims.tenant); !ok) return ok;
-  const Tenant* tenant = tenants_.find(claims.tenant);
-  if (tenant != nullptr && (tenant->max_sessions || tenant->max_participants)) {
-    std::size_t sessions = 0;
-    std::size_t people = 0;
-    for (const auto& [id, entry] : sessions_) {
-      if (entry.session->tenant() != claims.tenant) continue;
-      ++sessions;
-      people += entry.session->participants().size();
-    }
-    if (session == nullptr && tenant->max_sessions && sessions >= *tenant->max_sessions) {
-      return tl::unexpected(rejected(Status::ResourceExhausted, "too_many_sessions",
-                                     "this tenant has as many sessions as it may"));
-    }
-    if (tenant->max_participants && people >= *tenant->max_participants) {
-      return tl::unexpected(rejected(Status::ResourceExhausted, "too_many_participants",
-                                     "this tenant has as many participants as it may"));
-    }
-  }
-  return metering_.admit(claims.tenant, session != nullptr);
 }
 
 RpcResult<Sessions::Joined> Sessions::join(JoinClaims claims, ConnectionId connection) {
@@ -228,7 +125,7 @@ void Sessions::tell_rejected(const JoinClaims& claims, std::string_view reason) 
 }
 
 void Sessions::note_people(const Session& session) {
-  SessionRecord& record = records_[session.id()];
+  SessionRecord& record = *history_.find(session.id());
   record.participants_peak = session.peak();
   record.participants_total = session.total();
 }
@@ -253,7 +150,7 @@ RpcResult<bool> Sessions::admit(Session& session, std::string_view participant_i
   const Waiting* waiting = session.find_waiting(participant_id);
   if (room == nullptr || waiting == nullptr) return false;
   if (session.participants().size() >= room->config.max_participants) {
-    return tl::unexpected(rejected(Status::ResourceExhausted, "room_full", "the room is full"));
+    return tl::unexpected(rpc_error(Status::ResourceExhausted, "room_full", "the room is full"));
   }
   if (auto ok = admit_for_tenant(waiting->claims, &session); !ok) {
     return tl::unexpected(ok.error());
@@ -365,7 +262,7 @@ Session& Sessions::start(const Room& room) {
   started.event("session.started", record.to_json());
   server::log::info("session_started",
                     {{"room", room.id}, {"session", id}, {"worker", started.workers().front()}});
-  remember(std::move(record));
+  history_.remember(std::move(record));
   metering_.started(started);
   if (observer_.started) observer_.started(started);
   return started;
@@ -453,7 +350,7 @@ void Sessions::end(Session& session, std::string_view reason) {
   if (it == sessions_.end()) return;
   const std::string id = session.id();
   if (observer_.ending) observer_.ending(session, reason);
-  SessionRecord& record = records_[id];
+  SessionRecord& record = *history_.find(id);
   record.ended_ms = context_.wall_ms();
   record.end_reason = std::string(reason);
   session.broadcast("session.ended", Json::object({{"reason", reason}}));
@@ -484,15 +381,6 @@ Session* Sessions::find(std::string_view session_id) {
 Session* Sessions::find_by_room(std::string_view room_id) {
   const auto it = by_room_.find(room_id);
   return it == by_room_.end() ? nullptr : find(it->second);
-}
-
-const SessionRecord* Sessions::record(std::string_view session_id) const {
-  const auto it = records_.find(session_id);
-  return it == records_.end() ? nullptr : &it->second;
-}
-
-void Sessions::for_each_record(const std::function<void(const SessionRecord&)>& visit) const {
-  for (const auto& [key, id] : by_age_) visit(records_.find(id)->second);
 }
 
 std::size_t Sessions::participants() const noexcept {

@@ -13,25 +13,9 @@
 #include "control/revocations.h"
 #include "control/rooms.h"
 #include "control/session.h"
+#include "control/session_history.h"
 
 namespace parley::control {
-
-// A session as it is remembered after its end, and shown by session.get and session.list.
-struct SessionRecord {
-  std::string id;
-  std::string tenant;
-  std::string room_id;
-  std::string room_name;
-  std::int64_t started_ms = 0;
-  std::int64_t ended_ms = 0;  // 0 while it runs
-  std::string end_reason;
-  std::size_t participants_peak = 0;
-  std::size_t participants_total = 0;
-
-  [[nodiscard]] Json to_json() const;
-  [[nodiscard]] Row to_row() const;
-  [[nodiscard]] static std::optional<SessionRecord> from_row(const Row& row);
-};
 
 // What others do when sessions begin and end.
 struct SessionsObserver {
@@ -46,9 +30,6 @@ struct SessionsObserver {
 // worker carries it. Routes the workers' events to them.
 class Sessions {
  public:
-  // Ended ones, with who was in them when: some 2 KB each.
-  static constexpr std::size_t kMaxRemembered = 100'000;
-
   Sessions(Context& context, const Tenants& tenants, const Revocations& revocations, Rooms& rooms,
            Metering& metering);
   ~Sessions();
@@ -92,10 +73,7 @@ class Sessions {
 
   [[nodiscard]] Session* find(std::string_view session_id);
   [[nodiscard]] Session* find_by_room(std::string_view room_id);
-  [[nodiscard]] const SessionRecord* record(std::string_view session_id) const;
-  void for_each_record(const std::function<void(const SessionRecord&)>& visit) const;
-  // From when on all records are there; older ones may have been forgotten.
-  [[nodiscard]] std::int64_t remembered_from_ms() const noexcept { return remembered_from_ms_; }
+  [[nodiscard]] const SessionHistory& history() const noexcept { return history_; }
   [[nodiscard]] std::size_t running() const noexcept { return sessions_.size(); }
   [[nodiscard]] std::size_t participants() const noexcept;
 
@@ -107,6 +85,7 @@ class Sessions {
     Timers::Id empty_timer = 0;
     Timers::Id end_timer = 0;  // room.max_duration_ms
   };
+  [[nodiscard]] static bool waits_in_lobby(const Room& room, const JoinClaims& claims);
   [[nodiscard]] RpcResult<Room*> admit(const JoinClaims& claims);
   [[nodiscard]] RpcResult<void> admit_for_tenant(const JoinClaims& claims,
                                                  const Session* session) const;
@@ -120,7 +99,6 @@ class Sessions {
                              const Room& room) const;
   [[nodiscard]] Joined wait_in_lobby(Session& session, const Room& room, JoinClaims claims,
                                      ConnectionId connection);
-  void remember(SessionRecord record);
   void note_people(const Session& session);
   [[nodiscard]] Room* named_room(const JoinClaims& claims);
   [[nodiscard]] Session* find(server::RoomId worker_room);
@@ -136,9 +114,7 @@ class Sessions {
   std::map<std::string, Entry, std::less<>> sessions_;
   std::map<std::string, std::string, std::less<>> by_room_;
   std::unordered_map<std::uint64_t, Session*> by_worker_room_;
-  std::map<std::string, SessionRecord, std::less<>> records_;
-  std::map<std::pair<std::int64_t, std::string>, std::string> by_age_;
-  std::int64_t remembered_from_ms_ = 0;
+  SessionHistory history_;
   RateLimit rejections_;  // of each room, so that nobody fills the log from outside
 };
 

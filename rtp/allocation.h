@@ -67,47 +67,4 @@ inline constexpr std::size_t kMaxWishes = 64;
 [[nodiscard]] Allocation allocate(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
                                   std::span<LayerChoice> choices) noexcept;
 
-// What a way carries, and what says so.
-struct WayEstimate {
-  enum class Basis : std::uint8_t {
-    Told,    // its receiver's word, which follows what is sent
-    Passed,  // as much has come through
-    Known,   // as much and no more would
-  };
-  Bitrate rate{0};
-  Basis basis = Basis::Told;
-};
-
-// After a step down for want of bandwidth a slot waits before it goes up again, longer each time
-// that going up was a mistake: the way carries as much as then, and that was not enough. Once
-// clearly more has come through than when it was given up there is nothing to wait for. To show the
-// smallest layer again after a pause is worth a try much sooner, unless that was such a mistake:
-// without it there is no picture, with it there may be no sound.
-class LayerHold {
- public:
-  static constexpr Duration kFirst{1'500'000};
-  static constexpr Duration kLongest{60'000'000};
-  static constexpr Duration kPaused{300'000};
-  static constexpr Duration kPausedLongest{5'000'000};  // the way may have grown meanwhile
-  static constexpr Duration kMistake{5'000'000};        // given up so soon
-  static constexpr double kAsMuch = 0.7;                // of what it was
-  static constexpr double kAsMuchKnown = 0.95;
-  static constexpr double kMore = 1.2;  // than when it was given up
-  static constexpr double kMoreKnown = 1.08;
-
-  // `estimate`: of the way, now.
-  void on_choice(Time now, std::optional<std::size_t> before, const LayerChoice& after,
-                 const WayEstimate& estimate) noexcept;
-  [[nodiscard]] bool holds(Time now, const WayEstimate& estimate) const noexcept;
-  [[nodiscard]] bool holds_pause(Time now) const noexcept { return now < paused_until_; }
-
- private:
-  Time until_{};
-  Time paused_until_{};
-  Duration wait_ = kFirst;
-  std::optional<Time> raised_;
-  Bitrate raised_at_{0};
-  Bitrate given_up_at_{0};
-};
-
 }  // namespace parley::rtp

@@ -7,6 +7,7 @@
 
 #include "rtp/allocation.h"
 #include "rtp/bandwidth.h"
+#include "rtp/layer_hold.h"
 #include "rtp/prober.h"
 #include "rtp/receiver_estimate.h"
 #include "rtp/transport_log.h"

@@ -106,6 +106,8 @@ class Peer {
   void on_message(rtp::Time, const rtp::SourceDescription&) {}
   void on_blocks(rtp::Time now, const rtp::WireList<rtp::ReportBlock>& blocks);
 
+  // Soon: browsers repeat MID and RID until it comes.
+  static constexpr rtp::Duration kFirstReport{200'000};
   void send_reports(rtp::Time now, RtcpBatch& rtcp);
   [[nodiscard]] rtp::Time feedback_due() const noexcept;
   void send_feedback(rtp::Time now, RtcpBatch& rtcp);

@@ -7,6 +7,7 @@
 #include "rtp/allocation.h"
 #include "rtp/bandwidth.h"
 #include "rtp/forwarder.h"
+#include "rtp/layer_hold.h"
 #include "rtp/layer_selector.h"
 #include "rtp/redundancy.h"
 #include "rtp/rtcp_writer.h"

@@ -155,6 +155,9 @@ class Track {
     std::uint8_t waits = 0;
     std::uint8_t restarted = 0;
   };
+  [[nodiscard]] static std::uint8_t bit(std::size_t encoding) noexcept {
+    return static_cast<std::uint8_t>(1U << encoding);
+  }
   void make_encodings();
   void restart(std::size_t encoding, bool new_ssrc);
   [[nodiscard]] std::optional<rtp::ExtSeq> place(rtp::Time now, std::size_t encoding, bool rtx,

@@ -127,7 +127,7 @@ TEST_P(MeteringRandom, TheSumOfAllSessionsIsTheLedger) {
     const rtp::Duration moving = std::exchange(creep, rtp::Duration{0});
     std::int64_t room_ms = 0;
     std::int64_t participant_ms = 0;
-    sessions->for_each_record([&](const SessionRecord& record) {
+    sessions->history().for_each([&](const SessionRecord& record) {
       const Json used = usage(record.id);
       room_ms += integer_member(used, "room_ms");
       participant_ms += integer_member(used, "participant_ms");

@@ -13,6 +13,7 @@
 
 #include "rtp/allocation.h"
 #include "rtp/bandwidth.h"
+#include "rtp/layer_hold.h"
 #include "rtp/prober.h"
 #include "tests/sim/network.h"
 

@@ -1,4 +1,6 @@
-#include "control/sessions.h"
+#include "control/session_history.h"
+
+#include <utility>
 
 namespace parley::control {
 
@@ -36,6 +38,36 @@ std::optional<SessionRecord> SessionRecord::from_row(const Row& row) {
   record.participants_peak = static_cast<std::size_t>(integer_member(*body, "participants_peak"));
   record.participants_total = static_cast<std::size_t>(integer_member(*body, "participants_total"));
   return record;
+}
+
+void SessionHistory::remember(SessionRecord record) {
+  by_age_[{record.started_ms, record.id}] = record.id;
+  records_[record.id] = std::move(record);
+  for (auto it = by_age_.begin(); records_.size() > limit_ && it != by_age_.end();) {
+    const auto oldest = records_.find(it->second);
+    if (oldest->second.ended_ms == 0) {
+      ++it;
+      continue;
+    }
+    complete_from_ms_ = it->first.first + 1;
+    if (on_forgotten) on_forgotten(it->second);
+    records_.erase(oldest);
+    it = by_age_.erase(it);
+  }
+}
+
+SessionRecord* SessionHistory::find(std::string_view id) {
+  const auto it = records_.find(id);
+  return it == records_.end() ? nullptr : &it->second;
+}
+
+const SessionRecord* SessionHistory::find(std::string_view id) const {
+  const auto it = records_.find(id);
+  return it == records_.end() ? nullptr : &it->second;
+}
+
+void SessionHistory::for_each(const std::function<void(const SessionRecord&)>& visit) const {
+  for (const auto& [key, id] : by_age_) visit(records_.find(id)->second);
 }
 
 }  // namespace parley::control

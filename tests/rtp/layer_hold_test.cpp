@@ -1,0 +1,125 @@
+#include "rtp/layer_hold.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include <gtest/gtest.h>
+
+namespace parley::rtp {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto kNone = std::nullopt;
+
+class LayerHoldTest : public testing::Test {
+ protected:
+  using Basis = WayEstimate::Basis;
+
+  LayerHold hold_;
+  Time now_{milliseconds(100'000)};
+
+  void moves(std::optional<std::size_t> from, std::optional<std::size_t> to,
+             std::int64_t way = 1'000'000, Basis basis = Basis::Told) {
+    const auto reason = to ? LayerReason::Bandwidth : LayerReason::Paused;
+    hold_.on_choice(now_, from, {to, reason}, {Bitrate{way}, basis});
+  }
+  [[nodiscard]] Duration held_for() const {
+    Duration length{0};
+    while (hold_.holds(now_ + length, {})) length += milliseconds(100);
+    return length;
+  }
+};
+
+TEST_F(LayerHoldTest, HoldsAWhileAfterAStepDownForBandwidth) {
+  moves(2, 1);
+  EXPECT_EQ(held_for(), milliseconds(1'500));
+  now_ += milliseconds(1'500);
+  EXPECT_EQ(held_for(), Duration{0});
+  moves(1, kNone);
+  EXPECT_EQ(held_for(), milliseconds(1'500));
+}
+
+TEST_F(LayerHoldTest, HoldsAPauseForAShortWhileOnly) {
+  moves(1, 0);
+  EXPECT_FALSE(hold_.holds_pause(now_)) << "it is shown";
+  moves(0, kNone);
+  EXPECT_TRUE(hold_.holds_pause(now_ + milliseconds(299)));
+  EXPECT_FALSE(hold_.holds_pause(now_ + milliseconds(300)));
+  EXPECT_EQ(held_for(), milliseconds(1'500)) << "for more than the smallest";
+}
+
+TEST_F(LayerHoldTest, HoldsAPauseLongerWhenToShowItAgainWasAMistake) {
+  moves(0, kNone);
+  now_ += milliseconds(300);
+  moves(kNone, 0);
+  now_ += milliseconds(500);
+  moves(0, kNone);
+  EXPECT_TRUE(hold_.holds_pause(now_ + milliseconds(1'499)));
+  EXPECT_FALSE(hold_.holds_pause(now_ + milliseconds(1'500)));
+}
+
+TEST_F(LayerHoldTest, DoesNotHoldForAnotherReason) {
+  hold_.on_choice(now_, 2, {1, LayerReason::Wanted}, {Bitrate{1'000'000}});
+  hold_.on_choice(now_, 2, {1, LayerReason::Source}, {Bitrate{1'000'000}});
+  moves(1, 1);
+  moves(1, 2);
+  moves(kNone, 0);
+  moves(kNone, kNone);
+  EXPECT_EQ(held_for(), Duration{0});
+}
+
+TEST_F(LayerHoldTest, DoublesWithEachMistakeUpToItsLimit) {
+  for (const int ms : {3'000, 6'000, 12'000, 24'000, 48'000, 60'000, 60'000}) {
+    moves(1, 2);
+    now_ += milliseconds(4'999);
+    moves(2, 1);
+    EXPECT_EQ(held_for(), milliseconds(ms));
+    now_ += milliseconds(ms);
+  }
+  moves(1, 2);
+  now_ += milliseconds(5'000);
+  moves(2, 1);
+  EXPECT_EQ(held_for(), LayerHold::kFirst) << "it was right for a while";
+}
+
+TEST_F(LayerHoldTest, DoesNotBlameTheStepUpWhenTheWayCollapses) {
+  moves(1, 2);
+  now_ += milliseconds(1'000);
+  moves(2, 1, 690'000);
+  EXPECT_EQ(held_for(), LayerHold::kFirst);
+  now_ += milliseconds(10'000);
+  moves(1, 2);
+  now_ += milliseconds(1'000);
+  moves(2, 1, 710'000);
+  EXPECT_EQ(held_for(), 2 * LayerHold::kFirst);
+}
+
+TEST_F(LayerHoldTest, DoesNotBlameTheStepUpWhenItIsKnownThatTheWayCarriesLess) {
+  moves(1, 2, 1'000'000, Basis::Known);
+  now_ += milliseconds(1'000);
+  moves(2, 1, 940'000, Basis::Known);
+  EXPECT_EQ(held_for(), LayerHold::kFirst);
+}
+
+TEST_F(LayerHoldTest, EndsOnceClearlyMoreHasComeThrough) {
+  moves(2, 1, 1'000'000);
+  EXPECT_TRUE(hold_.holds(now_, {Bitrate{1'070'000}, Basis::Known}));
+  EXPECT_FALSE(hold_.holds(now_, {Bitrate{1'090'000}, Basis::Known}));
+  EXPECT_TRUE(hold_.holds(now_, {Bitrate{1'190'000}, Basis::Passed}));
+  EXPECT_FALSE(hold_.holds(now_, {Bitrate{1'210'000}, Basis::Passed}));
+  EXPECT_TRUE(hold_.holds(now_, {Bitrate{3'000'000}, Basis::Told})) << "he follows what is sent";
+}
+
+TEST_F(LayerHoldTest, CountsAFallOfSeveralStepsOnce) {
+  moves(1, 2);
+  now_ += milliseconds(500);
+  moves(2, 1);
+  now_ += milliseconds(400);
+  moves(1, 0);
+  EXPECT_EQ(held_for(), 2 * LayerHold::kFirst) << "from the last one on";
+}
+
+}  // namespace
+}  // namespace parley::rtp
