@@ -185,6 +185,11 @@ RpcResult<Plan> Negotiation::offer(const sdp::Offer& offer, std::span<const Send
       return line.use == Use::Publish && line.track == known.track;
     });
   });
+  for (KnownSlot& known : next.slots_) {
+    known.open = std::any_of(plan.lines.begin(), plan.lines.end(), [&](const LinePlan& line) {
+      return line.use == Use::Slot && line.ssrc == known.ssrc;
+    });
+  }
   if (const sdp::Section* section = transport_section(offer, plan.lines); section != nullptr) {
     if (auto ok = next.adopt_transport(*section); !ok) return tl::unexpected(ok.error());
   }
@@ -314,6 +319,11 @@ RpcResult<void> Negotiation::plan_slot(const sdp::Offer& offer, const sdp::Secti
     slots_.push_back(slot);
     slots_.back().rtx_ssrc = unused_ssrc();
     known = std::prev(slots_.end());
+  } else if (!known->open) {
+    // It begins anew, with other numbers: under an SSRC of before SRTP would take them for old ones
+    // (RFC 3711, section 3.3.1), here and at the receiver.
+    known->ssrc = unused_ssrc();
+    known->rtx_ssrc = unused_ssrc();
   }
   line.slot_index = known->index;
   line.ssrc = known->ssrc;

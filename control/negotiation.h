@@ -103,6 +103,7 @@ class Negotiation {
     std::size_t index = 0;
     rtp::Ssrc ssrc;
     rtp::Ssrc rtx_ssrc;
+    bool open = true;  // the last offer had it
   };
 
   RpcResult<void> plan_line(const sdp::Offer& offer, const sdp::Section& section,

@@ -26,13 +26,15 @@ std::vector<server::CodecParams> shared_formats(const Sender& sender,
   return shared;
 }
 
-// What recorder/muxer.h writes into files; any profile of H.264, in both packetization modes.
+// What recorder/muxer.h writes into files; any profile of H.264 (High contains the others), in both
+// packetization modes.
 std::vector<server::CodecParams> recorder_formats() {
   std::vector<server::CodecParams> formats;
   for (const rtp::Codec codec :
        {rtp::Codec::Vp8, rtp::Codec::Vp9, rtp::Codec::Av1, rtp::Codec::H264, rtp::Codec::H264}) {
     server::CodecParams format;
     format.codec = codec;
+    if (codec == rtp::Codec::H264) format.h264_profile = 0x64001f;
     if (!formats.empty() && formats.back().codec == rtp::Codec::H264) format.packetization_mode = 1;
     formats.push_back(format);
   }

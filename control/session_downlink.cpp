@@ -33,8 +33,10 @@ Json decision_json(const LayerDecision& decision) {
   return json;
 }
 
-std::string_view state_of(const Slot& slot) {
+std::string_view state_of(const Slot& slot, const Track* track) {
   if (!slot.told_track) return slot.view.current ? "hidden" : "empty";
+  if (slot.undecodable) return "undecodable";
+  if (track != nullptr && track->muted()) return "muted";
   if (slot.view.kind == rtp::MediaKind::Audio) return "shown";
   const server::SlotLayer* now = slot.decision();
   if (now == nullptr) return "waiting";
@@ -107,7 +109,7 @@ Json Session::subscriptions(const Participant& participant) const {
     const TrackRef ref = slot.view.current ? find_track(*slot.view.current) : TrackRef{};
     Json json = Json::object({{"mid", slot.mid.view()},
                               {"kind", control::name_of(slot.view.kind)},
-                              {"state", state_of(slot)},
+                              {"state", state_of(slot, ref.track)},
                               {"assigned", control::name_of(slot.reason)}});
     json.set("track_id", ref.track == nullptr ? Json() : Json(ref.track->id));
     json.set("source", ref.track == nullptr ? Json() : Json(control::name_of(ref.track->source)));

@@ -202,7 +202,8 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
   } else if (!known_) {
     rise();
   }
-  if (remb_) estimate_ = std::min(estimate_, static_cast<double>(remb_->value));
+  if (remb_ && now > remb_->until) remb_.reset();
+  if (remb_) estimate_ = std::min(estimate_, static_cast<double>(remb_->bound.value));
   last_update_ = now;
 }
 
@@ -286,9 +287,10 @@ void BandwidthEstimator::rise() noexcept {
   }
 }
 
-void BandwidthEstimator::on_remb(Bitrate bitrate) noexcept {
-  remb_ = Bitrate{std::clamp(bitrate.value, kMin.value, kMax.value)};
-  estimate_ = std::min(estimate_, static_cast<double>(remb_->value));
+void BandwidthEstimator::on_remb(Time now, Bitrate bitrate) noexcept {
+  const Bitrate bound{std::clamp(bitrate.value, kMin.value, kMax.value)};
+  remb_ = {bound, now + kRembHolds};
+  estimate_ = std::min(estimate_, static_cast<double>(bound.value));
 }
 
 void BandwidthEstimator::on_silence(Time now, Time oldest_unanswered) noexcept {

@@ -52,8 +52,9 @@ class BandwidthEstimator {
 
   // One feedback: what it tells, in the order of the transport-wide numbers.
   void on_feedback(Time now, std::span<const PacketResult> results) noexcept;
-  // A receiver's own word (REMB) beside his feedback: a bound.
-  void on_remb(Bitrate bitrate) noexcept;
+  // A receiver's own word (REMB) beside his feedback: a bound, for as long as he repeats it.
+  static constexpr Duration kRembHolds{5'000'000};
+  void on_remb(Time now, Bitrate bitrate) noexcept;
   // Now and then: when feedback does not come though packets were sent, the way may be shut. Who
   // is heard again after long comes perhaps by another way, of which nothing is known.
   void on_silence(Time now, Time oldest_unanswered) noexcept;
@@ -157,7 +158,11 @@ class BandwidthEstimator {
   Time last_update_{};
   Time last_fall_{};  // for loss
   Time last_overuse_{};
-  std::optional<Bitrate> remb_;
+  struct Remb {
+    Bitrate bound;
+    Time until;
+  };
+  std::optional<Remb> remb_;
 };
 
 }  // namespace parley::rtp

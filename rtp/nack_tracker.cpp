@@ -13,7 +13,7 @@ void NackTracker::on_packet(ExtSeq seq, Time now) noexcept {
     return;
   }
   if (seq <= *highest_) {
-    fill(seq);
+    fill(seq, now);
     return;
   }
   const std::int64_t holes = seq.value - highest_->value - 1;
@@ -24,19 +24,23 @@ void NackTracker::on_packet(ExtSeq seq, Time now) noexcept {
     key_frame_wanted_ = true;
   } else {
     for (std::int64_t s = highest_->value + 1; s < seq.value; ++s) {
-      missing_[count_++] = {ExtSeq{s}, now, now + kReorderWait, 0};
+      missing_[count_++] = {.seq = ExtSeq{s}, .since = now, .next = now + kReorderWait};
       note_deadline(now + kReorderWait);
     }
   }
   highest_ = seq;
 }
 
-void NackTracker::fill(ExtSeq seq) noexcept {
+void NackTracker::fill(ExtSeq seq, Time now) noexcept {
   const auto end = missing_.begin() + static_cast<std::ptrdiff_t>(count_);
   const auto at = std::lower_bound(missing_.begin(), end, seq,
                                    [](const Missing& m, ExtSeq s) { return m.seq < s; });
   if (at == end || at->seq != seq) return;
   if (at->tries > 0) ++recovered_;
+  if (at->tries == 1) {  // of more it is not known which was answered
+    const Duration measured = now - at->asked;
+    rtt_ = rtt_ ? (*rtt_ * 7 + measured) / 8 : measured;
+  }
   std::move(at + 1, end, at);
   --count_;
   // Otherwise the deadline may be early now, which costs one look in vain.
@@ -69,6 +73,7 @@ std::size_t NackTracker::collect(Time now, Duration rtt, std::span<Seq> out) noe
     }
     if (due && written < out.size()) {
       out[written++] = to_wire(hole.seq);
+      hole.asked = now;
       ++hole.tries;
       ++asked_;
       hole.next = now + interval;

@@ -31,6 +31,9 @@ class NackTracker {
   // Fills `out` with the numbers to ask for now, oldest first, and counts them as asked for. What
   // does not fit stays due.
   [[nodiscard]] std::size_t collect(Time now, Duration rtt, std::span<Seq> out) noexcept;
+  // From asking once to the answer, smoothed; nothing before the first. Of who is sent nothing there
+  // is no other.
+  [[nodiscard]] std::optional<Duration> rtt() const noexcept { return rtt_; }
   // When collect() next has something to do, if ever.
   [[nodiscard]] std::optional<Time> next_deadline() const noexcept { return deadline_; }
   // True once after the holes became too many.
@@ -48,15 +51,17 @@ class NackTracker {
     ExtSeq seq;
     Time since{};
     Time next{};
+    Time asked{};
     std::uint8_t tries = 0;
   };
-  void fill(ExtSeq seq) noexcept;
+  void fill(ExtSeq seq, Time now) noexcept;
   void note_deadline(Time at) noexcept;
 
   std::array<Missing, kMaxMissing> missing_{};  // sorted by seq, the first count_ are valid
   std::size_t count_ = 0;
   std::optional<ExtSeq> highest_;
   std::optional<Time> deadline_;
+  std::optional<Duration> rtt_;
   bool key_frame_wanted_ = false;
   std::uint64_t asked_ = 0;
   std::uint64_t recovered_ = 0;

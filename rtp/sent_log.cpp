@@ -178,7 +178,9 @@ std::optional<SentLog::Resend> SentLog::within_limits(const Sent& sent) noexcept
     ++counters_.over_budget;
     return std::nullopt;
   }
-  return Resend{sent.seq, sent.stretch->source, sent.stretch->shift, sent.before != nullptr};
+  const bool twice = sent.before != nullptr && sent.before->times + 1 < kMaxResends &&
+                     budget_bytes_ >= 2 * kMaxPacketBytes;
+  return Resend{sent.seq, sent.stretch->source, sent.stretch->shift, twice};
 }
 
 std::optional<SentLog::Resend> SentLog::on_nack(Seq lost, Time now,

@@ -29,10 +29,15 @@ Duration TransportLog::unwrap(Duration arrival) noexcept {
 std::span<PacketResult> TransportLog::read(const TwccFeedback& feedback,
                                            std::span<PacketResult> into) noexcept {
   std::size_t count = 0;
+  bool answered = false;
   const auto low = static_cast<std::uint32_t>(last_sent_.time_since_epoch().count());
   for (auto cursor = feedback.statuses(); count < into.size();) {
     const auto status = cursor.next();
     if (!status) break;
+    // Of more than kWindow packets in a round trip the first are forgotten when the word of them
+    // comes; he is not silent for that.
+    const auto ago = static_cast<std::uint16_t>(next_ - 1 - status->seq.value);
+    answered = answered || ago < kAnswered;
     Entry& entry = at(status->seq.value);
     if (entry.bytes == 0 || entry.number != status->seq.value) continue;
     PacketResult& result = into[count++];
@@ -48,7 +53,7 @@ std::span<PacketResult> TransportLog::read(const TwccFeedback& feedback,
     result.arrived = unwrap(status->arrival);
     entry.bytes = 0;
   }
-  if (count > 0) unanswered_.reset();
+  if (answered) unanswered_.reset();
   return into.first(count);
 }
 

@@ -40,6 +40,8 @@ class TransportLog {
   [[nodiscard]] std::optional<Time> unanswered_since() const noexcept { return unanswered_; }
 
  private:
+  // A word of one of so many packets back is an answer.
+  static constexpr std::uint16_t kAnswered = 16'384;
   struct Entry {
     std::uint32_t sent_us = 0;  // low bits
     std::uint16_t bytes = 0;    // 0: never sent, or told of

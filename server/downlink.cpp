@@ -35,7 +35,7 @@ std::span<const rtp::PacketResult> Downlink::on_feedback(
 
 void Downlink::on_remb(rtp::Time now, rtp::Bitrate word, rtp::Bitrate beside) noexcept {
   heard_ = true;
-  if (numbers()) return estimator_.on_remb(rtp::Bitrate{word.value + beside.value});
+  if (numbers()) return estimator_.on_remb(now, rtp::Bitrate{word.value + beside.value});
   told_.on_word(now, word, beside);
 }
 

@@ -41,7 +41,8 @@ void Peer::on_message(rtp::Time now, const rtp::TransportCc& told) {
   if (!feedback) return context_.counters.drop(Drop::BadRtcp);
   const auto results = downlink_->on_feedback(now, *feedback, context_.packet_results);
   if (results.empty()) return;
-  send_lost_again(now, results);
+  // Into a queue that is full already he gets what he asks for, and no more.
+  if (!downlink_->overused()) send_lost_again(now, results);
   // Only bad news cannot wait for the slots' next turn.
   const auto way = downlink_->way(now);
   if (way && way->congested && now >= next_share_) share_out(now);

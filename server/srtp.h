@@ -39,7 +39,9 @@ using SrtpEngine = config::SrtpEngine;
 class SrtpSession {
  public:
   static constexpr unsigned long kReplayWindow = 1'024;
-  static constexpr std::size_t kMaxStreams = 64;  // SSRCs the peer may send from
+  // SSRCs the peer may have sent from in all: those he has left behind stay, or what he sent from
+  // them could be played again. A camera and a screen that are begun anew take four.
+  static constexpr std::size_t kMaxStreams = 256;
 
   // Nothing when the keys do not fit the profile or memory is out.
   [[nodiscard]] static std::optional<SrtpSession> create(const SrtpKeys& keys,

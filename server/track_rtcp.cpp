@@ -59,7 +59,9 @@ void Track::tick(rtp::Time now, std::optional<rtp::Duration> rtt, RtcpBatch& rtc
   for (auto& tap : taps_) tap->tick(now);
   for (Encoding& e : encodings_) {
     if (!e.ssrc || !e.nack_negotiated) continue;
-    ask_missing(now, rtt.value_or(rtp::SentLog::kDefaultRtt), e, rtcp);
+    // Who is sent nothing has told no round trip; what was asked of him shows it.
+    const auto known = rtt ? rtt : e.nack.rtt();
+    ask_missing(now, known.value_or(rtp::SentLog::kDefaultRtt), e, rtcp);
     if (e.nack.take_key_frame_wanted() && !subscriptions_.empty()) {
       e.holed = true;
       e.gate.want();

@@ -96,7 +96,13 @@ TEST_F(Codecs, WhoLacksACodecMakesThePublisherChangeAndSeesWhyHeWaits) {
   ASSERT_THAT(assigned, SizeIs(1));
   EXPECT_TRUE(assigned[0].find("track_id")->is_null());
   EXPECT_EQ(text(assigned[0], "reason"), "no_shared_codec");
+  const auto state = [&] {
+    const auto& viewer = *session().find_identity("viewer2");
+    return text(session().subscriptions(viewer).as_array()->at(1), "state");
+  };
+  EXPECT_EQ(state(), "undecodable");
   arrives(rtp::Codec::H264);
+  EXPECT_EQ(state(), "waiting");
   EXPECT_THAT(notified(2, "slot.assigned"), SizeIs(1)) << "the picture is not there yet";
   const auto assign = commands_of<server::Assign>().back();
   worker_says({server::SlotSwitched{assign.peer, assign.slot, assign.track, 720}});

@@ -139,6 +139,24 @@ TEST_F(NegotiationTest, KeepsTrackNumbersAndSlotSsrcsOverReOffers) {
   }
 }
 
+// Its sequence numbers and SRTP's index begin anew.
+TEST_F(NegotiationTest, ASlotThatWasInactiveComesBackWithOtherSsrcs) {
+  const sdp::Offer open = offer_of("chromium-recvonly-10-offer.sdp");
+  sdp::Offer closed = open;
+  closed.sections[1].direction = sdp::Direction::Inactive;
+  const auto first = negotiation_.offer(open, {}, rules_);
+  const auto second = negotiation_.offer(closed, {}, rules_);
+  const auto third = negotiation_.offer(open, {}, rules_);
+  const auto fourth = negotiation_.offer(open, {}, rules_);
+  ASSERT_TRUE(first && second && third && fourth);
+  EXPECT_EQ(second->lines[1].use, LinePlan::Use::Inactive);
+  EXPECT_NE(third->lines[1].ssrc, first->lines[1].ssrc);
+  EXPECT_NE(third->lines[1].rtx_ssrc, first->lines[1].rtx_ssrc);
+  EXPECT_EQ(third->lines[1].slot_index, first->lines[1].slot_index);
+  EXPECT_EQ(third->lines[0].ssrc, first->lines[0].ssrc);
+  EXPECT_EQ(fourth->lines[1].ssrc, third->lines[1].ssrc);
+}
+
 TEST_F(NegotiationTest, ATrackThatStoppedAndStartsAgainIsANewOne) {
   const auto first = negotiation_.offer(offer_, both_, rules_);
   ASSERT_TRUE(first);

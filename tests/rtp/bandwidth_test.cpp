@@ -372,13 +372,22 @@ TEST(BandwidthEstimator, BeginsAgainWithWhomItHearsAfterALongSilence) {
 
 TEST(BandwidthEstimator, NeverExceedsWhatTheReceiverAllows) {
   Line line(1e6);
-  line.estimator.on_remb(Bitrate{600'000});
+  line.estimator.on_remb(line.now, Bitrate{600'000});
   line.pictures(seconds(3), 450e3);
   EXPECT_EQ(line.estimator.estimate(), Bitrate{600'000});
-  line.estimator.on_remb(Bitrate{5'000'000});
+  line.estimator.on_remb(line.now, Bitrate{5'000'000});
   line.pictures(seconds(3), 450e3);
   EXPECT_GE(line.estimate(), 0.94e6);
   EXPECT_LE(line.estimate(), 1e6) << "it is a bound, no measurement";
+}
+
+TEST(BandwidthEstimator, ForgetsWhatTheReceiverAllowedOnceHeSaysItNoMore) {
+  Line line(1e6);
+  line.estimator.on_remb(line.now, Bitrate{200'000});
+  line.pictures(BandwidthEstimator::kRembHolds - milliseconds(500), 150e3);
+  EXPECT_EQ(line.estimator.estimate(), Bitrate{200'000});
+  line.pictures(seconds(3), 450e3);
+  EXPECT_GE(line.estimate(), 0.94e6);
 }
 
 TEST(BandwidthEstimator, LearnsNothingFromLossesAlone) {
@@ -463,9 +472,9 @@ TEST(BandwidthEstimator, MeasuresAlsoByAReceiversClockBelowZero) {
 
 TEST(BandwidthEstimator, StaysWithinItsBoundsWhateverRembSays) {
   Line line(1e6);
-  line.estimator.on_remb(Bitrate{1'000'000'000'000});
+  line.estimator.on_remb(line.now, Bitrate{1'000'000'000'000});
   EXPECT_LE(line.estimator.estimate().value, BandwidthEstimator::kMax.value);
-  line.estimator.on_remb(Bitrate{1'000});
+  line.estimator.on_remb(line.now, Bitrate{1'000});
   line.pictures(seconds(1), 450e3);
   EXPECT_GE(line.estimator.estimate().value, BandwidthEstimator::kMin.value);
 }

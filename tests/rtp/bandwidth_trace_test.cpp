@@ -435,8 +435,10 @@ TEST(BandwidthTraces, TheBestLayersThatFitAreSent) {
     EXPECT_LT(out.padding, 0.10);
     EXPECT_GE(out.best, trace.best);
     EXPECT_LT(out.queue_p95_ms, trace.queue_ms);
+    EXPECT_LE(out.rises_in_s, 5.0) << "after a step up; below 0 where there is none";
+    EXPECT_LE(out.falls_in_s, 1.0) << "after a step down";
+    EXPECT_EQ(out.freezes, 0U);
     if (trace.steady) {
-      EXPECT_EQ(out.freezes, 0U);
       EXPECT_LE(out.most_switches, 2U);
     }
   }

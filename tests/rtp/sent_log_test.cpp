@@ -200,6 +200,20 @@ TEST(SentLog, SendsAtMostSixTimes) {
   EXPECT_EQ(log.counters().too_often, 13U);
 }
 
+TEST(SentLog, CopiesCountAmongTheSix) {
+  SentLog log(64);
+  send(log, 1);
+  int sent = 0;
+  for (std::int64_t ms = 100; ms < 2'000; ms += 100) {
+    const auto resend = log.on_nack(Seq{1}, at(ms), milliseconds(50));
+    if (!resend) continue;
+    for (int copies = resend->twice ? 2 : 1; copies > 0; --copies, ++sent) {
+      log.on_resent(resend->seq, at(ms), 1'000);
+    }
+  }
+  EXPECT_EQ(sent, 6);
+}
+
 TEST(SentLog, SendsTwoCopiesOfWhatWasLostAgain) {
   SentLog log(64);
   send(log, 1);

@@ -105,6 +105,30 @@ TEST_F(TransportLogTest, OnlyTheLastOnesAreRemembered) {
   EXPECT_TRUE(log_.read(*old, buffer).empty());
 }
 
+TEST_F(TransportLogTest, WhoTellsOfWhatIsForgottenIsNotSilent) {
+  std::array<std::uint8_t, 1'400> bytes{};
+  send();
+  const std::size_t size = receiver_.build(Ssrc{1}, Ssrc{2}, bytes);
+  const auto late = TwccFeedback::parse(ConstBytes(bytes).first(size).subspan(12));
+  for (std::size_t i = 0; i < TransportLog::kWindow; ++i) send(false);
+  std::array<PacketResult, 4> buffer;
+  EXPECT_TRUE(log_.unanswered_since());
+  EXPECT_TRUE(log_.read(*late, buffer).empty());
+  EXPECT_FALSE(log_.unanswered_since());
+}
+
+TEST_F(TransportLogTest, NeverGivenOutIsNoAnswer) {
+  send();
+  TwccRecorder liar;
+  liar.on_packet(Seq{5}, now_);
+  std::array<std::uint8_t, 1'400> bytes{};
+  const std::size_t size = liar.build(Ssrc{1}, Ssrc{2}, bytes);
+  const auto word = TwccFeedback::parse(ConstBytes(bytes).first(size).subspan(12));
+  std::array<PacketResult, 4> buffer;
+  EXPECT_TRUE(log_.read(*word, buffer).empty());
+  EXPECT_TRUE(log_.unanswered_since());
+}
+
 TEST_F(TransportLogTest, NumbersWrapAndSoDoesTheReceiversClock) {
   offset_ = seconds((1 << 23) * 64 / 1'000) - now_.time_since_epoch();  // in the middle of the run
   std::optional<Duration> before;

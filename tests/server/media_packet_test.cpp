@@ -353,8 +353,18 @@ TEST(MatchCodec, PrefersTheSameProfileAndNeverMixesPacketization) {
   const std::array offered = {h264(0x640c1f, 1, 1), h264(0x42e01f, 0, 2), h264(0x42e01f, 1, 3)};
   EXPECT_EQ(match_codec(h264(0x42001f, 1, 9), offered), &offered[2]);
   EXPECT_EQ(match_codec(h264(0x42001f, 0, 9), offered), &offered[1]);
-  EXPECT_EQ(match_codec(h264(0x4d001f, 1, 9), offered), &offered[0]);  // near enough
+  EXPECT_EQ(match_codec(h264(0x4d001f, 1, 9), offered), &offered[0]) << "High contains Main";
   EXPECT_EQ(match_codec(CodecParams{}, offered), nullptr);
+}
+
+TEST(MatchCodec, GivesNobodyAProfileThatHeDidNotOffer) {
+  const std::array baseline = {h264(0x42e01f, 1, 3)};
+  EXPECT_EQ(match_codec(h264(0x4d001f, 1, 9), baseline), nullptr);
+  EXPECT_EQ(match_codec(h264(0x64001f, 1, 9), baseline), nullptr);
+  const std::array main = {h264(0x4d001f, 1, 4)};
+  EXPECT_EQ(match_codec(h264(0x42001f, 1, 9), main), &main[0]);
+  EXPECT_EQ(match_codec(h264(0x640c1f, 1, 9), main), nullptr);
+  EXPECT_EQ(match_codec(h264(0xf4001f, 1, 9), main), nullptr) << "High 4:4:4";
 }
 
 }  // namespace

@@ -33,14 +33,18 @@ class CodecChange : public ::testing::Test {
   void show(SimPeer& viewer, const SimPeer& publisher) {
     sim.assign(viewer, viewer.video_mid(0), publisher.video_track());
   }
-  // How long it took from `since` to the first picture of that codec, and that it began with a key
-  // frame.
+  // How long it took from `since` to the first picture of that codec, and that it is a key frame. It
+  // may come behind later ones, when it was lost and sent again.
   static rtp::Duration first_picture(SimPeer& viewer, Codec codec, rtp::Time since) {
-    const auto& frames = viewer.video_slot(0).frames;
-    const auto first = std::find_if(frames.begin(), frames.end(), [&](const Receiver::Frame& f) {
-      return f.codec == codec && f.at >= since;
-    });
-    if (first == frames.end()) return rtp::Duration::max();
+    const Receiver::Frame* first = nullptr;
+    for (const Receiver::Frame& frame : viewer.video_slot(0).frames) {
+      if (frame.codec != codec || frame.at < since) continue;
+      const bool earlier =
+          first != nullptr &&
+          static_cast<std::int32_t>(frame.timestamp.value - first->timestamp.value) < 0;
+      if (first == nullptr || earlier) first = &frame;
+    }
+    if (first == nullptr) return rtp::Duration::max();
     EXPECT_TRUE(first->frame.key_frame);
     return first->at - since;
   }
