@@ -35,6 +35,9 @@ struct Track {
   std::uint32_t wanted_height = kAnyHeight;
   std::uint32_t told_wanted = kAnyHeight;
   static constexpr std::uint32_t kAnyHeight = 8'640;  // the highest that slot.want takes
+  // Somebody would get the smallest of its spatial layers only, so there should be just one.
+  bool wanted_single = false;
+  bool told_single = false;
   // Of video, as the publisher names them: what he was asked for, and what comes.
   std::optional<server::CodecParams> asked;
   std::optional<rtp::Time> asked_at;  // by track.codec_wanted
@@ -60,6 +63,7 @@ struct Slot {
   std::int32_t told_priority = 0;
   SlotReason reason = SlotReason::Empty;
   std::vector<server::CodecParams> codecs;   // what it decodes, best first
+  bool takes_layers = true;                  // of AV1: the dependency descriptor was negotiated
   bool undecodable = false;                  // nothing of its track, as it comes now
   std::optional<server::TrackNo> announced;  // what the client was told
   std::vector<LayerDecision> decisions;      // of video, the latest at the end

@@ -371,8 +371,13 @@ class Session {
   std::map<std::string, ParticipantChange, std::less<>> given_;  // by identity
   bool pictures_withheld_ = false;
   bool recorded_ = false;
-  // Of all slots with video: which track is wanted how high by how many.
-  std::unordered_map<server::TrackNo, std::map<std::uint32_t, std::size_t>> wanted_;
+  // Of all slots with video: which track is wanted how high by how many, and by how many that take
+  // no layers of AV1.
+  struct Wanted {
+    std::map<std::uint32_t, std::size_t> heights;
+    std::size_t without_layers = 0;
+  };
+  std::unordered_map<server::TrackNo, Wanted> wanted_;
   ViewerCounts viewers_;
   Timers::Id wanted_timer_ = 0;
   std::optional<std::uint32_t> last_n_;

@@ -181,6 +181,7 @@ void Session::track_started(Participant& participant, const server::TrackStarted
       if (slot.told_track == track.no) tell_if_undecodable(*p, slot);
     }
   }
+  update_wanted();  // as one layer, perhaps
 }
 
 // The worker forwards nothing of it: the client must not wait for a picture without knowing why.

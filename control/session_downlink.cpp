@@ -157,14 +157,19 @@ void Session::update_wanted() {
 // How many look at a track, by height.
 void Session::note_wanted(const Slot& slot, bool there) {
   if (!slot.told_track || slot.view.kind != rtp::MediaKind::Video) return;
-  const auto heights = wanted_.try_emplace(*slot.told_track).first;
+  const auto found = wanted_.try_emplace(*slot.told_track).first;
+  Wanted& wanted = found->second;
   if (there) {
-    ++heights->second[slot.told_height];
+    ++wanted.heights[slot.told_height];
+    if (!slot.takes_layers) ++wanted.without_layers;
     return;
   }
-  const auto height = heights->second.find(slot.told_height);
-  if (height != heights->second.end() && --height->second == 0) heights->second.erase(height);
-  if (heights->second.empty()) wanted_.erase(heights);
+  const auto height = wanted.heights.find(slot.told_height);
+  if (height != wanted.heights.end()) {
+    if (!slot.takes_layers) --wanted.without_layers;
+    if (--height->second == 0) wanted.heights.erase(height);
+  }
+  if (wanted.heights.empty()) wanted_.erase(found);
 }
 
 // True when something is sent that nobody wants.
@@ -174,10 +179,14 @@ bool Session::tell_more_wanted() {
     for (Track& track : p->tracks) {
       if (track.kind != rtp::MediaKind::Video) continue;
       const auto found = wanted_.find(track.no);
-      track.wanted_height = recorded_                ? Track::kAnyHeight
-                            : found == wanted_.end() ? 0
-                                                     : found->second.rbegin()->first;
-      if (track.wanted_height > track.told_wanted) tell_wanted(*p, track);
+      const bool watched = found != wanted_.end();
+      track.wanted_height = recorded_  ? Track::kAnyHeight
+                            : !watched ? 0
+                                       : found->second.heights.rbegin()->first;
+      const bool av1 = track.arriving && track.arriving->codec == rtp::Codec::Av1;
+      track.wanted_single = av1 && watched && found->second.without_layers > 0;
+      const bool more = track.wanted_height > track.told_wanted;
+      if (more || track.wanted_single != track.told_single) tell_wanted(*p, track);
       too_much = too_much || track.wanted_height < track.told_wanted;
     }
   }
@@ -185,12 +194,16 @@ bool Session::tell_more_wanted() {
 }
 
 void Session::tell_wanted(const Participant& owner, Track& track) {
-  if (track.kind != rtp::MediaKind::Video || track.told_wanted == track.wanted_height) return;
+  const bool told =
+      track.told_wanted == track.wanted_height && track.told_single == track.wanted_single;
+  if (track.kind != rtp::MediaKind::Video || told) return;
   track.told_wanted = track.wanted_height;
+  track.told_single = track.wanted_single;
   notify(owner, "track.wanted",
          Json::object({{"track_id", track.id},
                        {"mid", track.mid.view()},
-                       {"height", std::int64_t{track.wanted_height}}}));
+                       {"height", std::int64_t{track.wanted_height}},
+                       {"single_layer", track.wanted_single}}));
 }
 
 // What was told while he had no socket, he does not know.

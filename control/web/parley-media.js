@@ -27,6 +27,7 @@ const SCREEN_SINGLE = [{maxBitrate: 2_500_000, maxFramerate: 15}];
  *   codec: string|null, muted: boolean, trackId: string|null}} Publication  trackId is the server's,
  *   null until it has answered
  * @typedef {{kind: 'audio'|'video', transceiver: RTCRtpTransceiver, stream: MediaStream}} SlotLine
+ * @typedef {{height: number, singleLayer: boolean}} Wanted  by all who watch; 0: nobody looks
  * @typedef {'connected'|'disconnected'|'failed'|'unreachable'} MediaState
  */
 
@@ -37,6 +38,7 @@ export class MediaConnection {
   /** @type {SlotLine[]} */ #slots = [];
   /** @type {Map<Source, RTCRtpTransceiver>} */ #senders = new Map();
   /** @type {Map<Source, Publication>} */ #publications;
+  /** @type {Map<Source, Wanted>} */ #wanted = new Map();
   #offerNeeded = false;
   /** @type {Promise<void>|null} */ #offering = null;
   /** @type {boolean|undefined} */ #asksRoundTrip;
@@ -107,6 +109,7 @@ export class MediaConnection {
     const transceiver = this.#senders.get(source);
     if (!transceiver) return;
     transceiver.direction = 'inactive';
+    this.#wanted.set(source, {height: Infinity, singleLayer: false}); // the next one is another track
     await transceiver.sender.replaceTrack(null);
   }
 
@@ -115,25 +118,30 @@ export class MediaConnection {
     if (track.kind === 'audio') track.enabled = !muted;
     const wanted = muted && track.kind === 'video' ? null : track;
     const sender = this.#senders.get(source)?.sender;
-    if (sender && sender.track !== wanted) await sender.replaceTrack(wanted);
+    if (!sender || sender.track === wanted) return;
+    await sender.replaceTrack(wanted);
+    await this.#applyWanted(source);
   }
 
   /**
-   * Pauses the layers that are larger than anybody wants to see; the smallest goes on, so that a picture
-   * is there at once when somebody looks again. @param {Source} source @param {number} height
+   * Sends no more than somebody wants to see, and goes on so when a camera is on again.
+   * @param {Source} source @param {Wanted} wanted
    */
-  async limit(source, height) {
+  async limit(source, wanted) {
+    this.#wanted.set(source, wanted);
+    await this.#applyWanted(source);
+  }
+
+  /** @param {Source} source */
+  async #applyWanted(source) {
+    const wanted = this.#wanted.get(source);
     const sender = this.#senders.get(source)?.sender;
     const parameters = sender?.getParameters();
-    const full = sender?.track?.getSettings().height;
-    if (!full || !parameters?.encodings || parameters.encodings.length < 2) return;
-    const heights = parameters.encodings.map(({scaleResolutionDownBy = 1}) => full / scaleResolutionDownBy);
-    const lowest = Math.min(...heights);
-    parameters.encodings.forEach((encoding, i) => {
-      const below = Math.max(0, ...heights.filter((other) => other < heights[i]));
-      encoding.active = heights[i] === lowest || below < height;
-    });
-    await sender.setParameters(parameters).catch(() => {}); // too early or too late: then all layers are sent
+    const height = sender?.track?.getSettings().height;
+    if (!wanted || !height || !parameters?.encodings?.length) return;
+    if (parameters.encodings.length > 1) pauseLarger(parameters.encodings, height, wanted.height);
+    else pauseSingle(parameters.encodings[0], this.#publications.get(source)?.svc, wanted);
+    await sender.setParameters(parameters).catch(() => {}); // too early or too late: then all is sent
   }
 
   /**
@@ -282,6 +290,29 @@ function preferPlainCodecs(transceiver, kind) {
     return ['opus', 'vp8', 'av1', 'rtx'].includes(name);
   });
   if (plain.length > 0) transceiver.setCodecPreferences?.(plain);
+}
+
+/**
+ * The smallest goes on, so that a picture is there at once when somebody looks again.
+ * @param {RTCRtpEncodingParameters[]} encodings @param {number} full  height of what is sent @param {number} wanted
+ */
+function pauseLarger(encodings, full, wanted) {
+  const heights = encodings.map(({scaleResolutionDownBy = 1}) => full / scaleResolutionDownBy);
+  const lowest = Math.min(...heights);
+  encodings.forEach((encoding, i) => {
+    const below = Math.max(0, ...heights.filter((other) => other < heights[i]));
+    encoding.active = heights[i] === lowest || below < wanted;
+  });
+}
+
+/**
+ * @param {RTCRtpEncodingParameters & {scalabilityMode?: string}} encoding
+ * @param {string|null|undefined} svc  its mode, if it was asked for @param {Wanted} wanted
+ */
+function pauseSingle(encoding, svc, {height, singleLayer}) {
+  encoding.active = height > 0;
+  if (!svc || !encoding.scalabilityMode) return;
+  encoding.scalabilityMode = singleLayer ? svc.replace(/^[LS]\d(T\d).*$/, 'L1$1') : svc;
 }
 
 /**

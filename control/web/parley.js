@@ -518,7 +518,7 @@ export class Call extends EventTarget {
         reason: params.reason, estimateKbps: params.estimate_kbps, neededKbps: params.needed_kbps});
     } else if (method === 'track.wanted') {
       const own = this.publications.find(({trackId}) => trackId === params.track_id);
-      if (own) void this.#media?.limit(own.source, params.height);
+      if (own) void this.#media?.limit(own.source, {height: params.height, singleLayer: params.single_layer});
     } else if (method === 'track.codec_wanted') {
       this.#media?.useCodec(params).catch(() => {}); // the server asks again if it matters
     } else if (method === 'speakers') {

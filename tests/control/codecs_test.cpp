@@ -112,6 +112,35 @@ TEST_F(Codecs, WhoLacksACodecMakesThePublisherChangeAndSeesWhyHeWaits) {
   EXPECT_THAT(wanted(1), SizeIs(1));
 }
 
+// He would get the smallest one alone.
+TEST_F(Codecs, WhoTakesNoLayersOfAv1MakesThePublisherSendASingleOne) {
+  room();
+  join_and_publish(1);
+  arrives(rtp::Codec::Av1);
+  const auto single = [&] {
+    const auto told = notified(1, "track.wanted");
+    return !told.empty() && *told.back().find("single_layer")->as_bool();
+  };
+  const std::string without = sdp("chromium-recvonly-10-offer.sdp", {});
+  constexpr std::string_view kOther = "urn:3gpp:video-orientation";
+  std::string with_descriptor = without;
+  for (std::size_t at = 0; (at = with_descriptor.find(kOther, at)) != std::string::npos;) {
+    with_descriptor.replace(at, kOther.size(), rtp::uri_of(rtp::Extension::DependencyDescriptor));
+  }
+  join(2, "viewer2");
+  offer_text(2, with_descriptor);
+  EXPECT_FALSE(single());
+  join(3, "viewer3");
+  offer_text(3, without);
+  EXPECT_TRUE(single());
+  arrives(rtp::Codec::Vp8);
+  EXPECT_FALSE(single());
+  arrives(rtp::Codec::Av1);
+  EXPECT_TRUE(single());
+  ask(3, "leave");
+  EXPECT_FALSE(single());
+}
+
 TEST_F(Codecs, APictureThatCannotBeDecodedAnyMoreIsHiddenWithAReason) {
   room();
   join_and_publish(1);

@@ -21,7 +21,7 @@ TEST(Pages, LibraryAndPlayerAreThereWithoutTheDemo) {
                            "/player.css", "/ui.js"}) {
     EXPECT_EQ(serve_page(path, false).status, 200) << path;
   }
-  for (const char* path : {"/", "/demo", "/app.js", "/style.css"}) {
+  for (const char* path : {"/", "/demo", "/app.js", "/style.css", "/admin.html", "/admin.js"}) {
     EXPECT_EQ(serve_page(path, false).status, 404) << path;
     EXPECT_EQ(serve_page(path, true).status, 200) << path;
   }
