@@ -94,6 +94,7 @@ TEST(Call, ReportsAndTransportFeedbackReachThePublisherSoon) {
 struct LossyRun {
   std::uint64_t seed;
   rtp::Duration turn;
+  double burst = 1;
 };
 class LossyCall : public ::testing::TestWithParam<LossyRun> {};
 
@@ -104,7 +105,8 @@ TEST_P(LossyCall, FivePercentLossBothWaysIsRepaired) {
                  .reorder = 0.02,
                  .delay = milliseconds(20),
                  .jitter = milliseconds(5),
-                 .duplicate = 0.01};
+                 .duplicate = 0.01,
+                 .burst = GetParam().burst};
   PeerOptions options{.audio_slots = 2, .video_slots = 2};
   options.up = options.down = bad;
   std::array<SimPeer*, 3> peers{};
@@ -137,7 +139,9 @@ INSTANTIATE_TEST_SUITE_P(Seeds, LossyCall,
                                            LossyRun{12, milliseconds(0)},
                                            LossyRun{13, milliseconds(0)},
                                            LossyRun{14, milliseconds(5)},
-                                           LossyRun{15, milliseconds(20)}));
+                                           LossyRun{15, milliseconds(20)},
+                                           LossyRun{16, milliseconds(0), 4},
+                                           LossyRun{17, milliseconds(0), 8}));
 
 // Transport feedback tells of losses, too.
 TEST(Call, WhatIsLostIsSentAgainThoughNobodyAsksForIt) {

@@ -40,6 +40,7 @@ struct Link {
   double duplicate = 0;
   double rate_bps = 0;               // 0: any
   rtp::Duration max_queue{500'000};  // before the link of that rate; what is more is lost
+  double burst = 1;                  // so many are lost in a row, on average
 };
 
 // What UDP and IP add to a datagram.
@@ -61,7 +62,7 @@ class Network {
 
   void send(rtp::Time now, const Link& link, InFlight datagram) {
     ++sent_;
-    if (dice_.chance(link.loss)) {
+    if (loses(link, losing_[link_of(datagram)])) {
       ++lost_;
       return;
     }
@@ -109,6 +110,13 @@ class Network {
   [[nodiscard]] std::uint64_t lost() const { return lost_; }
 
  private:
+  // Two states, as Gilbert has it: `losing` is the link's.
+  [[nodiscard]] bool loses(const Link& link, bool& losing) {
+    if (link.burst <= 1) return dice_.chance(link.loss);
+    const double leave = 1 / link.burst;
+    losing = dice_.chance(losing ? 1 - leave : leave * link.loss / (1 - link.loss));
+    return losing;
+  }
   [[nodiscard]] static std::size_t link_of(const InFlight& datagram) {
     return datagram.peer * 2 + (datagram.to_server ? 1 : 0);
   }
@@ -123,6 +131,7 @@ class Network {
   std::uint64_t lost_ = 0;
   std::map<std::size_t, rtp::Time> latest_;  // arrival by link and direction
   std::map<std::size_t, rtp::Time> free_;    // when its queue is empty
+  std::map<std::size_t, bool> losing_;
   std::priority_queue<InFlight, std::vector<InFlight>, Later> queue_;
 };
 
