@@ -31,8 +31,8 @@ class NackTracker {
   // Fills `out` with the numbers to ask for now, oldest first, and counts them as asked for. What
   // does not fit stays due.
   [[nodiscard]] std::size_t collect(Time now, Duration rtt, std::span<Seq> out) noexcept;
-  // From asking once to the answer, smoothed; nothing before the first. Of who is sent nothing there
-  // is no other.
+  // From asking once to the answer, smoothed; nothing before the first. Of who is sent nothing
+  // there is no other.
   [[nodiscard]] std::optional<Duration> rtt() const noexcept { return rtt_; }
   // When collect() next has something to do, if ever.
   [[nodiscard]] std::optional<Time> next_deadline() const noexcept { return deadline_; }

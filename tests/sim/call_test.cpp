@@ -134,14 +134,12 @@ TEST_P(LossyCall, FivePercentLossBothWaysIsRepaired) {
       << missing << " of " << expected;
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, LossyCall,
-                         ::testing::Values(LossyRun{11, milliseconds(0)},
-                                           LossyRun{12, milliseconds(0)},
-                                           LossyRun{13, milliseconds(0)},
-                                           LossyRun{14, milliseconds(5)},
-                                           LossyRun{15, milliseconds(20)},
-                                           LossyRun{16, milliseconds(0), 4},
-                                           LossyRun{17, milliseconds(0), 8}));
+INSTANTIATE_TEST_SUITE_P(
+    Seeds, LossyCall,
+    ::testing::Values(LossyRun{11, milliseconds(0)}, LossyRun{12, milliseconds(0)},
+                      LossyRun{13, milliseconds(0)}, LossyRun{14, milliseconds(5)},
+                      LossyRun{15, milliseconds(20)}, LossyRun{16, milliseconds(0), 4},
+                      LossyRun{17, milliseconds(0), 8}));
 
 // Transport feedback tells of losses, too.
 TEST(Call, WhatIsLostIsSentAgainThoughNobodyAsksForIt) {

@@ -33,8 +33,8 @@ class CodecChange : public ::testing::Test {
   void show(SimPeer& viewer, const SimPeer& publisher) {
     sim.assign(viewer, viewer.video_mid(0), publisher.video_track());
   }
-  // How long it took from `since` to the first picture of that codec, and that it is a key frame. It
-  // may come behind later ones, when it was lost and sent again.
+  // How long it took from `since` to the first picture of that codec, and that it is a key frame.
+  // It may come behind later ones, when it was lost and sent again.
   static rtp::Duration first_picture(SimPeer& viewer, Codec codec, rtp::Time since) {
     const Receiver::Frame* first = nullptr;
     for (const Receiver::Frame& frame : viewer.video_slot(0).frames) {

@@ -303,8 +303,18 @@ export interface LayerDecision {
 export interface Subscription {
   mid: string;
   kind: 'audio' | 'video';
-  /** hidden: the participant said that he shows it nowhere */
-  state: 'shown' | 'paused' | 'waiting' | 'hidden' | 'empty';
+  /**
+   * hidden: the participant said that he shows it nowhere; undecodable: he lacks the codec that
+   * comes
+   */
+  state:
+    | 'shown'
+    | 'muted'
+    | 'paused'
+    | 'waiting'
+    | 'hidden'
+    | 'undecodable'
+    | 'empty';
   /** why this track is in this slot */
   assigned: 'empty' | 'wanted' | 'screen_share' | 'speaker' | 'free';
   track_id: string | null;
