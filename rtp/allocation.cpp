@@ -10,9 +10,13 @@ constexpr double kOverhead = 1.06;       // RTP, SRTP, UDP and IP headers of pac
 constexpr double kSpare = 1 / 0.92;      // to be there before a step up
 constexpr double kSpareKept = 1 / 0.97;  // for what is shown, on a way that is known
 
+// What is shown has begun with a key frame, and one comes now and then: nothing is given up for it.
 double cost_of(const LayerWish& wish, std::optional<std::size_t> layer) noexcept {
   if (!layer || *layer >= wish.layers.size()) return 0;
-  return static_cast<double>(wish.layers[*layer].bitrate.value) * kOverhead;
+  const LayerActivity::Layer& taken = wish.layers[*layer];
+  const bool shown = wish.current && *layer <= *wish.current;
+  const std::int64_t rate = taken.bitrate.value - (shown ? taken.key_frames.value : 0);
+  return static_cast<double>(rate) * kOverhead;
 }
 
 // The next layer that lives above this one, up to `wanted`.

@@ -7,7 +7,9 @@ namespace parley::rtp {
 using Layer = LayerActivity::Layer;
 
 void EncodingActivity::on_packet(const PacketInfo& packet, bool first_of_frame, Time now) {
-  all_.on_packet(packet.payload_size, first_of_frame, now);
+  if (packet.key_frame) key_picture_ = packet.timestamp;
+  const bool of_key_frame = key_picture_ == packet.timestamp;
+  all_.on_packet(packet.payload_size, first_of_frame, of_key_frame, now);
   if (packet.height > 0) all_.set_height(packet.height);
   const PacketLayers& layers = packet.layers;
   if (!layers.known || layers.spatial >= kMaxSpatial) return;
@@ -18,11 +20,11 @@ void EncodingActivity::on_packet(const PacketInfo& packet, bool first_of_frame, 
   std::optional<RtpTimestamp>& picture = inner_->picture[layers.spatial];
   const bool first_of_layer = picture != packet.timestamp;
   picture = packet.timestamp;
-  inner_->spatial[layers.spatial].on_packet(packet.payload_size, first_of_layer, now);
+  inner_->spatial[layers.spatial].on_packet(packet.payload_size, first_of_layer, of_key_frame, now);
   inner_->spatial_count = std::max<std::size_t>(inner_->spatial_count, layers.spatial + 1U);
   if (layers.spatial > 0) return;
   const std::size_t temporal = std::min<std::size_t>(layers.temporal, kMaxTemporal - 1);
-  inner_->temporal[temporal].on_packet(packet.payload_size, first_of_layer, now);
+  inner_->temporal[temporal].on_packet(packet.payload_size, first_of_layer, of_key_frame, now);
 }
 
 void EncodingActivity::on_end() noexcept {
@@ -57,11 +59,11 @@ std::size_t EncodingActivity::reduced_rungs(Time now, std::span<Layer> into) noe
   Layer sum;
   for (std::size_t t = 0; t < top; ++t) {
     if (!temporal[t].alive) continue;
-    const Bitrate below = sum.bitrate;
-    const double fps = sum.fps;
+    const Layer below = sum;
     sum = temporal[t];
-    sum.bitrate.value += below.value;
-    sum.fps += fps;
+    sum.bitrate.value += below.bitrate.value;
+    sum.key_frames.value += below.key_frames.value;
+    sum.fps += below.fps;
     sum.height = inner_->spatial_count > 1 ? heights_[0] : all_.height();
     sum.reduced = true;
     sum.limit.temporal = static_cast<std::uint8_t>(t);
@@ -77,11 +79,14 @@ std::size_t EncodingActivity::whole_rungs(Time now, std::span<Layer> into) noexc
     return 1;
   }
   Bitrate sum;
+  Bitrate key_frames;
   const std::size_t count = inner_->spatial_count;
   for (std::size_t s = 0; s < count; ++s) {
     into[s] = inner_->spatial[s].at(now);
     sum.value += into[s].bitrate.value;
     into[s].bitrate = sum;
+    key_frames.value += into[s].key_frames.value;
+    into[s].key_frames = key_frames;
     into[s].height = height(static_cast<std::uint8_t>(s));
     into[s].limit.spatial = static_cast<std::uint8_t>(s);
     // What a living layer stands on needs no proof.

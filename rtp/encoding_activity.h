@@ -54,6 +54,7 @@ class EncodingActivity {
     std::size_t spatial_count = 1;  // that ever came
   };
   LayerActivity all_;
+  std::optional<RtpTimestamp> key_picture_;  // the last one
   std::array<std::uint32_t, kMaxSpatial> heights_{};
   std::unique_ptr<Inner> inner_;  // from the first packet on that is not of the lowest layer
 };

@@ -7,6 +7,9 @@ namespace {
 // browsers send it every 50 to 250 ms, more often when there is much to tell.
 constexpr rtp::Duration kFeedbackInterval{120'000};
 constexpr rtp::Duration kDefaultRtt{100'000};
+// From such a share of lost packets on what the link carries is read less exactly, and what is sent
+// again takes some of it: to go up is then more easily a mistake.
+constexpr double kLossy = 0.03;
 
 }  // namespace
 
@@ -55,7 +58,8 @@ std::optional<rtp::Way> Downlink::way(rtp::Time now) const noexcept {
 rtp::WayEstimate Downlink::estimate() const noexcept {
   using Basis = rtp::WayEstimate::Basis;
   if (!numbers()) return {told_.target(), Basis::Told};
-  return {estimator_.estimate(), estimator_.known() ? Basis::Known : Basis::Passed};
+  const bool sure = estimator_.known() && estimator_.loss() < kLossy;
+  return {estimator_.estimate(), sure ? Basis::Known : Basis::Passed};
 }
 
 void Downlink::consider_probe(rtp::Time now, rtp::Bitrate next, rtp::Bitrate spent,

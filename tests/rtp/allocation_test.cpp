@@ -90,6 +90,28 @@ TEST(Allocate, GivesUpWhatDoesNotFitOnceItIsKnownWhatTheWayCarries) {
   EXPECT_THAT(scene.run(1'065'000), ElementsAre(2)) << "less would not drain it any sooner";
 }
 
+// A slot that goes up asks for one, and it is in the measured rate for a second.
+TEST(Allocate, GivesNothingUpForAKeyFrame) {
+  Scene scene;
+  scene.known = true;
+  scene.congested = false;
+  auto layers = ladder();
+  layers[2].bitrate = Bitrate{1'300'000};
+  scene.add(0, 2U, layers);
+  EXPECT_THAT(scene.run(1'200'000), ElementsAre(1U));
+  layers[2].key_frames = Bitrate{300'000};
+  Scene other;
+  other.known = true;
+  other.congested = false;
+  other.add(0, 2U, layers);
+  EXPECT_THAT(other.run(1'200'000), ElementsAre(2U));
+  Scene below;
+  below.known = true;
+  below.congested = false;
+  below.add(0, 1U, layers);
+  EXPECT_THAT(below.run(1'200'000), ElementsAre(1U)) << "to go up, all of it must fit";
+}
+
 TEST(Allocate, RaisesTheSmallestStepByStep) {
   Scene scene;
   scene.add(0);

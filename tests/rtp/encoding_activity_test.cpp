@@ -33,6 +33,17 @@ struct Publisher {
       }
     }
   }
+  // Of 20,000 bytes, of which only the first packet says what it is.
+  void send_key_frame() {
+    PacketInfo info;
+    info.timestamp = RtpTimestamp{picture++ * 3'000};
+    info.payload_size = 1'000;
+    for (int i = 0; i < 20; ++i) {
+      info.key_frame = i == 0;
+      activity.on_packet(info, i == 0, now);
+    }
+    now += milliseconds(33);
+  }
   std::vector<Layer> rungs() {
     std::array<Layer, EncodingActivity::kMaxSpatial + EncodingActivity::kMaxReduced> into;
     std::size_t count = activity.reduced_rungs(now, into);
@@ -49,6 +60,24 @@ TEST(EncodingActivity, HasOneRungWithoutLayersInside) {
   EXPECT_EQ(rungs[0].limit, LayerLimit{});
   EXPECT_TRUE(rungs[0].steady);
   EXPECT_NEAR(rungs[0].fps, 30, 2);
+}
+
+TEST(EncodingActivity, TellsWhatOfItsRateKeyFramesTook) {
+  Publisher publisher;
+  publisher.run(seconds(2), 1, false);
+  const std::int64_t plain = publisher.rungs()[0].bitrate.value;
+  EXPECT_EQ(publisher.rungs()[0].key_frames, Bitrate{0});
+  publisher.send_key_frame();
+  publisher.run(milliseconds(500), 1, false);
+  const Layer with = publisher.rungs()[0];
+  EXPECT_NEAR(static_cast<double>(with.bitrate.value - with.key_frames.value),
+              static_cast<double>(plain), 0.1 * static_cast<double>(plain) + 50e3);
+  EXPECT_GT(with.key_frames.value, 80'000);
+  EXPECT_LE(with.key_frames.value * 2, with.bitrate.value);
+  publisher.run(seconds(1), 1, false);
+  EXPECT_EQ(publisher.rungs()[0].key_frames, Bitrate{0});
+  EXPECT_NEAR(static_cast<double>(publisher.rungs()[0].bitrate.value), static_cast<double>(plain),
+              0.1 * static_cast<double>(plain));
 }
 
 TEST(EncodingActivity, HasFewerPicturesBelowTheSmallestAndEachSizeAboveIt) {

@@ -97,7 +97,7 @@ std::vector<std::size_t> watch(std::int64_t until_ms, std::uint32_t height, cons
     for (std::size_t i = 0; i < 3; ++i) {
       const std::int64_t fps = fps_of(i, ms);
       if (fps == 0 || ms < next[i]) continue;
-      activity[i].on_packet(1'000, true, at(ms));
+      activity[i].on_packet(1'000, true, false, at(ms));
       next[i] = ms + 1'000 / fps;
     }
     if (ms % 100 != 99) continue;

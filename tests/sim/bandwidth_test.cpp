@@ -98,6 +98,45 @@ TEST_F(Bandwidth, ErrorsOnTheWayAreNoCongestion) {
   EXPECT_GE(share_of(2, since), 0.98);
 }
 
+// How often the layer changes in 40 s on such a link, once it is known.
+std::size_t changes_on(double rate_bps, double loss) {
+  Sim sim(33);
+  sim.add_peer({.layers = 3});
+  PeerOptions options{.audio = false, .video = false, .audio_slots = 1, .video_slots = 1};
+  options.down = {.loss = loss, .delay = milliseconds(30), .rate_bps = rate_bps};
+  options.up = {.delay = milliseconds(30)};
+  SimPeer& viewer = sim.add_peer(options);
+  EXPECT_TRUE(sim.connect_all());
+  sim.run_for(seconds(2));
+  sim.assign_all(viewer);
+  sim.run_for(seconds(10));
+  sim.events.clear();
+  sim.run_for(seconds(40));
+  std::size_t changes = 0;
+  std::optional<std::uint8_t> before;
+  for (const auto& told : sim.events_of<server::SlotLayer>()) {
+    if (before && told.layer && *told.layer != *before) ++changes;
+    before = told.layer ? told.layer : before;
+  }
+  return changes;
+}
+
+// The largest layer and the sound take 1,360 kbit/s; its key frames would take more.
+TEST(BandwidthOfALayer, IsNotThatOfTheKeyFrameItBeginsWith) {
+  for (double rate = 1.34e6; rate < 1.7e6; rate += 0.04e6) {
+    SCOPED_TRACE(rate);
+    EXPECT_LE(changes_on(rate, 0), 1U);
+  }
+}
+
+// What is sent again takes some of it, too.
+TEST(BandwidthOfALayer, IsTriedSeldomWherePacketsAreLostAndItHardlyFits) {
+  for (double rate = 1.34e6; rate < 1.7e6; rate += 0.04e6) {
+    SCOPED_TRACE(rate);
+    EXPECT_LE(changes_on(rate, 0.05), 8U);
+  }
+}
+
 TEST_F(Bandwidth, WithNoRoomForAPictureTheSoundGoesOn) {
   start(90e3);
   sim.run_for(seconds(5));
