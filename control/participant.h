@@ -63,7 +63,7 @@ struct Slot {
   std::int32_t told_priority = 0;
   SlotReason reason = SlotReason::Empty;
   std::vector<server::CodecParams> codecs;   // what it decodes, best first
-  bool takes_layers = true;                  // of AV1: the dependency descriptor was negotiated
+  bool takes_layers = true;                  // of AV1, if it takes that at all
   bool undecodable = false;                  // nothing of its track, as it comes now
   std::optional<server::TrackNo> announced;  // what the client was told
   std::vector<LayerDecision> decisions;      // of video, the latest at the end

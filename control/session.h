@@ -350,6 +350,7 @@ class Session {
   void note_wanted(const Slot& slot, bool there);
   [[nodiscard]] bool tell_more_wanted();
   void tell_wanted(const Participant& owner, Track& track);
+  void tell_wanted(const Participant& owner, Track& track, std::uint32_t height, bool single);
   void tell_wanted_again(Participant& owner);
   void remember_change(const Participant& participant, const ParticipantChange& change);
 

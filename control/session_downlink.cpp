@@ -137,8 +137,8 @@ void Session::set_recorded(bool recorded) {
   update_codecs();
 }
 
-// As high as somebody looks at it. More is asked for at once, less when it has been enough for a
-// while.
+// As high as somebody looks at it, and in one layer if somebody takes no more. More is asked for at
+// once, and so is a single layer; less, and layers again, when that has been enough for a while.
 void Session::update_wanted() {
   if (tell_more_wanted()) {
     if (wanted_timer_ == 0) {
@@ -186,24 +186,32 @@ bool Session::tell_more_wanted() {
       const bool av1 = track.arriving && track.arriving->codec == rtp::Codec::Av1;
       track.wanted_single = av1 && watched && found->second.without_layers > 0;
       const bool more = track.wanted_height > track.told_wanted;
-      if (more || track.wanted_single != track.told_single) tell_wanted(*p, track);
-      too_much = too_much || track.wanted_height < track.told_wanted;
+      if (more || (track.wanted_single && !track.told_single)) {
+        tell_wanted(*p, track, std::max(track.wanted_height, track.told_wanted),
+                    track.wanted_single || track.told_single);
+      }
+      too_much = too_much || track.wanted_height < track.told_wanted ||
+                 track.wanted_single != track.told_single;
     }
   }
   return too_much;
 }
 
 void Session::tell_wanted(const Participant& owner, Track& track) {
-  const bool told =
-      track.told_wanted == track.wanted_height && track.told_single == track.wanted_single;
+  tell_wanted(owner, track, track.wanted_height, track.wanted_single);
+}
+
+void Session::tell_wanted(const Participant& owner, Track& track, std::uint32_t height,
+                          bool single) {
+  const bool told = track.told_wanted == height && track.told_single == single;
   if (track.kind != rtp::MediaKind::Video || told) return;
-  track.told_wanted = track.wanted_height;
-  track.told_single = track.wanted_single;
+  track.told_wanted = height;
+  track.told_single = single;
   notify(owner, "track.wanted",
          Json::object({{"track_id", track.id},
                        {"mid", track.mid.view()},
-                       {"height", std::int64_t{track.wanted_height}},
-                       {"single_layer", track.wanted_single}}));
+                       {"height", std::int64_t{height}},
+                       {"single_layer", single}}));
 }
 
 // What was told while he had no socket, he does not know.

@@ -230,7 +230,10 @@ void Session::apply_slots(Participant& participant, const sdp::Offer& offer, con
     slot.view.kind = *offer.sections[i].kind;
     slot.view.index = plan.lines[i].slot_index;
     slot.codecs = params_of(plan.lines[i].codecs);
-    slot.takes_layers = plan.lines[i].extensions.map.id(rtp::Extension::DependencyDescriptor) != 0;
+    const bool av1 = std::any_of(slot.codecs.begin(), slot.codecs.end(),
+                                 [](const auto& codec) { return codec.codec == rtp::Codec::Av1; });
+    const auto& extensions = plan.lines[i].extensions.map;
+    slot.takes_layers = !av1 || extensions.id(rtp::Extension::DependencyDescriptor) != 0;
     slots.push_back(std::move(slot));
   }
   replace_slots(participant, std::move(slots), common_formats(video_codecs(offer, plan)));

@@ -10,7 +10,6 @@ using Layer = LayerActivity::Layer;
 using std::chrono::seconds;
 
 constexpr std::uint32_t kGuessedTopHeight = 720;
-constexpr Duration kMetered{RateMeter::kBucket * (RateMeter::kBuckets + 1)};
 
 // Height of a layer, guessed where it is not known: each twice the one below.
 [[nodiscard]] std::uint32_t height_of(std::span<const Layer> layers, std::size_t index) noexcept {
@@ -54,12 +53,7 @@ void LayerActivity::on_packet(std::size_t bytes, bool first_of_frame, bool of_ke
   if (!last_ || now - *last_ > kDead) alive_since_ = now;
   last_ = now;
   meter_.add(bytes, first_of_frame ? 1 : 0, now);
-  if (!of_key_frame) return;
-  if (now - key_frame_at_ > kMetered) {
-    key_frame_at_ = now;
-    key_bytes_ = 0;
-  }
-  key_bytes_ += static_cast<std::uint32_t>(bytes);
+  key_frames_.add(of_key_frame ? bytes : 0, 0, now);
 }
 
 LayerActivity::Layer LayerActivity::at(Time now) noexcept {
@@ -71,10 +65,7 @@ LayerActivity::Layer LayerActivity::at(Time now) noexcept {
   layer.steady = layer.alive && *last_ - alive_since_ >= kSteady;
   layer.fps = meter_.per_second(now);
   layer.bitrate = meter_.bitrate(now);
-  if (now - key_frame_at_ <= kMetered) {
-    layer.key_frames =
-        Bitrate{std::min<std::int64_t>(std::int64_t{key_bytes_} * 8, layer.bitrate.value / 2)};
-  }
+  layer.key_frames = key_frames_.bitrate(now);
   return layer;
 }
 

@@ -19,8 +19,7 @@ class LayerActivity {
   static constexpr Duration kDead{700'000};
   static constexpr Duration kSteady{1'000'000};  // alive so long in one go: worth switching up to
 
-  // Media only, no padding. `first_of_frame`: its timestamp is new; `of_key_frame`: so is its
-  // frame.
+  // Media only, no padding. `first_of_frame`: its timestamp is new.
   void on_packet(std::size_t bytes, bool first_of_frame, bool of_key_frame, Time now) noexcept;
   // The publisher says that it ends: dead until the next packet.
   void on_end() noexcept { last_.reset(); }
@@ -40,7 +39,7 @@ class LayerActivity {
     // Where it is to be had.
     std::uint8_t encoding = 0;
     LayerLimit limit{};
-    // What key frames took of the bitrate, which are there now and then; half of it at most.
+    // What key frames took of the bitrate, which are there now and then.
     Bitrate key_frames{0};
   };
   [[nodiscard]] Layer at(Time now) noexcept;
@@ -49,10 +48,9 @@ class LayerActivity {
 
  private:
   RateMeter meter_;
+  RateMeter key_frames_;  // the same, of key frames alone
   std::optional<Time> last_;
   Time alive_since_{};
-  Time key_frame_at_{};          // the first one within the meter's window
-  std::uint32_t key_bytes_ = 0;  // of it and those since
   std::uint32_t height_ = 0;
 };
 

@@ -7,13 +7,13 @@
 
 namespace parley::rtp {
 
-void NackTracker::on_packet(ExtSeq seq, Time now) noexcept {
+void NackTracker::on_packet(ExtSeq seq, Time now, bool resent) noexcept {
   if (!highest_) {
     highest_ = seq;
     return;
   }
   if (seq <= *highest_) {
-    fill(seq, now);
+    fill(seq, now, resent);
     return;
   }
   const std::int64_t holes = seq.value - highest_->value - 1;
@@ -31,13 +31,13 @@ void NackTracker::on_packet(ExtSeq seq, Time now) noexcept {
   highest_ = seq;
 }
 
-void NackTracker::fill(ExtSeq seq, Time now) noexcept {
+void NackTracker::fill(ExtSeq seq, Time now, bool resent) noexcept {
   const auto end = missing_.begin() + static_cast<std::ptrdiff_t>(count_);
   const auto at = std::lower_bound(missing_.begin(), end, seq,
                                    [](const Missing& m, ExtSeq s) { return m.seq < s; });
   if (at == end || at->seq != seq) return;
   if (at->tries > 0) ++recovered_;
-  if (at->tries == 1) {  // of more it is not known which was answered
+  if (resent && at->tries > 0) {
     const Duration measured = now - at->asked;
     rtt_ = rtt_ ? (*rtt_ * 7 + measured) / 8 : measured;
   }
@@ -73,7 +73,7 @@ std::size_t NackTracker::collect(Time now, Duration rtt, std::span<Seq> out) noe
     }
     if (due && written < out.size()) {
       out[written++] = to_wire(hole.seq);
-      hole.asked = now;
+      if (hole.tries == 0) hole.asked = now;
       ++hole.tries;
       ++asked_;
       hole.next = now + interval;

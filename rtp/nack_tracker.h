@@ -23,16 +23,16 @@ class NackTracker {
   static constexpr Duration kMaxAge{1'000'000};
 
   // Every packet of the encoding, in the order of arrival, retransmitted ones (under their original
-  // number) too. A hole that is filled is asked for no more.
-  void on_packet(ExtSeq seq, Time now) noexcept;
+  // number) too. A hole that is filled is asked for no more. `resent`: it came as RTX.
+  void on_packet(ExtSeq seq, Time now, bool resent = false) noexcept;
   // The encoding began anew at another number.
   void reset() noexcept;
 
   // Fills `out` with the numbers to ask for now, oldest first, and counts them as asked for. What
   // does not fit stays due.
   [[nodiscard]] std::size_t collect(Time now, Duration rtt, std::span<Seq> out) noexcept;
-  // From asking once to the answer, smoothed; nothing before the first. Of who is sent nothing
-  // there is no other.
+  // From first asking for a packet until it came again, smoothed; nothing before the first. No less
+  // than the round trip, and the only measure of it for a publisher who is sent nothing.
   [[nodiscard]] std::optional<Duration> rtt() const noexcept { return rtt_; }
   // When collect() next has something to do, if ever.
   [[nodiscard]] std::optional<Time> next_deadline() const noexcept { return deadline_; }
@@ -51,10 +51,10 @@ class NackTracker {
     ExtSeq seq;
     Time since{};
     Time next{};
-    Time asked{};
+    Time asked{};  // first
     std::uint8_t tries = 0;
   };
-  void fill(ExtSeq seq, Time now) noexcept;
+  void fill(ExtSeq seq, Time now, bool resent) noexcept;
   void note_deadline(Time at) noexcept;
 
   std::array<Missing, kMaxMissing> missing_{};  // sorted by seq, the first count_ are valid

@@ -40,7 +40,7 @@ class TransportLog {
   [[nodiscard]] std::optional<Time> unanswered_since() const noexcept { return unanswered_; }
 
  private:
-  // A word of one of so many packets back is an answer.
+  // Feedback on a number given out so many packets ago is still an answer.
   static constexpr std::uint16_t kAnswered = 16'384;
   struct Entry {
     std::uint32_t sent_us = 0;  // low bits

@@ -15,7 +15,7 @@ constexpr std::size_t kProbeBytes = 255 + Downlink::kBelow;
 constexpr rtp::Way kUnlimited{rtp::Bitrate{1'000'000'000'000}};  // of which nothing is known
 // How long nothing goes along with audio after the way was too narrow for it.
 constexpr rtp::Duration kRedundancyPause{10'000'000};
-constexpr std::size_t kMaxLostAtOnce = 64;            // that are sent again for one feedback
+constexpr std::size_t kMaxLostAtOnce = 64;            // losses of one feedback that are looked at
 constexpr std::int64_t kAudioOverhead = 50 * 8 * 60;  // headers of fifty packets in a second
 
 // Bits per second that a slot of audio is sent; 0 for others.

@@ -136,7 +136,7 @@ std::optional<rtp::ExtSeq> Track::place(rtp::Time now, std::size_t encoding, boo
       break;
   }
   if (e.nack_negotiated) {
-    e.nack.on_packet(received.seq, now);
+    e.nack.on_packet(received.seq, now, rtx);
     if (const auto at = e.nack.next_deadline()) alarm_.set(*at);
   }
   return received.seq;

@@ -351,9 +351,11 @@ class AdminView {
 
   /** @param {unknown} error */
   #failed(error) {
-    showProblem('view-problem', `${advice(error)} It is tried again every two seconds.`);
-    if (!(error instanceof ApiError) || error.status !== 401) return;
+    if (!(error instanceof ApiError) || error.status !== 401) {
+      return showProblem('view-problem', `${advice(error)} It is tried again every two seconds.`);
+    }
     this.#stopped = true;
+    showProblem('view-problem', '');
     this.#clearPeople('');
     this.#sessions.show([]);
     this.#onRefused(error);

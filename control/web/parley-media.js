@@ -312,7 +312,9 @@ function pauseLarger(encodings, full, wanted) {
 function pauseSingle(encoding, svc, {height, singleLayer}) {
   encoding.active = height > 0;
   if (!svc || !encoding.scalabilityMode) return;
-  encoding.scalabilityMode = singleLayer ? svc.replace(/^[LS]\d(T\d).*$/, 'L1$1') : svc;
+  const single = svc.replace(/^[LS]\d(T\d).*$/, 'L1$1');
+  if (singleLayer) encoding.scalabilityMode = single;
+  else if (encoding.scalabilityMode === single) encoding.scalabilityMode = svc; // else the codec may lack it
 }
 
 /**
