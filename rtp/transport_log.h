@@ -26,6 +26,7 @@ class TransportLog {
   struct Content {
     Ssrc ssrc;
     Seq seq;
+    [[nodiscard]] bool is_padding() const noexcept { return ssrc == Ssrc{}; }
   };
   // It was sent, with so many bytes on the wire.
   void on_sent(Time now, std::size_t bytes, Content content) noexcept;

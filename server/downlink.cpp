@@ -14,11 +14,11 @@ constexpr double kLossy = 0.03;
 }  // namespace
 
 void Downlink::on_sent(rtp::Time now, std::size_t size,
-                       std::optional<rtp::TransportLog::Content> content) noexcept {
+                       rtp::TransportLog::Content content) noexcept {
   if (!first_sent_) first_sent_ = now;
   if (!numbers()) return told_.on_sent(now, size);  // as browsers count it
-  log_.on_sent(now, size + kBelow, content.value_or(rtp::TransportLog::Content{}));
-  if (content) {
+  log_.on_sent(now, size + kBelow, content);
+  if (!content.is_padding()) {
     prober_.on_media(size + kBelow);
   } else {
     prober_.on_padding(size + kBelow);

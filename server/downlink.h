@@ -36,9 +36,7 @@ class Downlink {
   static constexpr rtp::Duration kPatienceForEstimate{5'000'000};
 
   [[nodiscard]] rtp::Seq next() const noexcept { return log_.next(); }
-  // Without `content` it is padding.
-  void on_sent(rtp::Time now, std::size_t size,
-               std::optional<rtp::TransportLog::Content> content) noexcept;
+  void on_sent(rtp::Time now, std::size_t size, rtp::TransportLog::Content content) noexcept;
 
   // Of one feedback; more than a browser tells at once.
   static constexpr std::size_t kMaxResults = 1'024;

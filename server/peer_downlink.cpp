@@ -50,7 +50,7 @@ void Peer::on_message(rtp::Time now, const rtp::TransportCc& told) {
 
 // Beside what he asks for: his NACKs may be lost, or what answers them.
 void Peer::send_lost_again(rtp::Time now, std::span<const rtp::PacketResult> results) {
-  std::size_t resends = 0;
+  std::size_t looked_at = 0;
   for (const rtp::PacketResult& packet : results) {
     if (packet.arrived || packet.ssrc == rtp::Ssrc{}) continue;
     const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const auto& candidate) {
@@ -58,7 +58,7 @@ void Peer::send_lost_again(rtp::Time now, std::span<const rtp::PacketResult> res
              candidate->section().rtx_ssrc == packet.ssrc;
     });
     if (slot == slots_.end()) continue;
-    if (++resends > kMaxLostAtOnce) return;  // he asks for the rest
+    if (++looked_at > kMaxLostAtOnce) return;  // he asks for the rest
     (*slot)->on_lost(now, packet);
   }
 }

@@ -373,7 +373,7 @@ bool Subscription::send_probe(rtp::Time now) {
   const std::size_t size =
       write_probe(header(section_.rtx_ssrc, *codec->rtx_pt), rtx_seq_, timestamp, out);
   if (size == 0 || !connection_.commit(Outgoing::Retransmission, size)) return false;
-  downlink->on_sent(now, size, std::nullopt);
+  downlink->on_sent(now, size, {});  // padding
   rtx_seq_ = rtp::Seq{static_cast<std::uint16_t>(rtx_seq_.value + 1)};
   context_.counters.probes_out.add();
   return true;
