@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 #include "server/certificate.h"
+#include "server/client/arrivals.h"
 #include "server/client/client.h"
 #include "server/client/synthetic.h"
 #include "server/counters.h"
@@ -28,6 +29,7 @@ using namespace parley;
 using std::chrono::milliseconds;
 
 constexpr rtp::Duration kTurn{5'000};
+constexpr std::uint8_t kTransportCc = 3;  // the id of the header extension
 
 // Of this thread: what else runs on the machine does not count.
 double cpu_seconds() {
@@ -56,8 +58,12 @@ server::CodecParams opus() {
 
 class Bench {
  public:
-  Bench(std::size_t publishers, std::size_t viewers)
-      : certificate_(server::Certificate::make(1'700'000'000'000)),
+  // What the viewers offered and do about the way to them.
+  enum class Feedback : std::uint8_t { None, Offered, Told };
+
+  Bench(std::size_t publishers, std::size_t viewers, Feedback feedback)
+      : feedback_(feedback),
+        certificate_(server::Certificate::make(1'700'000'000'000)),
         dtls_(certificate_),
         worker_({}, dtls_, server::seeded_random(1), counters_) {
     worker_.on_command(now_, server::OpenRoom{server::RoomId{1}});
@@ -100,7 +106,12 @@ class Bench {
     for (const server::Datagram& datagram : datagrams) {
       Peer& peer = *peers_[datagram.path->remote.port() - 1U];
       // Viewers need not open what they get; only the handshake and the checks matter.
-      if (peer.viewer && (datagram.bytes[0] & 0xc0) == 0x80) continue;
+      if (peer.viewer && (datagram.bytes[0] & 0xc0) == 0x80) {
+        if (feedback_ == Feedback::Told) {
+          peer.arrivals.on_datagram(datagram.bytes, kTransportCc, now_);
+        }
+        continue;
+      }
       std::ignore = peer.client->on_datagram(now_, datagram.bytes);
     }
   }
@@ -109,6 +120,7 @@ class Bench {
     server::Path path;
     std::unique_ptr<client::Client> client;
     client::TransportSequence transport;
+    client::Arrivals arrivals{milliseconds(100), rtp::Ssrc{1}};  // ten times a second, as browsers
     std::unique_ptr<client::SyntheticVideo> video;
     std::unique_ptr<client::SyntheticAudio> audio;
   };
@@ -127,7 +139,7 @@ class Bench {
     params.cname = "bench";
     rtp::ExtensionMap extensions;
     extensions.set(rtp::Extension::AudioLevel, 1);
-    extensions.set(rtp::Extension::TransportCc, 3);
+    extensions.set(rtp::Extension::TransportCc, kTransportCc);
     extensions.set(rtp::Extension::Mid, 4);
     if (publishes) publish(i, *peer, params, extensions);
     for (std::size_t p = 0; !publishes && p < publishers; ++p) {
@@ -138,6 +150,7 @@ class Bench {
         slot.ssrc = rtp::Ssrc{static_cast<std::uint32_t>(100'000 + p * 4 + (video ? 2 : 0))};
         slot.rtx_ssrc = rtp::Ssrc{slot.ssrc.value + 1};
         slot.codecs = {video ? vp8() : opus()};
+        slot.codecs[0].transport_cc = feedback_ != Feedback::None;
         slot.extensions = extensions;
         params.slots.push_back(slot);
       }
@@ -170,12 +183,12 @@ class Bench {
     layer.ssrc = rtp::Ssrc{base + 1};
     v.layers = {layer};
     v.mid = mid("1");
-    v.extensions = {.mid = 4, .rid = 0, .transport_cc = 3, .audio_level = 0};
+    v.extensions = {.mid = 4, .rid = 0, .transport_cc = kTransportCc, .audio_level = 0};
     peer.video = std::make_unique<client::SyntheticVideo>(v, peer.transport);
     client::SyntheticAudio::Options a;
     a.ssrc = rtp::Ssrc{base};
     a.mid = mid("0");
-    a.extensions = {.mid = 4, .rid = 0, .transport_cc = 3, .audio_level = 1};
+    a.extensions = {.mid = 4, .rid = 0, .transport_cc = kTransportCc, .audio_level = 1};
     peer.audio = std::make_unique<client::SyntheticAudio>(a, peer.transport);
   }
 
@@ -190,6 +203,7 @@ class Bench {
     arrived_.clear();
     for (auto& peer : peers_) {
       peer->client->tick(now_);
+      peer->arrivals.tick(now_, *peer->client);
       const auto send = [&](rtp::ConstBytes packet) { peer->client->send_rtp(packet); };
       if (peer->video) peer->video->poll(now_, send);
       if (peer->audio) peer->audio->poll(now_, send);
@@ -203,6 +217,7 @@ class Bench {
     }
   }
 
+  Feedback feedback_;
   rtp::Time now_{std::chrono::seconds(100)};
   server::TransportAddress address_ = server::TransportAddress::v4({192, 0, 2, 1}, 40'000);
   server::Certificate certificate_;
@@ -215,7 +230,8 @@ class Bench {
 };
 
 void Room(benchmark::State& state) {
-  Bench bench(static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(1)));
+  Bench bench(static_cast<std::size_t>(state.range(0)), static_cast<std::size_t>(state.range(1)),
+              static_cast<Bench::Feedback>(state.range(2)));
   if (!bench.all_connected()) return state.SkipWithError("not all connected");
   const std::uint64_t before = bench.counters().media_out.value();
   const std::uint64_t in = bench.counters().media_in.value();
@@ -234,11 +250,18 @@ void Room(benchmark::State& state) {
   state.counters["core_share"] = busy / seconds;
 }
 BENCHMARK(Room)
-    ->ArgNames({"publishers", "viewers"})
-    ->Args({1, 1})
-    ->Args({4, 4})
-    ->Args({1, 100})
-    ->Args({10, 50})
+    ->ArgNames({"publishers", "viewers", "feedback"})
+    ->Args({1, 1, 0})
+    ->Args({4, 4, 0})
+    ->Args({1, 100, 0})
+    ->Args({1, 100, 1})
+    ->Args({1, 100, 2})
+    ->Args({1, 500, 0})
+    ->Args({1, 500, 1})
+    ->Args({1, 500, 2})
+    ->Args({10, 50, 0})
+    ->Args({10, 50, 1})
+    ->Args({10, 50, 2})
     ->UseManualTime()
     ->Iterations(1'000)
     ->Unit(benchmark::kMicrosecond);

@@ -174,6 +174,7 @@ class Allocator {
       choice.reason = smaller ? LayerReason::Source : LayerReason::Wanted;
       return;
     }
+    result.complete = false;
     const double step = cost_of(wish, *next) - cost_of(wish, choice.layer);
     const bool would_fit = fits(step, kSpare);
     choice.reason = !choice.layer ? LayerReason::Paused

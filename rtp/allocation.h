@@ -45,6 +45,7 @@ struct Allocation {
   // What all of it would be with the next step up that somebody wants and that the way must prove
   // first, with the margin it needs; 0: nobody wants more.
   Bitrate next{0};
+  bool complete = true;  // nobody wants more, now or later
 };
 
 struct Way {

@@ -1,7 +1,6 @@
 #include "rtp/bandwidth.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace parley::rtp {
 namespace {
@@ -36,6 +35,8 @@ constexpr double kDrainUs = 300'000;
 constexpr Duration kLossInterval{500'000};
 constexpr Duration kLossIsOfQueue{1'000'000};  // the time that loss() looks back
 constexpr double kHeavyLoss = 0.25;
+constexpr double kAmple = 2;  // times what is wanted
+constexpr Duration kNoQueue{5'000};
 constexpr double kMostMadeGood = 0.18;  // chance makes single seconds look worse than they were
 
 double rate_of(std::int64_t bytes, std::int64_t us) noexcept {
@@ -67,71 +68,99 @@ std::int64_t BandwidthEstimator::base_us() const noexcept {
 }
 
 void BandwidthEstimator::note_delay(std::int64_t delay_us, std::int64_t at_us) noexcept {
-  const std::int64_t epoch = at_us / kEpochUs;
-  if (epoch != epoch_) {
+  if (at_us >= epoch_ends_us_) {
     // After a long pause nothing of before is worth anything.
-    least_before_us_ = epoch == epoch_ + 1 ? least_us_ : delay_us;
+    least_before_us_ = at_us < epoch_ends_us_ + kEpochUs ? least_us_ : delay_us;
     least_us_ = delay_us;
-    epoch_ = epoch;
+    epoch_ends_us_ = (at_us / kEpochUs + 1) * kEpochUs;
   }
   least_us_ = std::min(least_us_, delay_us);
 }
 
 void BandwidthEstimator::begin_again() noexcept {
   const auto remb = remb_;
+  const auto demand = demand_;
   *this = BandwidthEstimator();
   remb_ = remb;
+  demand_ = demand;
 }
 
-void BandwidthEstimator::on_arrival(const PacketResult& result) noexcept {
-  if (!started_) origin_us_ = result.arrived->count() - kHeadroomUs;
-  const std::int64_t arrived_us = result.arrived->count() - origin_us_;
-  const std::int64_t delay_us = arrived_us - result.sent.time_since_epoch().count();
-  if (!started_) {
-    started_ = true;
-    epoch_ = arrived_us / kEpochUs;
-    least_us_ = least_before_us_ = delay_us;
-    last_arrival_us_ = newest_us_ = arrived_us;
+void BandwidthEstimator::begin(const PacketResult& first) noexcept {
+  started_ = true;
+  origin_us_ = first.arrived->count() - kHeadroomUs;
+  last_arrival_us_ = newest_us_ = kHeadroomUs;
+  epoch_ends_us_ = (kHeadroomUs / kEpochUs + 1) * kEpochUs;
+  least_us_ = least_before_us_ = kHeadroomUs - first.sent.time_since_epoch().count();
+}
+
+void BandwidthEstimator::Bucket::add(std::uint32_t size, std::int64_t late_us,
+                                     std::int64_t at_us) noexcept {
+  const auto least_us = static_cast<std::int32_t>(std::min<std::int64_t>(late_us, kEpochUs));
+  const auto within_us = static_cast<std::uint16_t>(at_us);
+  if (received == 0) {
+    queue_us = least_us;
+    first_bytes = static_cast<std::uint16_t>(size);
+    first_us = within_us;
   }
-  note_delay(delay_us, std::max(arrived_us, newest_us_));
-  model_.on_packet(result.sent.time_since_epoch().count(), result.bytes, delay_us);
-  newest_us_ = std::max(newest_us_, arrived_us);
-  // What overtook others says nothing of the queue.
-  const std::int64_t gap_us = arrived_us - last_arrival_us_;
-  const std::int64_t number = std::max<std::int64_t>(arrived_us / kBucketUs, 0);
-  advance_to(number);
-  if (number <= newest_bucket_ - kBuckets) return;  // it was very late
-  Bucket& bucket = bucket_at(number);
-  constexpr std::uint16_t kFull = std::numeric_limits<std::uint16_t>::max();
-  if (bucket.received == kFull) return;  // no clock of an honest receiver stands still so long
-  const std::int64_t queue_us = delay_us - base_us();
-  const auto least_us = static_cast<std::int32_t>(std::min<std::int64_t>(queue_us, kEpochUs));
-  const auto within_us =
-      static_cast<std::uint16_t>(std::max<std::int64_t>(arrived_us, 0) - number * kBucketUs);
-  if (bucket.received == 0) {
-    bucket.queue_us = least_us;
-    bucket.first_bytes = static_cast<std::uint16_t>(result.bytes);
-    bucket.first_us = within_us;
-  }
-  bucket.queue_us = std::min(bucket.queue_us, least_us);
-  bucket.last_us = std::max(bucket.last_us, within_us);
-  ++bucket.received;
-  ++received_;
-  bucket.bytes += result.bytes;
-  const auto lost =
-      static_cast<std::uint16_t>(std::min<std::uint32_t>(kFull - bucket.lost, pending_lost_));
+  queue_us = std::min(queue_us, least_us);
+  last_us = std::max(last_us, within_us);
+  bytes += size;
+  ++received;
+}
+
+// What was lost counts where the next one came.
+void BandwidthEstimator::add_lost(Bucket& bucket) noexcept {
+  const std::uint32_t room = kFullBucket - bucket.lost;
+  const auto lost = static_cast<std::uint16_t>(std::min(room, pending_lost_));
   bucket.lost = static_cast<std::uint16_t>(bucket.lost + lost);
   lost_ += lost;
   pending_lost_ = 0;
-  if (gap_us < 0) return;
-  last_arrival_us_ = arrived_us;
-  if (queue_us < kWaitedUs || gap_us > kMaxGapUs) return;
-  // The smallest packet took its time as well: it is in every delay, so in the least too.
-  const std::int64_t late_us = queue_us + on_link_us(kLeastBytes);
-  if (late_us < gap_us && late_us < on_link_us(result.bytes)) return;  // on time, to an idle link
-  ++bucket.waited;
-  bucket.waited_bytes += result.bytes;
-  bucket.waited_us += static_cast<std::uint32_t>(std::min(gap_us, late_us));
+}
+
+// In the order of sending. What was lost while nothing came counts for nothing.
+void BandwidthEstimator::on_arrivals(std::span<const PacketResult> results,
+                                     bool losses_count) noexcept {
+  Bucket* bucket = nullptr;     // most packets come into the bucket of the one before them
+  std::int64_t begins_us = -1;  // of the bucket
+  for (const PacketResult& result : results) {
+    if (!result.arrived) {
+      pending_lost_ += losses_count ? 1 : 0;
+      continue;
+    }
+    if (!started_) begin(result);
+    const std::int64_t sent_us = result.sent.time_since_epoch().count();
+    const std::int64_t arrived_us = result.arrived->count() - origin_us_;
+    const std::int64_t delay_us = arrived_us - sent_us;
+    newest_us_ = std::max(newest_us_, arrived_us);
+    note_delay(delay_us, newest_us_);
+    model_.on_packet(sent_us, result.bytes, delay_us);
+    const std::int64_t placed_us = std::max<std::int64_t>(arrived_us, 0);
+    if (bucket == nullptr || placed_us < begins_us || placed_us >= begins_us + kBucketUs) {
+      const std::int64_t number = placed_us / kBucketUs;
+      advance_to(number);
+      bucket = number > newest_bucket_ - kBuckets ? &bucket_at(number) : nullptr;
+      begins_us = number * kBucketUs;
+    }
+    if (bucket == nullptr) continue;  // it was very late
+    // No clock of an honest receiver stands still so long.
+    if (bucket->received == kFullBucket) continue;
+    const std::int64_t queue_us = delay_us - base_us();
+    bucket->add(result.bytes, queue_us, placed_us - begins_us);
+    ++received_;
+    if (pending_lost_ > 0) add_lost(*bucket);
+    // What overtook others says nothing of the queue.
+    const std::int64_t gap_us = arrived_us - last_arrival_us_;
+    if (gap_us < 0) continue;
+    last_arrival_us_ = arrived_us;
+    if (queue_us < kWaitedUs || gap_us > kMaxGapUs) continue;
+    // The smallest packet took its time as well: it is in every delay, so in the least too.
+    const std::int64_t late_us = queue_us + on_link_us(kLeastBytes);
+    // On time, to an idle link.
+    if (late_us < gap_us && late_us < on_link_us(result.bytes)) continue;
+    ++bucket->waited;
+    bucket->waited_bytes += result.bytes;
+    bucket->waited_us += static_cast<std::uint32_t>(std::min(gap_us, late_us));
+  }
 }
 
 std::int64_t BandwidthEstimator::on_link_us(std::uint32_t bytes) const noexcept {
@@ -172,26 +201,19 @@ BandwidthEstimator::Window BandwidthEstimator::window(std::int64_t span_us,
 }
 
 void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> results) noexcept {
-  const bool back = lost_touch_ && std::any_of(results.begin(), results.end(),
-                                               [](const auto& one) { return one.arrived; });
+  const bool any = std::any_of(results.begin(), results.end(),
+                               [](const PacketResult& one) { return one.arrived.has_value(); });
+  const bool back = lost_touch_ && any;
   if (back) begin_again();
-  bool any = false;
-  for (const PacketResult& result : results) {
-    if (back && !result.arrived) continue;  // nothing of then counts
-    if (!result.arrived) {
-      ++pending_lost_;
-      continue;
-    }
-    any = true;
-    on_arrival(result);
-  }
+  on_arrivals(results, !back);
   if (!any) return;
   const Window recent = window(kStandingUs);
   loss_ = static_cast<double>(lost_) /
           static_cast<double>(std::max<std::int64_t>(1, lost_ + received_));
   standing_ = Duration(recent.received >= 3 ? recent.queue_us : 0);
   adapt_bound(now);
-  const auto fit = model_.fit();
+  const bool ample = is_ample();
+  const auto fit = ample ? std::nullopt : model_.fit();
   look_at_queue(now, fit);
   congested_ = overused_ || loss_ > kHeavyLoss;
   known_ = fit && loss_ <= kHeavyLoss;
@@ -199,12 +221,17 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
   measured_ = measured_ || congested_ || known_;
   if (congested_) {
     fall(now);
-  } else if (!known_) {
+  } else if (!known_ && !ample) {
     rise();
   }
   if (remb_ && now > remb_->until) remb_.reset();
   if (remb_) estimate_ = std::min(estimate_, static_cast<double>(remb_->bound.value));
   last_update_ = now;
+}
+
+bool BandwidthEstimator::is_ample() const noexcept {
+  return demand_ && estimate_ > static_cast<double>(demand_->value) * kAmple &&
+         standing_ < kNoQueue;
 }
 
 void BandwidthEstimator::look_at_queue(Time now,

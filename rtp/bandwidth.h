@@ -55,6 +55,9 @@ class BandwidthEstimator {
   // A receiver's own word (REMB) beside his feedback: a bound, for as long as he repeats it.
   static constexpr Duration kRembHolds{5'000'000};
   void on_remb(Time now, Bitrate bitrate) noexcept;
+  // What all takes that is wanted; nothing while more is wanted than is sent. Of a link that has
+  // shown several times as much no more has to be known, as long as nothing stands in a queue.
+  void set_demand(std::optional<Bitrate> all) noexcept { demand_ = all; }
   // Now and then: when feedback does not come though packets were sent, the way may be shut. Who
   // is heard again after long comes perhaps by another way, of which nothing is known.
   void on_silence(Time now, Time oldest_unanswered) noexcept;
@@ -89,7 +92,9 @@ class BandwidthEstimator {
     std::uint16_t first_bytes = 0;
     std::uint16_t first_us = 0;  // within the bucket
     std::uint16_t last_us = 0;
+    void add(std::uint32_t size, std::int64_t late_us, std::int64_t at_us) noexcept;
   };
+  static constexpr std::uint16_t kFullBucket = 0xFFFF;
   static constexpr std::int64_t kBucketUs = 20'000;
   static constexpr std::int64_t kBuckets = 50;
 
@@ -107,7 +112,9 @@ class BandwidthEstimator {
   };
 
   void begin_again() noexcept;
-  void on_arrival(const PacketResult& result) noexcept;
+  void begin(const PacketResult& first) noexcept;
+  void on_arrivals(std::span<const PacketResult> results, bool losses_count) noexcept;
+  void add_lost(Bucket& bucket) noexcept;
   // Those up to this one begin empty.
   void advance_to(std::int64_t number) noexcept;
   [[nodiscard]] Bucket& bucket_at(std::int64_t number) noexcept {
@@ -118,6 +125,7 @@ class BandwidthEstimator {
   // How long so many bytes take at the estimate.
   [[nodiscard]] std::int64_t on_link_us(std::uint32_t bytes) const noexcept;
   void note_delay(std::int64_t delay_us, std::int64_t at_us) noexcept;
+  [[nodiscard]] bool is_ample() const noexcept;
   void look_at_queue(Time now, const std::optional<LinkModel::Fit>& fit) noexcept;
   void take_for_the_way() noexcept;
   void adapt_bound(Time now) noexcept;
@@ -125,7 +133,6 @@ class BandwidthEstimator {
   void fall(Time now) noexcept;
   void rise() noexcept;
 
-  std::array<Bucket, static_cast<std::size_t>(kBuckets)> buckets_{};
   std::int64_t newest_bucket_ = 0;
   std::int64_t received_ = 0;  // in all buckets
   std::int64_t lost_ = 0;
@@ -135,15 +142,14 @@ class BandwidthEstimator {
   std::int64_t last_arrival_us_ = 0;
   std::uint32_t pending_lost_ = 0;
 
-  LinkModel model_;
-
   // The least delay of the last quarter minutes.
   static constexpr std::int64_t kEpochUs = 15'000'000;
-  std::int64_t epoch_ = 0;
+  std::int64_t epoch_ends_us_ = 0;
   std::int64_t least_us_ = 0;
   std::int64_t least_before_us_ = 0;
 
   double estimate_ = static_cast<double>(kStart.value);
+  std::optional<Bitrate> demand_;
   Duration standing_{0};
   int growing_ = 0;    // feedbacks in a row
   Duration level_{0};  // around which it stands
@@ -163,6 +169,9 @@ class BandwidthEstimator {
     Time until;
   };
   std::optional<Remb> remb_;
+
+  std::array<Bucket, static_cast<std::size_t>(kBuckets)> buckets_{};
+  LinkModel model_;
 };
 
 }  // namespace parley::rtp

@@ -9,7 +9,6 @@ namespace {
 constexpr std::size_t kLeastPackets = 30;
 constexpr std::size_t kLeastCompared = 20;
 constexpr std::uint32_t kLeastSpanUs = 200'000;
-constexpr std::uint32_t kLongestPauseUs = 300'000;
 // Until it does not matter any more what stood in the queue before the window.
 constexpr std::uint32_t kSettledUs = 100'000;
 constexpr std::int32_t kLeastSpreadUs = 2'000;
@@ -25,15 +24,6 @@ std::int32_t difference(std::uint32_t a, std::uint32_t b) noexcept {
 }
 
 }  // namespace
-
-void LinkModel::on_packet(std::int64_t sent_us, std::uint32_t bytes,
-                          std::int64_t delay_us) noexcept {
-  const Packet packet{static_cast<std::uint32_t>(sent_us), static_cast<std::uint32_t>(delay_us),
-                      static_cast<std::uint16_t>(std::min<std::uint32_t>(bytes, 0xFFFF))};
-  // After a pause, or when time went back, nothing leads from the last one to this.
-  if (end_ != begin_ && packet.sent_us - at(end_ - 1).sent_us > kLongestPauseUs) begin_ = end_;
-  packets_[end_++ % kPackets] = packet;
-}
 
 std::optional<LinkModel::Window> LinkModel::window(std::uint32_t length_us) const noexcept {
   const std::size_t oldest = std::max(begin_, end_ > kPackets ? end_ - kPackets : 0);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -58,6 +59,7 @@ class LinkModel {
     }
     [[nodiscard]] double step() const noexcept { return std::log(ratio); }
   };
+  static constexpr std::uint32_t kLongestPauseUs = 300'000;
   static constexpr Ladder kCoarse{0.9, 1.12};  // to 3.1
 
   struct Left {                          // unexplained
@@ -80,5 +82,15 @@ class LinkModel {
   std::size_t end_ = 0;    // the number of the next one
   std::size_t begin_ = 0;  // before it nothing counts
 };
+
+// Here because it runs for every packet that is told of.
+inline void LinkModel::on_packet(std::int64_t sent_us, std::uint32_t bytes,
+                                 std::int64_t delay_us) noexcept {
+  const Packet packet{static_cast<std::uint32_t>(sent_us), static_cast<std::uint32_t>(delay_us),
+                      static_cast<std::uint16_t>(std::min<std::uint32_t>(bytes, 0xFFFF))};
+  // After a pause, or when time went back, nothing leads from the last one to this.
+  if (end_ != begin_ && packet.sent_us - at(end_ - 1).sent_us > kLongestPauseUs) begin_ = end_;
+  packets_[end_++ % kPackets] = packet;
+}
 
 }  // namespace parley::rtp

@@ -17,9 +17,12 @@ void TransportLog::on_sent(Time now, std::size_t bytes, Content content) noexcep
 Duration TransportLog::unwrap(Duration arrival) noexcept {
   constexpr std::int64_t kPeriod = (std::int64_t{1} << 24) * 64'000;
   if (last_arrival_) {
-    std::int64_t step = (arrival - *last_arrival_).count() % kPeriod;
-    if (step > kPeriod / 2) step -= kPeriod;
-    if (step < -kPeriod / 2) step += kPeriod;
+    std::int64_t step = (arrival - *last_arrival_).count();
+    if (step > kPeriod / 2 || step < -kPeriod / 2) {
+      step %= kPeriod;
+      if (step > kPeriod / 2) step -= kPeriod;
+      if (step < -kPeriod / 2) step += kPeriod;
+    }
     arrival = *last_arrival_ + Duration(step);
   }
   last_arrival_ = arrival;

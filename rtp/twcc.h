@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "rtp/bytes.h"
 #include "rtp/sequence.h"
 #include "rtp/types.h"
 
@@ -64,12 +65,33 @@ struct TwccStatus {
   Duration arrival{};  // on the receiver's clock, modulo 2^24 * 64 ms; only if received
 };
 
+// Says of up to 8191 packets in a row whether they arrived; the three formats are drawn above
+// write_chunk in twcc_recorder.cpp.
+struct TwccChunk {
+  std::uint16_t bits = 0;
+
+  [[nodiscard]] constexpr bool is_run() const noexcept { return (bits & 0x8000) == 0; }
+  [[nodiscard]] constexpr bool is_pairs() const noexcept { return (bits & 0x4000) != 0; }
+  [[nodiscard]] constexpr std::uint16_t capacity() const noexcept {
+    if (is_run()) return bits & 0x1fff;
+    return is_pairs() ? 7 : 14;
+  }
+  // A symbol is the size of its delta; 3 is reserved. `left`: how many are still to come out of the
+  // chunk, this one included.
+  [[nodiscard]] constexpr std::uint8_t symbol(unsigned left) const noexcept {
+    if (is_run()) return bits >> 13 & 3;
+    return static_cast<std::uint8_t>(is_pairs() ? bits >> 2 * (left - 1) & 3
+                                                : bits >> (left - 1) & 1);
+  }
+};
+
 // Sender side: a view of one feedback (the part behind the two SSRCs). All of it is checked before
 // the first status comes out.
 class TwccFeedback {
  public:
   // Browsers tell some hundred. A packet of 20 bytes could claim 65,535 and keep us busy.
   static constexpr std::size_t kMaxStatuses = 8192;
+  static constexpr Duration kTick{250};  // of the deltas
 
   // Nothing when cut off, without statuses, or over the limit.
   [[nodiscard]] static std::optional<TwccFeedback> parse(ConstBytes feedback) noexcept;
@@ -98,7 +120,7 @@ class TwccFeedback {
     Seq seq_;
     std::size_t left_;
     Duration clock_;
-    std::uint16_t chunk_ = 0;
+    TwccChunk chunk_;
     std::uint16_t chunk_left_ = 0;
   };
   [[nodiscard]] Cursor statuses() const noexcept { return Cursor(*this); }
@@ -113,5 +135,32 @@ class TwccFeedback {
   Duration reference_{};
   std::uint8_t feedback_count_ = 0;
 };
+
+// Here because it runs for every packet that is told of.
+inline std::uint8_t TwccFeedback::Cursor::next_symbol() noexcept {
+  if (chunk_left_ == 0) {
+    chunk_ = {load16(chunks_, 0)};
+    chunks_ = chunks_.subspan(2);
+    chunk_left_ = chunk_.capacity();
+  }
+  return chunk_.symbol(chunk_left_--);
+}
+
+inline std::optional<TwccStatus> TwccFeedback::Cursor::next() noexcept {
+  constexpr std::uint8_t kSmallDelta = 1;
+  if (left_ == 0) return std::nullopt;
+  --left_;
+  TwccStatus status{seq_, false, Duration{}};
+  ++seq_.value;
+  const std::uint8_t size = next_symbol();
+  if (size == 0) return status;
+  clock_ +=
+      kTick * (size == kSmallDelta ? std::int64_t{deltas_[0]}
+                                   : std::int64_t{static_cast<std::int16_t>(load16(deltas_, 0))});
+  deltas_ = deltas_.subspan(size);
+  status.received = true;
+  status.arrival = clock_;
+  return status;
+}
 
 }  // namespace parley::rtp

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -49,7 +50,13 @@ class TransportAddress {
   [[nodiscard]] std::string to_string() const;  // what parse() reads
   [[nodiscard]] std::size_t hash() const noexcept;
 
-  friend bool operator==(const TransportAddress&, const TransportAddress&) = default;
+  // Of each datagram, several times: by two words, and not by a call for sixteen bytes.
+  friend bool operator==(const TransportAddress& a, const TransportAddress& b) noexcept {
+    using Words = std::array<std::uint64_t, 2>;
+    const auto [a0, a1] = std::bit_cast<Words>(a.ip_);
+    const auto [b0, b1] = std::bit_cast<Words>(b.ip_);
+    return a0 == b0 && a1 == b1 && a.port_ == b.port_ && a.scope_ == b.scope_ && a.v4_ == b.v4_;
+  }
 
  private:
   std::array<std::uint8_t, 16> ip_{};  // IPv4 in the first four

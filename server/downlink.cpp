@@ -62,10 +62,12 @@ rtp::WayEstimate Downlink::estimate() const noexcept {
   return {estimator_.estimate(), sure ? Basis::Known : Basis::Passed};
 }
 
-void Downlink::consider_probe(rtp::Time now, rtp::Bitrate next, rtp::Bitrate spent,
-                              std::optional<rtp::Duration> rtt) noexcept {
-  if (!heard_ || !numbers() || estimator_.known()) return;
-  prober_.consider(now, estimator_.estimate(), next, spent, estimator_.overused(),
+void Downlink::on_shared(rtp::Time now, const rtp::Allocation& sum,
+                         std::optional<rtp::Duration> rtt) noexcept {
+  if (!numbers()) return;
+  estimator_.set_demand(sum.complete ? std::optional(sum.spent) : std::nullopt);
+  if (!heard_ || estimator_.known()) return;
+  prober_.consider(now, estimator_.estimate(), sum.next, sum.spent, estimator_.overused(),
                    rtt.value_or(kDefaultRtt) + kFeedbackInterval);
 }
 

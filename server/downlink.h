@@ -61,20 +61,20 @@ class Downlink {
     return told_of_packets_ ? std::optional(estimator_.loss()) : std::nullopt;
   }
 
-  // `next` is to be proven, `spent` is sent anyhow.
-  void consider_probe(rtp::Time now, rtp::Bitrate next, rtp::Bitrate spent,
-                      std::optional<rtp::Duration> rtt) noexcept;
+  // The slots have shared it out: probes if there is something to be proven.
+  void on_shared(rtp::Time now, const rtp::Allocation& sum,
+                 std::optional<rtp::Duration> rtt) noexcept;
   [[nodiscard]] rtp::Prober& prober() noexcept { return prober_; }
 
  private:
   Word word_;
+  bool heard_ = false;  // anything
+  bool told_of_packets_ = false;
+  std::optional<rtp::Time> first_sent_;
+  rtp::Prober prober_;
   rtp::TransportLog log_;
   rtp::BandwidthEstimator estimator_;
   rtp::ReceiverEstimate told_;
-  rtp::Prober prober_;
-  std::optional<rtp::Time> first_sent_;
-  bool heard_ = false;  // anything
-  bool told_of_packets_ = false;
 };
 
 }  // namespace parley::server

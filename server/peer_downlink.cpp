@@ -123,7 +123,7 @@ void Peer::share_out(rtp::Time now) {
     sharing.slots[i]->show(now, sharing.choices[i], sharing.wishes[i].layers, estimate);
   }
   if (!way) return;
-  downlink_->consider_probe(now, sum.next, sum.spent, rtt_);
+  downlink_->on_shared(now, sum, rtt_);
   if (downlink_->prober().active(now)) alarm_.set(now);
 }
 

@@ -258,6 +258,10 @@ std::size_t Subscription::write_with_redundancy(const MediaPacket& media,
                          out);
 }
 
+void Subscription::on_loss(rtp::Time now, double share) noexcept {
+  if (section_.kind == rtp::MediaKind::Audio) redundancy_control_.on_loss(now, share);
+}
+
 std::size_t Subscription::redundancy_wanted() const noexcept {
   const bool negotiated = std::any_of(section_.codecs.begin(), section_.codecs.end(),
                                       [](const CodecParams& codec) { return codec.red_pt; });

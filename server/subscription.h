@@ -72,7 +72,7 @@ class Subscription {
   // sent, so nothing could be decoded before a key frame.
   void on_way_found();
   // Of what was sent to it such a share was lost.
-  void on_loss(rtp::Time now, double share) noexcept { redundancy_control_.on_loss(now, share); }
+  void on_loss(rtp::Time now, double share) noexcept;
   // How many earlier frames should go along with each, for what was lost and was negotiated.
   [[nodiscard]] std::size_t redundancy_wanted() const noexcept;
   // How many do, from now on.

@@ -72,8 +72,7 @@ void Worker::open_media() {
     Arrived& arrived = batch_[open_end_];
     const rtp::DatagramKind kind = rtp::classify(arrived.datagram.bytes());
     if (kind != rtp::DatagramKind::Rtp && kind != rtp::DatagramKind::Rtcp) break;
-    const auto found = paths_.find(arrived.path);
-    Peer* const peer = found == paths_.end() ? nullptr : found->second;
+    Peer* const peer = paths_.find(arrived.path);
     OpenItem item;
     item.session = peer == nullptr ? nullptr : peer->connection().session();
     item.buffer = arrived.datagram.bytes();
@@ -100,8 +99,8 @@ void Worker::on_strange_media(rtp::Time now, Arrived& arrived, SrtpKind kind) {
     context_.opener.open({&item, 1});
     return item;
   };
-  if (const auto found = paths_.find(arrived.path); found != paths_.end()) {
-    return found->second->on_media(now, arrived, attempt(*found->second));
+  if (Peer* const peer = paths_.find(arrived.path)) {
+    return peer->on_media(now, arrived, attempt(*peer));
   }
   if (now < next_try_) return context_.counters.drop(Drop::UnknownAddress);
   next_try_ = now + kTryInterval;
@@ -128,7 +127,7 @@ void Worker::on_other(rtp::Time now, Arrived& arrived) {
     case rtp::DatagramKind::Stun:
       return on_stun(now, arrived.path, arrived.datagram.bytes());
     case rtp::DatagramKind::Dtls:
-      if (!paths_.contains(arrived.path)) return context_.counters.drop(Drop::UnknownAddress);
+      if (paths_.find(arrived.path) == nullptr) return context_.counters.drop(Drop::UnknownAddress);
       if (take_data(now, arrived)) return;
       if (handshakes_.size() >= kMaxHandshakes) return context_.counters.drop(Drop::Dtls);
       handshakes_.push_back(std::move(arrived));
@@ -145,7 +144,7 @@ void Worker::on_other(rtp::Time now, Arrived& arrived) {
 // cost is bounded for each peer.
 bool Worker::take_data(rtp::Time now, const Arrived& arrived) {
   constexpr std::uint8_t kApplicationData = 23;  // the first byte of its records (RFC 6347)
-  Peer& peer = *paths_.find(arrived.path)->second;
+  Peer& peer = *paths_.find(arrived.path);
   if (arrived.datagram.bytes()[0] != kApplicationData || !peer.takes_data()) return false;
   if (peer.connection().session() == nullptr) return false;  // it overtook the Finished
   peer.on_dtls(now, arrived.path, arrived.datagram.bytes());
@@ -159,14 +158,13 @@ void Worker::do_handshakes(rtp::Time now) {
   for (std::size_t i = 0; i < kHandshakesPerTurn && !handshakes_.empty(); ++i) {
     const Arrived arrived = std::move(handshakes_.front());
     handshakes_.pop_front();
-    const auto found = paths_.find(arrived.path);
-    if (found == paths_.end()) {
+    Peer* const peer = paths_.find(arrived.path);
+    if (peer == nullptr) {
       context_.counters.drop(Drop::UnknownAddress);
       continue;
     }
-    Peer& peer = *found->second;
-    peer.on_dtls(now, arrived.path, arrived.datagram.bytes());
-    close_if_over(peer);
+    peer->on_dtls(now, arrived.path, arrived.datagram.bytes());
+    close_if_over(*peer);
   }
 }
 
@@ -178,27 +176,23 @@ void Worker::on_stun(rtp::Time now, const Path& path, rtp::ConstBytes datagram) 
     if (found == ufrags_.end()) return context_.counters.drop(Drop::UnknownUfrag);
     peer = found->second;
   } else {
-    const auto found = paths_.find(path);
-    if (found == paths_.end()) return context_.counters.drop(Drop::BadStun);
-    peer = found->second;
+    peer = paths_.find(path);
+    if (peer == nullptr) return context_.counters.drop(Drop::BadStun);
   }
   change_path(*peer, path, peer->on_stun(now, path, datagram));
 }
 
 void Worker::change_path(Peer& peer, const Path& path, const Connection::PathChange& change) {
-  if (change.evicted) {
-    const auto old = paths_.find(*change.evicted);
-    if (old != paths_.end() && old->second == &peer) paths_.erase(old);
-  }
+  if (change.evicted && paths_.find(*change.evicted) == &peer) paths_.remove(*change.evicted);
   // The latest peer that proved to be there has the path: its port may have been another's before.
-  if (change.added) paths_[path] = &peer;
+  if (change.added) paths_.set(path, peer);
 }
 
 void Worker::on_path_closed(const Path& path) {
-  const auto found = paths_.find(path);
-  if (found == paths_.end()) return;
-  found->second->connection().on_path_closed(path);
-  paths_.erase(found);
+  Peer* const peer = paths_.find(path);
+  if (peer == nullptr) return;
+  peer->connection().on_path_closed(path);
+  paths_.remove(path);
 }
 
 void Worker::on_command(rtp::Time now, Command command) {
@@ -332,7 +326,7 @@ Track* Worker::find_track(TrackNo number) const {
 
 void Worker::forget_addresses(Peer& peer) {
   std::erase_if(ufrags_, [&](const auto& entry) { return entry.second == &peer; });
-  std::erase_if(paths_, [&](const auto& entry) { return entry.second == &peer; });
+  paths_.remove(peer);
 }
 
 void Worker::remove_peer(PeerId id) {

@@ -21,6 +21,7 @@
 #include "server/datagram.h"
 #include "server/dtls.h"
 #include "server/egress.h"
+#include "server/path_table.h"
 #include "server/random.h"
 #include "server/room.h"
 #include "server/srtp.h"
@@ -123,7 +124,7 @@ class Worker {
   Alarm alarm_;
   std::unordered_map<RoomId, std::unique_ptr<Room>> rooms_;
   std::unordered_map<PeerId, Peer*> peers_;
-  std::unordered_map<Path, Peer*> paths_;
+  PathTable<Peer> paths_;
   std::unordered_map<std::string, Peer*, TextHash, std::equal_to<>> ufrags_;
   std::unordered_map<TapId, TrackNo> taps_;
   std::vector<PeerId> over_;         // scratch of tick()

@@ -14,7 +14,6 @@
 
 #include "rtp/bytes.h"
 #include "rtp/classify.h"
-#include "rtp/extension_reader.h"
 #include "rtp/packet.h"
 #include "rtp/rtcp_writer.h"
 #include "server/random.h"
@@ -138,7 +137,7 @@ void Peer::on_rtp(rtp::Time now, rtp::Bytes datagram, Nanoseconds stamp, Receive
   auto& stream = streams_.try_emplace(ssrc.value, 90'000).first->second;
   std::ignore = stream.on_packet(rtp::Seq{rtp::load16(datagram, 2)},
                                  rtp::RtpTimestamp{rtp::load32(datagram, 4)}, datagram.size(), now);
-  if (arrivals_) note_arrival(now, datagram);
+  if (arrivals_) arrivals_->on_datagram(datagram, client::kTransportCcId, now);
   if (counted_++ % kOpenEvery != 0) return;
   const auto opened = client_->on_datagram(now, datagram);
   ++received.opened;
@@ -154,34 +153,9 @@ void Peer::on_rtp(rtp::Time now, rtp::Bytes datagram, Nanoseconds stamp, Receive
   if (stamp > sent && stamp - sent < 60'000'000'000) received.latency.add(stamp - sent);
 }
 
-// Header extensions are not encrypted, but the padding is.
-void Peer::note_arrival(rtp::Time now, rtp::Bytes datagram) {
-  static const rtp::ExtensionMap kMap = [] {
-    rtp::ExtensionMap map;
-    map.set(rtp::Extension::TransportCc, client::kTransportCcId);
-    return map;
-  }();
-  constexpr std::uint8_t kPadding = 0x20;
-  const std::uint8_t first = datagram[0];
-  datagram[0] &= static_cast<std::uint8_t>(~kPadding);
-  if (const auto packet = rtp::Packet::parse(datagram)) {
-    const auto number = rtp::ExtensionReader(*packet, kMap).transport_cc();
-    if (number) arrivals_->on_packet(*number, now);
-  }
-  datagram[0] = first;
-}
-
-void Peer::send_feedback(rtp::Time now) {
-  next_feedback_ = now + milliseconds(100);
-  while (arrivals_->pending()) {
-    std::array<std::uint8_t, 1'200> bytes{};
-    rtp::RtcpWriter out(bytes);
-    const rtp::Ssrc sender{static_cast<std::uint32_t>(0x1000'0000 + index_)};
-    const std::size_t size = arrivals_->build(sender, sender, out.room());
-    if (size == 0) return;
-    out.advance(size);
-    client_->send_rtcp(out.written());
-  }
+void Peer::tell_arrivals() {
+  const rtp::Ssrc sender{static_cast<std::uint32_t>(0x1000'0000 + index_)};
+  arrivals_ = std::make_unique<client::Arrivals>(milliseconds(100), sender);
 }
 
 void Peer::send_media(rtp::ConstBytes packet) {
@@ -211,7 +185,7 @@ void Peer::tick(rtp::Time now) {
     }
     if (audio_ && media_started_)
       audio_->poll(now, [this](rtp::ConstBytes packet) { send_media(packet); });
-    if (arrivals_ && arrivals_->pending() && now >= next_feedback_) send_feedback(now);
+    if (arrivals_) arrivals_->tick(now, *client_);
     if (now >= next_report_) {
       next_report_ = now + milliseconds(1'000);
       send_reports(now);
@@ -246,7 +220,7 @@ rtp::Time Peer::next_deadline() const {
   rtp::Time at = client_->next_deadline().value_or(rtp::Time::max());
   if (!client_->connected()) return at;
   at = std::min(at, next_report_);
-  if (arrivals_ && arrivals_->pending()) at = std::min(at, next_feedback_);
+  if (arrivals_) at = std::min(at, arrivals_->next_deadline().value_or(at));
   if (!media_started_) return std::min(at, publish_from_.value_or(at));
   if (player_) at = std::min(at, player_->next_deadline().value_or(at));
   if (audio_) at = std::min(at, audio_->next_deadline().value_or(at));

@@ -11,7 +11,7 @@
 #include "bench/load/latency.h"
 #include "bench/load/target.h"
 #include "rtp/receive_stream.h"
-#include "rtp/twcc.h"
+#include "server/client/arrivals.h"
 #include "server/client/client.h"
 #include "server/client/rtp_player.h"
 #include "server/client/sdp.h"
@@ -55,7 +55,7 @@ class Peer {
   void publish_audio(client::SyntheticAudio::Options options);
 
   // By transport-cc feedback every 100 ms, as a browser does, where the server asks for it.
-  void tell_arrivals() { arrivals_ = std::make_unique<rtp::TwccRecorder>(); }
+  void tell_arrivals();
 
   // Everything that is there on the socket.
   void on_readable(rtp::Time now, Received& received);
@@ -82,8 +82,6 @@ class Peer {
   void on_rtp(rtp::Time now, rtp::Bytes datagram, Nanoseconds stamp, Received& received);
   void send_media(rtp::ConstBytes packet);
   void send_reports(rtp::Time now);
-  void note_arrival(rtp::Time now, rtp::Bytes datagram);
-  void send_feedback(rtp::Time now);
   void flush();
 
   const server::DtlsContext& dtls_;
@@ -99,8 +97,7 @@ class Peer {
   std::optional<rtp::Time> publish_from_;
   bool media_started_ = false;
   rtp::Time next_report_{};
-  std::unique_ptr<rtp::TwccRecorder> arrivals_;
-  rtp::Time next_feedback_{};
+  std::unique_ptr<client::Arrivals> arrivals_;
   std::uint64_t counted_ = 0;
   std::uint64_t sent_ = 0;
 };

@@ -246,6 +246,21 @@ TEST(Allocate, TellsWhatTheNextStepNeeds) {
 }
 
 // Whoever proves what is asked for gets it.
+TEST(Allocate, SaysWhetherAnybodyWantsMore) {
+  Scene scene;
+  scene.add(0, 2);
+  scene.add(0, 1, {living(100'000, 180), living(300'000, 360)});
+  scene.run(2'000'000);
+  EXPECT_TRUE(scene.sum.complete);
+  scene.run(1'000'000);
+  EXPECT_FALSE(scene.sum.complete);
+  scene.wishes[0].current = 1;
+  scene.wishes[0].held = true;
+  scene.run(2'000'000);
+  EXPECT_FALSE(scene.sum.complete) << "he must wait, but he wants it";
+  EXPECT_EQ(scene.sum.next.value, 0);
+}
+
 TEST(Allocate, RaisesSomebodyWhenTheNextStepIsProven) {
   Scene scene;
   for (const int priority : {0, 1, 2}) scene.add(priority);

@@ -310,6 +310,34 @@ TEST(BandwidthEstimator, FollowsALinkThatIsNotFull) {
 }
 
 // Nothing grows, so nothing is to be given up.
+TEST(BandwidthEstimator, LooksNoCloserAtALinkThatCarriesSeveralTimesWhatIsWanted) {
+  Line line(5e6);
+  line.pictures(seconds(2), 2.2e6);
+  EXPECT_TRUE(line.estimator.known());
+  line.estimator.set_demand(Bitrate{1'000'000});
+  const Bitrate before = line.estimator.estimate();
+  line.pictures(seconds(5), 1e6);
+  EXPECT_FALSE(line.estimator.known());
+  EXPECT_EQ(line.estimator.estimate(), before);
+
+  line.rate = 0.7e6;
+  line.pictures(milliseconds(400), 1e6);
+  EXPECT_TRUE(line.estimator.congested()) << "a queue stands";
+  EXPECT_LT(line.estimate(), 0.7e6);
+}
+
+TEST(BandwidthEstimator, LooksCloserAgainWhenMoreIsWanted) {
+  for (const std::optional<Bitrate> wanted : {std::optional(Bitrate{3'000'000}), {}}) {
+    Line line(5e6);
+    line.pictures(seconds(2), 2.2e6);
+    line.estimator.set_demand(Bitrate{1'000'000});
+    line.pictures(seconds(1), 1e6);
+    line.estimator.set_demand(wanted);
+    line.pictures(seconds(1), 2.2e6);
+    EXPECT_TRUE(line.estimator.known());
+  }
+}
+
 TEST(BandwidthEstimator, IsNotStarvedByALongerWay) {
   Line line(3e6);
   line.pictures(seconds(7), 1e6);

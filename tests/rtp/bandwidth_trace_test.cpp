@@ -244,6 +244,7 @@ class Call {
       if (!target_) current_.reset();
       switches_.push_back(now_);
     }
+    estimator_.set_demand(sum.complete ? std::optional(sum.spent) : std::nullopt);
     if (!estimator_.known()) {
       prober_.consider(now_, estimator_.estimate(), sum.next, sum.spent, estimator_.overused(),
                        2 * kDelay + kFeedbackEvery + milliseconds(20));

@@ -254,7 +254,7 @@ rtp::Time SimPeer::next_deadline() const {
   if (!client.connected()) return at;
   at = std::min({at, next_report_, next_nack_});
   if (options.data) at = std::min(at, next_data_);
-  if (tells && arrivals_.pending()) at = std::min(at, next_feedback_);
+  if (tells) at = std::min(at, arrivals_.next_deadline().value_or(at));
   if (media && options.audio) at = std::min(at, audio.next_deadline().value_or(at));
   if (media && svc) {
     at = std::min(at, svc->next_deadline().value_or(at));
@@ -293,7 +293,7 @@ void SimPeer::tick(rtp::Time now) {
     ask_missing(now);
     next_nack_ = now + milliseconds(10);
   }
-  if (tells && arrivals_.pending() && now >= next_feedback_) tell_arrivals(now);
+  if (tells) arrivals_.tick(now, client);
   if (now >= next_report_) {
     report(now);
     next_report_ = now + milliseconds(700);
@@ -338,18 +338,6 @@ void SimPeer::report(rtp::Time now) {
   }
   if (!blocks.empty()) out.receiver_report(rtp::Ssrc{77}, blocks);
   if (!out.empty()) client.send_rtcp(out.written());
-}
-
-void SimPeer::tell_arrivals(rtp::Time now) {
-  next_feedback_ = now + milliseconds(60);
-  while (arrivals_.pending()) {
-    std::array<std::uint8_t, 1'400> bytes{};
-    rtp::RtcpWriter out(bytes);
-    const std::size_t size = arrivals_.build(rtp::Ssrc{77}, rtp::Ssrc{78}, out.room());
-    if (size == 0) return;
-    out.advance(size);
-    client.send_rtcp(out.written());
-  }
 }
 
 void SimPeer::ask_missing(rtp::Time now) {

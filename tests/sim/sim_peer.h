@@ -7,11 +7,11 @@
 #include <memory>
 #include <optional>
 
-#include "rtp/twcc.h"
 #include "rtp/types.h"
 #include "server/address.h"
 #include "server/api.h"
 #include "server/certificate.h"
+#include "server/client/arrivals.h"
 #include "server/client/client.h"
 #include "server/client/synthetic.h"
 #include "server/sctp.h"
@@ -105,7 +105,6 @@ class SimPeer {
   void on_rtcp(rtp::Time now, rtp::ConstBytes packet);
   void resend(rtp::Ssrc ssrc, rtp::Seq seq);
   void report(rtp::Time now);
-  void tell_arrivals(rtp::Time now);
   void ask_missing(rtp::Time now);
   [[nodiscard]] Receiver* receiver_of(rtp::Ssrc ssrc, bool& rtx);
 
@@ -117,10 +116,9 @@ class SimPeer {
   std::deque<Receiver> audio_slots_;
   std::deque<Receiver> video_slots_;
   client::TransportSequence& transport_;
-  rtp::TwccRecorder arrivals_;
+  client::Arrivals arrivals_{std::chrono::milliseconds(60), rtp::Ssrc{77}};
   std::uint16_t rtx_seq_ = 1;
   rtp::Time next_report_{};
-  rtp::Time next_feedback_{};
   rtp::Time next_nack_{};
   rtp::Time next_data_{};
   bool media_started_ = false;
