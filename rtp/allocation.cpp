@@ -11,12 +11,11 @@ constexpr double kSpare = 1 / 0.92;      // to be there before a step up
 constexpr double kSpareKept = 1 / 0.97;  // for what is shown, on a way that is known
 
 // What is shown has begun with a key frame, and one comes now and then: nothing is given up for it.
-double cost_of(const LayerWish& wish, std::optional<std::size_t> layer) noexcept {
+std::int64_t rate_of(const LayerWish& wish, std::optional<std::size_t> layer) noexcept {
   if (!layer || *layer >= wish.layers.size()) return 0;
   const LayerActivity::Layer& taken = wish.layers[*layer];
   const bool shown = wish.current && *layer <= *wish.current;
-  const std::int64_t rate = taken.bitrate.value - (shown ? taken.key_frames.value : 0);
-  return static_cast<double>(rate) * kOverhead;
+  return taken.bitrate.value - (shown ? taken.key_frames.value : 0);
 }
 
 // The next layer that lives above this one, up to `wanted`.
@@ -42,6 +41,7 @@ class Allocator {
         bounded_(way.congested || way.known),
         kept_spare_(way.known && !way.congested ? kSpareKept : 1.0),
         measured_(way.measured),
+        cost_(kOverhead * (1 + way.resent)),
         spent_(static_cast<double>(fixed.value)),
         wishes_(wishes),
         choices_(choices) {
@@ -99,6 +99,10 @@ class Allocator {
     return true;
   }
 
+  [[nodiscard]] double cost_of(const LayerWish& wish,
+                               std::optional<std::size_t> layer) const noexcept {
+    return static_cast<double>(rate_of(wish, layer)) * cost_;
+  }
   [[nodiscard]] bool fits(double step, double spare) const noexcept {
     return (spent_ + step) * spare <= target_;
   }
@@ -191,6 +195,7 @@ class Allocator {
   bool bounded_;  // more than the target does not pass
   double kept_spare_;
   bool measured_;
+  double cost_;  // on the wire, of each bit of a layer
   double spent_;
   std::span<const LayerWish> wishes_;
   std::span<LayerChoice> choices_;

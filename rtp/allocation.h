@@ -53,6 +53,7 @@ struct Way {
   bool congested = false;  // it does not carry what is sent now
   bool measured = false;   // it was congested once, so it is known what does not pass
   bool known = false;      // the target is what it carries, and not only what was tried so far
+  double resent = 0;       // of what is sent to show a layer, so much goes beside it once more
 };
 
 // Everybody's smallest layer comes first, in the order of priority; then those of the highest

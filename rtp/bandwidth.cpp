@@ -37,7 +37,15 @@ constexpr Duration kLossIsOfQueue{1'000'000};  // the time that loss() looks bac
 constexpr double kHeavyLoss = 0.25;
 constexpr double kAmple = 2;  // times what is wanted
 constexpr Duration kNoQueue{5'000};
-constexpr double kMostMadeGood = 0.18;  // chance makes single seconds look worse than they were
+constexpr double kSomeChance = 0.01;
+constexpr double kMostMadeGood = 0.18;
+constexpr double kChanceSeconds = 2;  // chance makes single seconds look worse than they were
+
+// More may be sent than comes through: what is lost has taken no room, or it has and would have
+// come through as well.
+double made_good(double lost) noexcept {
+  return 1.0 + std::min(lost / (1.0 - lost), kMostMadeGood);
+}
 
 double rate_of(std::int64_t bytes, std::int64_t us) noexcept {
   return static_cast<double>(bytes) * 8e6 / static_cast<double>(us);
@@ -212,16 +220,17 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
           static_cast<double>(std::max<std::int64_t>(1, lost_ + received_));
   standing_ = Duration(recent.received >= 3 ? recent.queue_us : 0);
   adapt_bound(now);
-  const bool ample = is_ample();
-  const auto fit = ample ? std::nullopt : model_.fit();
+  ample_ = is_ample();
+  const auto fit = ample_ ? std::nullopt : model_.fit();
   look_at_queue(now, fit);
   congested_ = overused_ || loss_ > kHeavyLoss;
+  note_chance(now, fit);
   known_ = fit && loss_ <= kHeavyLoss;
   if (known_) follow(now, *fit);
   measured_ = measured_ || congested_ || known_;
   if (congested_) {
     fall(now);
-  } else if (!known_ && !ample) {
+  } else if (!known_ && !ample_) {
     rise();
   }
   if (remb_ && now > remb_->until) remb_.reset();
@@ -248,6 +257,13 @@ void BandwidthEstimator::look_at_queue(Time now,
   if (queue > bound_us_ && now - level_since_ >= long_enough) take_for_the_way();
 }
 
+void BandwidthEstimator::note_chance(Time now, const std::optional<LinkModel::Fit>& fit) noexcept {
+  const bool full = standing_ >= kNoQueue || (fit && fit->load >= kNotFull);
+  if (full || now - last_overuse_ <= kLossIsOfQueue) return;
+  const double passed = std::chrono::duration<double>(now - last_update_).count();
+  chance_ += (loss_ - chance_) * std::min(1.0, passed / kChanceSeconds);
+}
+
 void BandwidthEstimator::take_for_the_way() noexcept {
   least_us_ += standing_.count();
   least_before_us_ = least_us_;
@@ -261,7 +277,8 @@ void BandwidthEstimator::take_for_the_way() noexcept {
 // really falls at once is seen by its queue.
 void BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
   const double passed = std::min(0.2, std::chrono::duration<double>(now - last_update_).count());
-  const double rate = fit.rate * kMargin;
+  // What is lost before the link takes no room there, behind it it does; nobody can tell which.
+  const double rate = fit.rate * kMargin * made_good(lost_by_chance() / 2);
   const double nearest = std::clamp(estimate_, rate, rate * (1 + fit.doubt * kBeyondDoubt));
   estimate_ += (std::max(nearest, estimate_ * (1 - passed * kFallPerSecond)) - estimate_) *
                std::min(1.0, LinkModel::kSure / fit.doubt);
@@ -306,9 +323,8 @@ void BandwidthEstimator::rise() noexcept {
     const Window passed = window(kPassedUs, ago);
     if (passed.span_us >= kMinPassedUs) shown = std::max(shown, passed.rate);
   }
-  // What was lost without a queue passed the narrowest place all the same.
-  shown *= 1.0 + std::min(loss_ / (1.0 - loss_), kMostMadeGood);
-  shown *= kMargin;
+  // A second that looks worse than chance is made of chance, too, where there is some.
+  shown *= kMargin * made_good(chance_ > kSomeChance ? lost_by_chance() : loss_);
   if (shown > estimate_) {
     estimate_ = std::min(estimate_ + (shown - estimate_) * kHaste, static_cast<double>(kMax.value));
   }

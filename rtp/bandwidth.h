@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -77,6 +78,8 @@ class BandwidthEstimator {
   // It was once.
   [[nodiscard]] bool measured() const noexcept { return measured_; }
   [[nodiscard]] double loss() const noexcept { return loss_; }  // of late, 0 to 1
+  // Of it, what is lost however little is sent.
+  [[nodiscard]] double lost_by_chance() const noexcept { return std::min(loss_, chance_); }
 
  private:
   // What arrived within 20 ms of the receiver's clock. Two to a line of the cache: of hundreds of
@@ -132,6 +135,7 @@ class BandwidthEstimator {
   void follow(Time now, const LinkModel::Fit& fit) noexcept;
   void fall(Time now) noexcept;
   void rise() noexcept;
+  void note_chance(Time now, const std::optional<LinkModel::Fit>& fit) noexcept;
 
   std::int64_t newest_bucket_ = 0;
   std::int64_t received_ = 0;  // in all buckets
@@ -150,6 +154,7 @@ class BandwidthEstimator {
 
   double estimate_ = static_cast<double>(kStart.value);
   std::optional<Bitrate> demand_;
+  bool ample_ = false;  // far more passes than that
   Duration standing_{0};
   int growing_ = 0;    // feedbacks in a row
   Duration level_{0};  // around which it stands
@@ -160,6 +165,7 @@ class BandwidthEstimator {
   bool known_ = false;
   bool measured_ = false;
   double loss_ = 0;
+  double chance_ = 0;  // that something is lost on a link that is not full
   bool lost_touch_ = false;
   Time last_update_{};
   Time last_fall_{};  // for loss

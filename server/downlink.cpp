@@ -1,5 +1,9 @@
 #include "server/downlink.h"
 
+#include <algorithm>
+
+#include "rtp/sent_log.h"
+
 namespace parley::server {
 namespace {
 
@@ -47,12 +51,19 @@ void Downlink::tick(rtp::Time now) noexcept {
   if (heard_ && log_.unanswered_since()) estimator_.on_silence(now, *log_.unanswered_since());
 }
 
+// Each that is lost is sent again until it comes, or until the budget is spent.
+double Downlink::resent() const noexcept {
+  constexpr double kBudget = 1.0 / rtp::SentLog::kBudgetDivisor;
+  const double lost = std::min(estimator_.lost_by_chance(), 0.5);
+  return std::min(lost / (1 - lost), kBudget);
+}
+
 std::optional<rtp::Way> Downlink::way(rtp::Time now) const noexcept {
   const auto patience = numbers() ? kPatience : kPatienceForEstimate;
   if (!heard_ && first_sent_ && now - *first_sent_ > patience) return std::nullopt;
   if (!numbers()) return told_.way();
   return rtp::Way{estimator_.target(), estimator_.congested(), estimator_.measured(),
-                  estimator_.known()};
+                  estimator_.known(), resent()};
 }
 
 rtp::WayEstimate Downlink::estimate() const noexcept {

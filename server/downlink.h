@@ -67,6 +67,8 @@ class Downlink {
   [[nodiscard]] rtp::Prober& prober() noexcept { return prober_; }
 
  private:
+  [[nodiscard]] double resent() const noexcept;
+
   Word word_;
   bool heard_ = false;  // anything
   bool told_of_packets_ = false;

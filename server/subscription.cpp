@@ -263,6 +263,7 @@ void Subscription::on_loss(rtp::Time now, double share) noexcept {
 }
 
 std::size_t Subscription::redundancy_wanted() const noexcept {
+  if (section_.kind != rtp::MediaKind::Audio) return 0;
   const bool negotiated = std::any_of(section_.codecs.begin(), section_.codecs.end(),
                                       [](const CodecParams& codec) { return codec.red_pt; });
   return negotiated && track_ != nullptr ? redundancy_control_.frames() : 0;

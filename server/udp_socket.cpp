@@ -119,8 +119,14 @@ bool is_segment_error(int error) {
 }  // namespace
 
 struct UdpSocket::Batch {
-  std::array<mmsghdr, kBatch> headers{};
+  // For reading; the first `used` have to be made ready again.
+  std::array<mmsghdr, kBatch> read_headers{};
   std::array<iovec, kBatch> vectors{};
+  std::array<sockaddr_storage, kBatch> senders{};
+  std::array<Control, kBatch> read_controls{};
+  std::size_t used = kBatch;
+  // For sending.
+  std::array<mmsghdr, kBatch> headers{};
   std::array<sockaddr_storage, kBatch> addresses{};
   std::array<Control, kBatch> controls{};
   std::array<iovec, kSendVectors> send_vectors{};
@@ -208,27 +214,30 @@ tl::expected<UdpSocket, std::string> UdpSocket::bind(const TransportAddress& add
 std::span<Arrived> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& counters, bool& more) {
   if (merged_) return receive_merged(pool, counters, more);
   Batch& b = *batch_;
-  for (std::size_t i = 0; i < kBatch; ++i) {
+  bool spills = false;
+  for (std::size_t i = 0; i < b.used; ++i) {
     if (!b.buffers[i]) b.buffers[i] = pool.take();
+    spills = spills || !b.buffers[i];
     b.vectors[i].iov_base = b.buffers[i] ? b.buffers[i].storage().data() : b.spill.data();
     b.vectors[i].iov_len = rtp::Buffer::kMaxDatagram;
-    prepare_read(b.headers[i].msg_hdr, b.vectors[i], b.addresses[i], b.controls[i]);
+    prepare_read(b.read_headers[i].msg_hdr, b.vectors[i], b.senders[i], b.read_controls[i]);
   }
-  const int count = ::recvmmsg(fd_, b.headers.data(), kBatch, 0, nullptr);
+  const int count = ::recvmmsg(fd_, b.read_headers.data(), kBatch, 0, nullptr);
   // EAGAIN: nothing there. Anything else (ECONNREFUSED by an ICMP message, ...) concerns one
   // datagram and was taken off the socket by being told.
   const std::size_t read = count > 0 ? static_cast<std::size_t>(count) : 0;
+  b.used = spills || count < 0 ? kBatch : read;
   more = read == kBatch;
   std::size_t kept = 0;
   for (std::size_t i = 0; i < read; ++i) {
     counters.packets_in.add();
-    counters.bytes_in.add(b.headers[i].msg_len);
+    counters.bytes_in.add(b.read_headers[i].msg_len);
     if (!b.buffers[i]) {
       counters.drop(Drop::PoolEmpty);
       continue;
     }
-    msghdr& header = b.headers[i].msg_hdr;
-    const auto remote = TransportAddress::from(reinterpret_cast<sockaddr*>(&b.addresses[i]));
+    msghdr& header = b.read_headers[i].msg_hdr;
+    const auto remote = TransportAddress::from(reinterpret_cast<sockaddr*>(&b.senders[i]));
     if ((header.msg_flags & MSG_TRUNC) != 0 || !remote) {
       counters.drop(Drop::UnknownKind);
       continue;
@@ -238,7 +247,7 @@ std::span<Arrived> UdpSocket::receive(rtp::PacketPool& pool, WorkerCounters& cou
     received.path.local = destination_of(header, local_);
     received.path.socket = index_;
     received.datagram = std::move(b.buffers[i]);
-    received.datagram.resize(b.headers[i].msg_len);
+    received.datagram.resize(b.read_headers[i].msg_len);
   }
   return std::span(b.received).first(kept);
 }

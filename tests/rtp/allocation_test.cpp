@@ -40,6 +40,7 @@ struct Scene {
   bool congested = true;  // so that the target alone decides
   bool measured = true;
   bool known = false;
+  double resent = 0;
 
   LayerWish& add(int priority, std::optional<std::size_t> current = kNone,
                  std::vector<Layer> layers = ladder()) {
@@ -48,7 +49,8 @@ struct Scene {
   }
   Layers run(std::int64_t target, std::int64_t fixed = 0) {
     choices.assign(wishes.size(), {});
-    sum = allocate({Bitrate{target}, congested, measured, known}, Bitrate{fixed}, wishes, choices);
+    sum = allocate({Bitrate{target}, congested, measured, known, resent}, Bitrate{fixed}, wishes,
+                   choices);
     Layers layers;
     for (const LayerChoice& choice : choices) layers.push_back(choice.layer);
     return layers;
@@ -246,6 +248,16 @@ TEST(Allocate, TellsWhatTheNextStepNeeds) {
 }
 
 // Whoever proves what is asked for gets it.
+TEST(Allocate, CountsWhatIsSentAgain) {
+  Scene scene;
+  scene.add(0);
+  EXPECT_THAT(scene.run(370'000), ElementsAre(1));
+  scene.resent = 0.1;
+  EXPECT_THAT(scene.run(370'000), ElementsAre(0));
+  EXPECT_THAT(scene.run(390'000), ElementsAre(1));
+  EXPECT_EQ(scene.sum.spent.value, 349'800);
+}
+
 TEST(Allocate, SaysWhetherAnybodyWantsMore) {
   Scene scene;
   scene.add(0, 2);

@@ -227,6 +227,24 @@ TEST(BandwidthEstimator, LeavesRandomLossAlone) {
   }
 }
 
+TEST(BandwidthEstimator, TellsWhatIsLostByChanceFromWhatAFullLinkLoses) {
+  Line line(2e6, 0.1);
+  line.pictures(seconds(10), 0.8e6);
+  EXPECT_NEAR(line.estimator.lost_by_chance(), 0.1, 0.05);
+  // Here it is lost behind the link, where it has taken its time.
+  line.pictures(seconds(5), 1.5e6);
+  EXPECT_TRUE(line.estimator.known());
+  EXPECT_GT(line.estimate(), 1.7e6);
+  EXPECT_LT(line.estimate(), 2.1e6);
+
+  Line full(1e6);
+  full.pictures(seconds(3), 0.5e6);
+  full.loss = 0.3;  // as a queue without room does
+  full.pictures(seconds(3), 1.3e6);
+  EXPECT_GT(full.estimator.loss(), 0.2);
+  EXPECT_LT(full.estimator.lost_by_chance(), 0.02);
+}
+
 TEST(BandwidthEstimator, FallsWithHeavyLossAndComesBackAfterIt) {
   Line line(1e6, 0.45);
   line.pictures(seconds(5), 900e3);
