@@ -37,9 +37,10 @@ constexpr Duration kLossIsOfQueue{1'000'000};  // the time that loss() looks bac
 constexpr double kHeavyLoss = 0.25;
 constexpr double kAmple = 2;  // times what is wanted
 constexpr Duration kNoQueue{5'000};
+constexpr Duration kLookEvery{1'000'000};
 constexpr double kSomeChance = 0.01;
-constexpr double kMostMadeGood = 0.18;
-constexpr double kChanceSeconds = 2;  // chance makes single seconds look worse than they were
+constexpr double kMostMadeGood = 0.18;  // chance makes single seconds look worse than they were
+constexpr double kChanceSeconds = 2;
 
 // More may be sent than comes through: what is lost has taken no room, or it has and would have
 // come through as well.
@@ -220,7 +221,7 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
           static_cast<double>(std::max<std::int64_t>(1, lost_ + received_));
   standing_ = Duration(recent.received >= 3 ? recent.queue_us : 0);
   adapt_bound(now);
-  ample_ = is_ample();
+  ample_ = is_ample() && now - last_look_ < kLookEvery;
   const auto fit = ample_ ? std::nullopt : model_.fit();
   look_at_queue(now, fit);
   congested_ = overused_ || loss_ > kHeavyLoss;
@@ -236,11 +237,12 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
   if (remb_ && now > remb_->until) remb_.reset();
   if (remb_) estimate_ = std::min(estimate_, static_cast<double>(remb_->bound.value));
   last_update_ = now;
+  if (!ample_) last_look_ = now;
 }
 
 bool BandwidthEstimator::is_ample() const noexcept {
-  return demand_ && estimate_ > static_cast<double>(demand_->value) * kAmple &&
-         standing_ < kNoQueue;
+  const double shown = estimate_ > static_cast<double>(kStart.value) ? estimate_ : 0;
+  return demand_ && shown > static_cast<double>(demand_->value) * kAmple && standing_ < kNoQueue;
 }
 
 void BandwidthEstimator::look_at_queue(Time now,
@@ -258,9 +260,9 @@ void BandwidthEstimator::look_at_queue(Time now,
 }
 
 void BandwidthEstimator::note_chance(Time now, const std::optional<LinkModel::Fit>& fit) noexcept {
-  const bool full = standing_ >= kNoQueue || (fit && fit->load >= kNotFull);
-  if (full || now - last_overuse_ <= kLossIsOfQueue) return;
-  const double passed = std::chrono::duration<double>(now - last_update_).count();
+  if (standing_ >= kNoQueue || (fit && fit->load >= kNotFull)) last_full_ = now;
+  if (now - last_full_ <= kLossIsOfQueue) return;
+  const double passed = std::min(0.2, std::chrono::duration<double>(now - last_update_).count());
   chance_ += (loss_ - chance_) * std::min(1.0, passed / kChanceSeconds);
 }
 
@@ -276,7 +278,7 @@ void BandwidthEstimator::take_for_the_way() noexcept {
 // makes links look slower than they are, too, and now and then much slower for a look or two: what
 // really falls at once is seen by its queue.
 void BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
-  const double passed = std::min(0.2, std::chrono::duration<double>(now - last_update_).count());
+  const double passed = std::min(0.2, std::chrono::duration<double>(now - last_look_).count());
   // What is lost before the link takes no room there, behind it it does; nobody can tell which.
   const double rate = fit.rate * kMargin * made_good(lost_by_chance() / 2);
   const double nearest = std::clamp(estimate_, rate, rate * (1 + fit.doubt * kBeyondDoubt));

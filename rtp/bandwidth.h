@@ -56,8 +56,8 @@ class BandwidthEstimator {
   // A receiver's own word (REMB) beside his feedback: a bound, for as long as he repeats it.
   static constexpr Duration kRembHolds{5'000'000};
   void on_remb(Time now, Bitrate bitrate) noexcept;
-  // What all takes that is wanted; nothing while more is wanted than is sent. Of a link that has
-  // shown several times as much no more has to be known, as long as nothing stands in a queue.
+  // What all takes that is wanted; nothing while more is wanted than is sent. A link that has shown
+  // several times as much is looked at once a second, as long as nothing stands in a queue.
   void set_demand(std::optional<Bitrate> all) noexcept { demand_ = all; }
   // Now and then: when feedback does not come though packets were sent, the way may be shut. Who
   // is heard again after long comes perhaps by another way, of which nothing is known.
@@ -155,6 +155,7 @@ class BandwidthEstimator {
   double estimate_ = static_cast<double>(kStart.value);
   std::optional<Bitrate> demand_;
   bool ample_ = false;  // far more passes than that
+  Time last_look_{};    // whether it still does
   Duration standing_{0};
   int growing_ = 0;    // feedbacks in a row
   Duration level_{0};  // around which it stands
@@ -170,6 +171,7 @@ class BandwidthEstimator {
   Time last_update_{};
   Time last_fall_{};  // for loss
   Time last_overuse_{};
+  Time last_full_{};
   struct Remb {
     Bitrate bound;
     Time until;

@@ -247,7 +247,6 @@ TEST(Allocate, TellsWhatTheNextStepNeeds) {
   EXPECT_NEAR(next(), 106'000 * kSpare, 1) << "also the first";
 }
 
-// Whoever proves what is asked for gets it.
 TEST(Allocate, CountsWhatIsSentAgain) {
   Scene scene;
   scene.add(0);
@@ -273,6 +272,7 @@ TEST(Allocate, SaysWhetherAnybodyWantsMore) {
   EXPECT_EQ(scene.sum.next.value, 0);
 }
 
+// Whoever proves what is asked for gets it.
 TEST(Allocate, RaisesSomebodyWhenTheNextStepIsProven) {
   Scene scene;
   for (const int priority : {0, 1, 2}) scene.add(priority);
