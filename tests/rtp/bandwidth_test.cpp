@@ -351,6 +351,13 @@ TEST(BandwidthEstimator, LooksOnceASecondAtALinkThatCarriesSeveralTimesWhatIsWan
   EXPECT_LT(line.estimate(), 0.7e6);
 }
 
+TEST(BandwidthEstimator, TakesNothingForPlentyThatWasNeverShown) {
+  Line line(900e3);
+  line.estimator.set_demand(Bitrate{200'000});  // less than half of what it begins with
+  line.pictures(milliseconds(900), 720e3);
+  EXPECT_GT(line.estimate(), 600e3);
+}
+
 TEST(BandwidthEstimator, LooksCloserAgainWhenMoreIsWanted) {
   for (const std::optional<Bitrate> wanted : {std::optional(Bitrate{3'000'000}), {}}) {
     Line line(5e6);
