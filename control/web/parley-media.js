@@ -39,6 +39,7 @@ export class MediaConnection {
   /** @type {Map<Source, RTCRtpTransceiver>} */ #senders = new Map();
   /** @type {Map<Source, Publication>} */ #publications;
   /** @type {Map<Source, Wanted>} */ #wanted = new Map();
+  /** @type {Promise<unknown>} */ #changing = Promise.resolve(); // of senders' parameters
   #offerNeeded = false;
   /** @type {Promise<void>|null} */ #offering = null;
   /** @type {boolean|undefined} */ #asksRoundTrip;
@@ -132,8 +133,23 @@ export class MediaConnection {
     await this.#applyWanted(source);
   }
 
+  /**
+   * One change of a sender's parameters at a time: what was read before another one is not taken any more.
+   * @template T @param {() => Promise<T>} change @returns {Promise<T>}
+   */
+  #change(change) {
+    const done = this.#changing.then(change);
+    this.#changing = done.catch(() => {});
+    return done;
+  }
+
   /** @param {Source} source */
-  async #applyWanted(source) {
+  #applyWanted(source) {
+    return this.#change(() => this.#pauseUnwanted(source));
+  }
+
+  /** @param {Source} source */
+  async #pauseUnwanted(source) {
     const wanted = this.#wanted.get(source);
     const sender = this.#senders.get(source)?.sender;
     const parameters = sender?.getParameters();
@@ -153,7 +169,8 @@ export class MediaConnection {
   async useCodec({mid, codec, payload_type: payloadType}) {
     await this.#offering?.catch(() => {}); // it may bring the codec
     const transceiver = [...this.#senders.values()].find((one) => one.mid === mid);
-    if (!transceiver || this.#closed || await setSenderCodec(transceiver.sender, payloadType)) return;
+    if (!transceiver || this.#closed) return;
+    if (await this.#change(() => setSenderCodec(transceiver.sender, payloadType))) return;
     preferCodec(transceiver, codec.split('/')[0]);
     await this.offer();
   }
@@ -293,15 +310,14 @@ function preferPlainCodecs(transceiver, kind) {
 }
 
 /**
- * The smallest goes on, so that a picture is there at once when somebody looks again.
+ * Those go on that are needed to reach the wanted height, the smallest as soon as anybody looks.
  * @param {RTCRtpEncodingParameters[]} encodings @param {number} full  height of what is sent @param {number} wanted
  */
 function pauseLarger(encodings, full, wanted) {
   const heights = encodings.map(({scaleResolutionDownBy = 1}) => full / scaleResolutionDownBy);
-  const lowest = Math.min(...heights);
   encodings.forEach((encoding, i) => {
     const below = Math.max(0, ...heights.filter((other) => other < heights[i]));
-    encoding.active = heights[i] === lowest || below < wanted;
+    encoding.active = below < wanted;
   });
 }
 
