@@ -21,8 +21,8 @@ const received = () => viewer.evaluate(async () => {
     reports.find(({type, kind, framesDecoded: frames}) => type === 'inbound-rtp' && kind === 'video' && frames > 0) ?? {};
   return {frameWidth, freezeCount, frozenS: totalFreezesDuration ?? 0, framesDecoded};
 });
-/** What each layer takes, as the publisher sends it now, by its width. */
-async function layers() {
+/** What each layer has taken, by its width, in three seconds. */
+async function measured() {
   const read = async () => new Map(await publisher.evaluate(async () =>
     [...(await window.me.call.peerConnection.getStats()).values()]
       .filter(({type, kind, frameWidth}) => type === 'outbound-rtp' && kind === 'video' && frameWidth)
@@ -30,10 +30,20 @@ async function layers() {
   const from = await read();
   const to = await until('reports of three seconds', async () => {
     const now = await read();
-    return [...now].every(([width, {timestamp}]) => timestamp - from.get(width).timestamp > 3_000) && now;
+    return [...now].every(([width, {timestamp}]) => timestamp - from.get(width)?.timestamp > 3_000) && now;
   });
   return [...to].map(([width, {bytes, timestamp}]) =>
     [width, Math.round((bytes - from.get(width).bytes) * 8_000 / (timestamp - from.get(width).timestamp))]).sort(([a], [b]) => a - b);
+}
+/** What each layer takes, as the publisher sends it now: at his start he sends more of each, so when two readings agree. */
+async function layers() {
+  let before;
+  return until('two readings of the layers agree', async () => {
+    const now = await measured();
+    const same = now.length === before?.length && now.every(([, rate], i) => Math.abs(rate / before[i][1] - 1) < 0.1);
+    before = now;
+    return same && now;
+  }, 40_000);
 }
 
 test('each line gets the largest layer that fits, and is followed up and down', async (t) => {
