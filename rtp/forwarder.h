@@ -88,6 +88,11 @@ class Forwarder {
 
   // What the slot shall show; nothing empties it at once. The same target again changes nothing.
   void set_target(std::optional<Source> target, LayerLimit limit = {}) noexcept;
+  // While the target is waited for, nothing else passes either: what is shown is more than the way
+  // carries, and what stands in the queue before it is seen meanwhile.
+  void pause_until_target() noexcept {
+    if (current_ != target_) paused_ = true;
+  }
   // Muted: nothing passes from this very packet on. Afterwards video waits for a key frame, audio
   // goes on at once; numbers run on, time goes on.
   void set_muted(bool muted) noexcept;

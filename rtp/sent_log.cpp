@@ -152,6 +152,11 @@ void SentLog::on_sent(const Rewrite& rewrite, Source source, const PacketInfo& p
   mark_sent(seq, true);
 }
 
+void SentLog::begin_anew(ExtSeq first) noexcept {
+  first_ = first;
+  budget_bytes_ = std::max(budget_bytes_, kBudgetStartBytes);
+}
+
 std::optional<SentLog::Sent> SentLog::find(Seq seq) noexcept {
   if (!highest_) {
     ++counters_.unknown;
@@ -162,6 +167,10 @@ std::optional<SentLog::Sent> SentLog::find(Seq seq) noexcept {
   const Stretch* const stretch = was_sent(found) ? stretch_of(found) : nullptr;
   if (stretch == nullptr) {
     ++counters_.unknown;
+    return std::nullopt;
+  }
+  if (first_ && found < *first_) {
+    ++counters_.needless;
     return std::nullopt;
   }
   Resent& entry = resent(found);

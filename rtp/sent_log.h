@@ -59,6 +59,7 @@ class SentLog {
     std::uint64_t unknown = 0;    // never sent, or too long ago
     std::uint64_t too_soon = 0;   // asked again within a round trip
     std::uint64_t too_often = 0;  // sent kMaxResends times already
+    std::uint64_t needless = 0;   // of before begin_anew()
     std::uint64_t over_budget = 0;
   };
 
@@ -67,6 +68,10 @@ class SentLog {
 
   void on_sent(const Rewrite& rewrite, Source source, const PacketInfo& packet,
                std::size_t bytes) noexcept;
+  // With this packet a decoder can start, and what lies before it is given up: of a larger layer,
+  // much is lost on a way that has become too narrow for it. To send that again would fill the way
+  // and use up what is allowed; now at least kBudgetStartBytes are.
+  void begin_anew(ExtSeq first) noexcept;
   // What to send again for a lost packet, if anything. `rtt`: nothing while unknown.
   [[nodiscard]] std::optional<Resend> on_nack(Seq lost, Time now,
                                               std::optional<Duration> rtt) noexcept;
@@ -118,6 +123,7 @@ class SentLog {
   }
 
   std::optional<ExtSeq> highest_;
+  std::optional<ExtSeq> first_;  // what lies before it is given up
   std::int64_t budget_bytes_ = kBudgetStartBytes;
   std::size_t newest_ = 0;  // of stretches_, a ring
   std::size_t count_ = 0;

@@ -74,6 +74,8 @@ std::string_view name_of(Drop drop) noexcept {
       return "tcp_stranger";
     case Drop::HistoryGone:
       return "history_gone";
+    case Drop::RtxNeedless:
+      return "rtx_needless";
     case Drop::RtxLimit:
       return "rtx_limit";
     case Drop::TapFull:

@@ -52,6 +52,14 @@ class Downlink {
   // What may be sent; nothing when there is no reason to hold anything back.
   [[nodiscard]] std::optional<rtp::Way> way(rtp::Time now) const noexcept;
   [[nodiscard]] rtp::WayEstimate estimate() const noexcept;
+  // It does not carry what is sent.
+  [[nodiscard]] bool congested() const noexcept {
+    return numbers() ? estimator_.congested() : told_.way().congested;
+  }
+  // That stands before it and does not drain; none if nobody tells when packets come.
+  [[nodiscard]] rtp::Duration queue() const noexcept {
+    return numbers() && estimator_.overused() ? estimator_.queue() : rtp::Duration{0};
+  }
   // There is a queue that does not drain.
   [[nodiscard]] bool overused() const noexcept {
     return numbers() ? estimator_.overused() : told_.way().congested;

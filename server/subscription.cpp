@@ -17,6 +17,8 @@ namespace {
 
 constexpr rtp::Duration kReportInterval{1'000'000};
 constexpr rtp::Duration kReasonInterval{500'000};
+// As long as what is in it keeps the picture moving until a key frame comes from the publisher.
+constexpr rtp::Duration kLongQueue{60'000};
 // 120 ms at 48 kHz: no Opus packet is longer (RFC 6716, section 3.2.5). Behind a longer step there
 // was a pause (DTX); what was said before it would come too late.
 constexpr std::uint32_t kLongestFrame = 5'760;
@@ -140,7 +142,17 @@ void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, Rungs lay
   } else {
     forwarder_.set_target(std::nullopt);
   }
+  give_up_shown();
   pass_on_wishes();
+}
+
+// What the way does not carry, for what it is to be.
+void Subscription::give_up_shown() noexcept {
+  const Downlink* const downlink = connection_.downlink();
+  if (downlink == nullptr || !downlink->congested()) return;
+  if (forwarder_.target() && forwarder_.current() == forwarder_.target()) return;
+  gives_up_ = true;
+  if (downlink->queue() > kLongQueue) forwarder_.pause_until_target();
 }
 
 void Subscription::tell_choice(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,
@@ -213,7 +225,13 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   if (Downlink* const downlink = measured()) {
     downlink->on_sent(now, size, content(section_.ssrc, rewrite->seq));
   }
-  if (sent_log_) sent_log_->on_sent(*rewrite, media.source, media.info, size);
+  if (sent_log_) {
+    sent_log_->on_sent(*rewrite, media.source, media.info, size);
+    if (gives_up_ && media.info.key_frame && media.source == forwarder_.target()) {
+      sent_log_->begin_anew(rewrite->seq);
+      gives_up_ = false;
+    }
+  }
   context_.counters.media_out.add();
   ++packets_sent_;
   octets_sent_ += media.info.payload_size;
@@ -319,6 +337,7 @@ void Subscription::on_lost(rtp::Time now, const rtp::PacketResult& packet) {
 void Subscription::count_refusals(const rtp::SentLog::Counters& before) noexcept {
   const rtp::SentLog::Counters& after = sent_log_->counters();
   context_.counters.drop(Drop::HistoryGone, after.unknown - before.unknown);
+  context_.counters.drop(Drop::RtxNeedless, after.needless - before.needless);
   context_.counters.drop(Drop::RtxLimit, after.too_soon - before.too_soon + after.too_often -
                                              before.too_often + after.over_budget -
                                              before.over_budget);

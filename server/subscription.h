@@ -124,6 +124,7 @@ class Subscription {
                                                   const rtp::Rewrite& rewrite,
                                                   const CodecParams& codec, rtp::Bytes out);
   void note_shown(rtp::Time now, const MediaPacket& media, Shown shown);
+  void give_up_shown() noexcept;
   void tell_choice(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,
                    rtp::Bitrate estimate);
   void send_again(rtp::Time now, const rtp::SentLog::Resend& resend);
@@ -137,6 +138,7 @@ class Subscription {
   Track* track_ = nullptr;
   Want want_;
   std::uint8_t redundancy_ = 0;  // earlier frames that go along with each
+  bool gives_up_ = false;        // what it has shown so far, on a way too narrow for it
   const CodecParams* matched_for_ = nullptr;
   const CodecParams* matched_ = nullptr;
   std::optional<Shown> shown_;

@@ -94,6 +94,32 @@ TEST_F(ForwarderTest, ForwardsTheOldLayerUntilTheKeyFrameOfTheNewOne) {
   EXPECT_EQ(video.take_switched(), kHigh);
 }
 
+TEST_F(ForwarderTest, PassesNothingUntilTheTargetsKeyFrameWhereTheOldLayerIsTooMuch) {
+  video.set_target(kHigh);
+  (void)video.on_packet(high.next(true), kHigh);
+  video.pause_until_target();
+  EXPECT_EQ(outcome(video.on_packet(high.next(), kHigh)), "65531") << "it is the target";
+  video.set_target(kLow);
+  video.pause_until_target();
+  EXPECT_EQ(outcome(video.on_packet(high.next(), kHigh)), "other_source");
+  EXPECT_EQ(outcome(video.on_packet(low.next(true), kLow)), "65532");
+  video.set_target(kHigh);
+  EXPECT_EQ(outcome(video.on_packet(low.next(), kLow)), "65533");
+}
+
+// What was left out meanwhile is missing in it.
+TEST_F(ForwarderTest, GoesOnWithAKeyFrameIfTheOldLayerIsTheTargetAgain) {
+  video.set_target(kHigh);
+  (void)video.on_packet(high.next(true), kHigh);
+  video.set_target(kLow);
+  video.pause_until_target();
+  (void)video.on_packet(high.next(), kHigh);
+  video.set_target(kHigh);
+  EXPECT_EQ(video.wants_key_frame(), kHigh);
+  EXPECT_EQ(outcome(video.on_packet(high.next(), kHigh)), "waiting_for_key_frame");
+  EXPECT_EQ(outcome(video.on_packet(high.next(true), kHigh)), "65531");
+}
+
 TEST_F(ForwarderTest, StopsTheOldTrackAtOnceWhenTheTrackChanges) {
   video.set_target(kLow);
   (void)video.on_packet(low.next(true), kLow);

@@ -92,6 +92,29 @@ TEST(SentLog, ForgetsTheOldestStretch) {
   EXPECT_EQ(found[1].source_seq(), ExtSeq{0});
 }
 
+TEST(SentLog, SendsNothingAgainOfWhatWasGivenUp) {
+  SentLog log(64);
+  for (std::int64_t seq = 0; seq < 20; ++seq) send(log, seq);
+  log.begin_anew(ExtSeq{10});
+  EXPECT_TRUE(nack(log, {0, 9}, 10).empty());
+  EXPECT_FALSE(log.on_lost(Seq{9}, false));
+  EXPECT_EQ(log.counters().needless, 3U);
+  EXPECT_EQ(nack(log, {10, 19}, 10).size(), 2U);
+}
+
+TEST(SentLog, AllowsSomeForWhatItBeginsAnewWith) {
+  SentLog log(64);
+  for (std::uint16_t seq = 0; seq < 40; ++seq) {
+    send(log, seq, 10);
+    nack(log, {seq}, 10);
+  }
+  ASSERT_GT(log.counters().over_budget, 0U);
+  send(log, 40, 10);
+  EXPECT_TRUE(nack(log, {40}, 20).empty());
+  log.begin_anew(ExtSeq{40});
+  EXPECT_EQ(nack(log, {40}, 30).size(), 1U);
+}
+
 // Whatever a publisher and a network do, a packet that is sent again carries the numbers that it
 // had the first time.
 TEST(SentLog, GivesBackTheNumbersOfTheFirstTime) {

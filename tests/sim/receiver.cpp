@@ -48,9 +48,9 @@ void Receiver::on_packet(rtp::Time now, const rtp::Packet& packet, bool retransm
   }
   const auto descriptor = rtp::Vp8Descriptor::parse(payload);
   if (descriptor && descriptor->has_picture_id()) picture_of_[time.value] = descriptor->picture_id;
-  if (const auto frame = client::read_synthetic_vp8(payload)) {
-    note_frame({now, last_track, packet.timestamp(), *frame, rtp::Codec::Vp8});
-  }
+  const auto frame = client::read_synthetic_vp8(payload);
+  pictures.on_packet(now, number, frame.has_value(), frame && frame->key_frame, packet.marker());
+  if (frame) note_frame({now, last_track, packet.timestamp(), *frame, rtp::Codec::Vp8});
 }
 
 void Receiver::on_sound(const rtp::Packet& packet, rtp::ConstBytes payload) {

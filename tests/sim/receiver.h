@@ -16,6 +16,7 @@
 #include "rtp/types.h"
 #include "server/client/synthetic.h"
 #include "tests/rtp/svc_source.h"
+#include "tests/sim/picture_decoder.h"
 
 namespace parley::sim {
 
@@ -66,6 +67,7 @@ class Receiver {
   std::uint64_t red_blocks = 0;  // redundant ones
   std::uint64_t red_faults = 0;  // cannot be read, of another stream, or at another time
   std::map<std::uint32_t, std::uint64_t> packets_of_track;
+  PictureDecoder pictures;  // of VP8
   // Of a publisher with layers inside his encoding.
   struct LayerPacket {
     rtp::Time at;
