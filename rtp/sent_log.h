@@ -61,6 +61,8 @@ class SentLog {
     std::uint64_t too_often = 0;  // sent kMaxResends times already
     std::uint64_t needless = 0;   // of before begin_anew()
     std::uint64_t over_budget = 0;
+    // Refused for good, though it may be needed.
+    [[nodiscard]] std::uint64_t never() const noexcept { return too_often + over_budget; }
   };
 
   // Remembers the last `packets`, rounded up to a power of two, 64 at least.

@@ -17,6 +17,8 @@ namespace {
 
 constexpr rtp::Duration kReportInterval{1'000'000};
 constexpr rtp::Duration kReasonInterval{500'000};
+// Between key frames asked for because something is not sent again any more.
+constexpr rtp::Duration kStartInterval{1'000'000};
 // As long as what is in it keeps the picture moving until a key frame comes from the publisher.
 constexpr rtp::Duration kLongQueue{60'000};
 // 120 ms at 48 kHz: no Opus packet is longer (RFC 6716, section 3.2.5). Behind a longer step there
@@ -143,6 +145,7 @@ void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, Rungs lay
     forwarder_.set_target(std::nullopt);
   }
   give_up_shown();
+  if (stuck_) start_anew(now);
   pass_on_wishes();
 }
 
@@ -229,7 +232,7 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
     sent_log_->on_sent(*rewrite, media.source, media.info, size);
     if (gives_up_ && media.info.key_frame && media.source == forwarder_.target()) {
       sent_log_->begin_anew(rewrite->seq);
-      gives_up_ = false;
+      gives_up_ = stuck_ = false;
     }
   }
   context_.counters.media_out.add();
@@ -323,7 +326,7 @@ void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,
     if (++resends > kMaxResends) break;  // it will ask again
     send_again(now, *resend);
   }
-  count_refusals(before);
+  count_refusals(now, before);
 }
 
 void Subscription::on_lost(rtp::Time now, const rtp::PacketResult& packet) {
@@ -331,16 +334,29 @@ void Subscription::on_lost(rtp::Time now, const rtp::PacketResult& packet) {
   const rtp::SentLog::Counters before = sent_log_->counters();
   const auto resend = sent_log_->on_lost(packet.seq, packet.ssrc == section_.rtx_ssrc);
   if (resend) send_again(now, *resend);
-  count_refusals(before);
+  count_refusals(now, before);
 }
 
-void Subscription::count_refusals(const rtp::SentLog::Counters& before) noexcept {
+void Subscription::count_refusals(rtp::Time now, const rtp::SentLog::Counters& before) {
   const rtp::SentLog::Counters& after = sent_log_->counters();
+  if (after.never() != before.never()) stuck_ = true;
+  if (stuck_) start_anew(now);
   context_.counters.drop(Drop::HistoryGone, after.unknown - before.unknown);
   context_.counters.drop(Drop::RtxNeedless, after.needless - before.needless);
   context_.counters.drop(Drop::RtxLimit, after.too_soon - before.too_soon + after.too_often -
                                              before.too_often + after.over_budget -
                                              before.over_budget);
+}
+
+// What is missing does not come any more: with a key frame the picture goes on without it, seconds
+// before a browser asks for one. Into a full queue it would only be more of what is lost.
+void Subscription::start_anew(rtp::Time now) {
+  const Downlink* const downlink = connection_.downlink();
+  if (now < next_start_ || (downlink != nullptr && downlink->overused())) return;
+  next_start_ = now + kStartInterval;
+  stuck_ = false;
+  gives_up_ = true;
+  on_key_frame_request();
 }
 
 void Subscription::send_again(rtp::Time now, const rtp::SentLog::Resend& resend) {

@@ -129,7 +129,8 @@ class Subscription {
                    rtp::Bitrate estimate);
   void send_again(rtp::Time now, const rtp::SentLog::Resend& resend);
   void retransmit(rtp::Time now, const rtp::SentLog::Resend& resend);
-  void count_refusals(const rtp::SentLog::Counters& before) noexcept;
+  void count_refusals(rtp::Time now, const rtp::SentLog::Counters& before);
+  void start_anew(rtp::Time now);
 
   Context& context_;
   Connection& connection_;
@@ -138,7 +139,8 @@ class Subscription {
   Track* track_ = nullptr;
   Want want_;
   std::uint8_t redundancy_ = 0;  // earlier frames that go along with each
-  bool gives_up_ = false;        // what it has shown so far, on a way too narrow for it
+  bool gives_up_ = false;        // what it has shown so far: the next key frame begins anew
+  bool stuck_ = false;           // something that is needed is not sent again any more
   const CodecParams* matched_for_ = nullptr;
   const CodecParams* matched_ = nullptr;
   std::optional<Shown> shown_;
@@ -148,6 +150,7 @@ class Subscription {
   rtp::LayerHold hold_;
   std::uint64_t octets_sent_ = 0;
   rtp::Time next_report_{};
+  rtp::Time next_start_{};
   // Each begins with what every packet needs.
   rtp::Forwarder forwarder_;
   std::optional<rtp::SentLog> sent_log_;  // from the first assignment on

@@ -116,6 +116,21 @@ TEST_F(Bandwidth, AStepDownStopsThePictureForLittleMoreThanItsQueue) {
   }
 }
 
+TEST_F(Bandwidth, AfterAnOutageThePictureIsBackSoon) {
+  start(20e6);
+  ASSERT_TRUE(comes_to(2, seconds(10)));
+  for (int outage_ms = 200; outage_ms <= 2'000; outage_ms += 150) {
+    SCOPED_TRACE(outage_ms);
+    sim.run_for(seconds(10));
+    viewer->options.down.loss = viewer->options.up.loss = 1;
+    sim.run_for(milliseconds(outage_ms));
+    viewer->options.down.loss = viewer->options.up.loss = 0;
+    const rtp::Time since = sim.now;
+    sim.run_for(seconds(5));
+    EXPECT_LE(viewer->video_slot(0).pictures.longest_freeze(since, sim.now), milliseconds(500));
+  }
+}
+
 TEST_F(Bandwidth, ErrorsOnTheWayAreNoCongestion) {
   start(20e6, 0.05);
   EXPECT_TRUE(comes_to(2, seconds(4)));
