@@ -38,6 +38,7 @@ class Allocator {
   Allocator(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
             std::span<LayerChoice> choices) noexcept
       : target_(static_cast<double>(way.target.value)),
+        carries_(std::max(target_, static_cast<double>(way.carries.value))),
         bounded_(way.congested || way.known),
         kept_spare_(way.known && !way.congested ? kSpareKept : 1.0),
         measured_(way.measured),
@@ -93,7 +94,8 @@ class Allocator {
     const bool smallest = !choices_[i].layer || wish.layers[*choices_[i].layer].reduced;
     const bool untried = !bounded_ && (!up || (smallest && !measured_));
     const double spare = up ? kSpare : kept_spare_;
-    if (!untried && !fits(step, spare) && !take_from_lower(n, step, spare)) return false;
+    const bool kept = !up && !choices_[i].layer && (spent_ + step) * spare <= carries_;
+    if (!untried && !kept && !fits(step, spare) && !take_from_lower(n, step, spare)) return false;
     spent_ += step;
     choices_[i].layer = next;
     return true;
@@ -192,6 +194,7 @@ class Allocator {
 
   static constexpr std::size_t kMaxLayers = 8;
   double target_;
+  double carries_;
   bool bounded_;  // more than the target does not pass
   double kept_spare_;
   bool measured_;

@@ -54,6 +54,10 @@ struct Way {
   bool measured = false;   // it was congested once, so it is known what does not pass
   bool known = false;      // the target is what it carries, and not only what was tried so far
   double resent = 0;       // of what is sent to show a layer, so much goes beside it once more
+  // The target, but for what it is less while a queue drains; at least the target. Nobody's
+  // smallest layer is given up for a queue: that drains sooner than the key frame comes which would
+  // be needed.
+  Bitrate carries{0};
 };
 
 // Everybody's smallest layer comes first, in the order of priority; then those of the highest

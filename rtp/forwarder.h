@@ -93,6 +93,8 @@ class Forwarder {
   void pause_until_target() noexcept {
     if (current_ != target_) paused_ = true;
   }
+  // Nothing passes before a key frame.
+  [[nodiscard]] bool paused() const noexcept { return paused_; }
   // Muted: nothing passes from this very packet on. Afterwards video waits for a key frame, audio
   // goes on at once; numbers run on, time goes on.
   void set_muted(bool muted) noexcept;

@@ -62,8 +62,12 @@ std::optional<rtp::Way> Downlink::way(rtp::Time now) const noexcept {
   const auto patience = numbers() ? kPatience : kPatienceForEstimate;
   if (!heard_ && first_sent_ && now - *first_sent_ > patience) return std::nullopt;
   if (!numbers()) return told_.way();
-  return rtp::Way{estimator_.target(), estimator_.congested(), estimator_.measured(),
-                  estimator_.known(), resent()};
+  return rtp::Way{estimator_.target(),
+                  estimator_.congested(),
+                  estimator_.measured(),
+                  estimator_.known(),
+                  resent(),
+                  estimator_.estimate()};
 }
 
 rtp::WayEstimate Downlink::estimate() const noexcept {
@@ -76,6 +80,7 @@ rtp::WayEstimate Downlink::estimate() const noexcept {
 void Downlink::on_shared(rtp::Time now, const rtp::Allocation& sum,
                          std::optional<rtp::Duration> rtt) noexcept {
   if (!numbers()) return;
+  complete_ = sum.complete;
   estimator_.set_demand(sum.complete ? std::optional(sum.spent) : std::nullopt);
   if (!heard_ || estimator_.known()) return;
   prober_.consider(now, estimator_.estimate(), sum.next, sum.spent, estimator_.overused(),

@@ -72,6 +72,11 @@ class Downlink {
   // The slots have shared it out: probes if there is something to be proven.
   void on_shared(rtp::Time now, const rtp::Allocation& sum,
                  std::optional<rtp::Duration> rtt) noexcept;
+  // More is wanted than is sent, or what the way carries is known to the bit: so little may change
+  // much, and what is shared out should be looked at soon again.
+  [[nodiscard]] bool tight() const noexcept {
+    return numbers() && (!complete_ || estimator_.known());
+  }
   [[nodiscard]] rtp::Prober& prober() noexcept { return prober_; }
 
  private:
@@ -80,6 +85,7 @@ class Downlink {
   Word word_;
   bool heard_ = false;  // anything
   bool told_of_packets_ = false;
+  bool complete_ = true;  // nobody wants more
   std::optional<rtp::Time> first_sent_;
   rtp::Prober prober_;
   rtp::TransportLog log_;

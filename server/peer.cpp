@@ -8,6 +8,7 @@ namespace {
 
 // How often a slot looks for a better layer and whether a sender report is due.
 constexpr rtp::Duration kSlotInterval{100'000};
+constexpr rtp::Duration kTightSlotInterval{50'000};
 
 rtp::ExtensionMap merged(const std::vector<PublishSection>& sections) {
   rtp::ExtensionMap map;
@@ -343,12 +344,13 @@ std::size_t Peer::bytes() const noexcept {
 void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
   if (slots_.empty() || !next_slots_) return;
   if (now >= *next_slots_) {
-    next_slots_ = on_grid(now + kSlotInterval);
     if (downlink_) downlink_->tick(now);
     if (const auto loss = downlink_ ? downlink_->loss() : std::nullopt) {
       for (const auto& slot : slots_) slot->on_loss(now, *loss);
     }
     share_out(now);
+    const bool tight = downlink_ && downlink_->tight();
+    next_slots_ = on_grid(now + (tight ? kTightSlotInterval : kSlotInterval));
     for (const auto& slot : slots_) {
       if (!slot->shows_video()) slot->tick(now);
       const auto report = slot->take_sender_report(now);

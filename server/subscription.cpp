@@ -318,6 +318,7 @@ void Subscription::note_shown(rtp::Time now, const MediaPacket& media, Shown sho
 void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,
                            std::optional<rtp::Duration> rtt) {
   if (!sent_log_) return;
+  if (is_given_up()) return context_.counters.drop(Drop::RtxNeedless, lost.size());
   const rtp::SentLog::Counters before = sent_log_->counters();
   std::size_t resends = 0;
   for (const rtp::Seq seq : lost) {
@@ -331,6 +332,7 @@ void Subscription::on_nack(rtp::Time now, std::span<const rtp::Seq> lost,
 
 void Subscription::on_lost(rtp::Time now, const rtp::PacketResult& packet) {
   if (!sent_log_) return;
+  if (is_given_up()) return context_.counters.drop(Drop::RtxNeedless);
   const rtp::SentLog::Counters before = sent_log_->counters();
   const auto resend = sent_log_->on_lost(packet.seq, packet.ssrc == section_.rtx_ssrc);
   if (resend) send_again(now, *resend);

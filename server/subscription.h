@@ -125,6 +125,8 @@ class Subscription {
                                                   const CodecParams& codec, rtp::Bytes out);
   void note_shown(rtp::Time now, const MediaPacket& media, Shown shown);
   void give_up_shown() noexcept;
+  // All that was sent so far.
+  [[nodiscard]] bool is_given_up() const noexcept { return gives_up_ && forwarder_.paused(); }
   void tell_choice(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,
                    rtp::Bitrate estimate);
   void send_again(rtp::Time now, const rtp::SentLog::Resend& resend);

@@ -55,6 +55,7 @@ test('each line gets the largest layer that fits, and is followed up and down', 
   const between = (low, high) => Math.round((rates[low][1] * 1.6 + rates[high][1] * 0.9) / 2) + 60_000;
   const lines = [[between(0, 1), 320], [Infinity, 1280], [between(1, 2), 640], [between(0, 1), 320], [between(1, 2), 640]];
   for (const [rate, width] of process.env.PARLEY_LONG ? lines : lines.slice(0, 2)) {
+    const atFirst = await received();
     way.line.down = rate;
     const began = performance.now();
     // A line that shrank has a full queue before it, which has to drain first.
@@ -74,10 +75,13 @@ test('each line gets the largest layer that fits, and is followed up and down', 
       return performance.now() > end;
     });
     const now = await received();
+    const frozenS = before.frozenS - atFirst.frozenS;
     t.diagnostic(`${rate === Infinity ? 'free' : Math.round(rate / 1_000) + ' kbit/s'}: ${width} wide after ${Math.round(took)} ms, ` +
+      `frozen for ${frozenS.toFixed(2)} s until then, ` +
       `then ${looked - other} of ${looked} looks, ${now.freezeCount - before.freezeCount} freezes of ${(now.frozenS - before.frozenS).toFixed(2)} s, ` +
       `${now.framesDecoded - before.framesDecoded} frames in 6 s`);
     if (!process.env.PARLEY_LONG) continue; // that it stays there takes a machine that does nothing else
+    assert.ok(frozenS < 1.5, `frozen for ${frozenS} s before the picture was as large as it should be`);
     assert.ok(other <= looked * 0.1, `${other} of ${looked} looks saw another layer`);
     assert.ok(now.freezeCount - before.freezeCount <= 1, `${now.freezeCount - before.freezeCount} freezes`);
     assert.ok(now.frozenS - before.frozenS < 1, `frozen for ${now.frozenS - before.frozenS} s`);

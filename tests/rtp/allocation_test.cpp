@@ -41,6 +41,7 @@ struct Scene {
   bool measured = true;
   bool known = false;
   double resent = 0;
+  std::int64_t carries = 0;
 
   LayerWish& add(int priority, std::optional<std::size_t> current = kNone,
                  std::vector<Layer> layers = ladder()) {
@@ -49,8 +50,8 @@ struct Scene {
   }
   Layers run(std::int64_t target, std::int64_t fixed = 0) {
     choices.assign(wishes.size(), {});
-    sum = allocate({Bitrate{target}, congested, measured, known, resent}, Bitrate{fixed}, wishes,
-                   choices);
+    sum = allocate({Bitrate{target}, congested, measured, known, resent, Bitrate{carries}},
+                   Bitrate{fixed}, wishes, choices);
     Layers layers;
     for (const LayerChoice& choice : choices) layers.push_back(choice.layer);
     return layers;
@@ -207,6 +208,18 @@ TEST(Allocate, GivesNothingUpUnlessTheWayIsCongested) {
   scene.congested = true;
   EXPECT_THAT(scene.run(700'000), ElementsAre(1, 1));
   EXPECT_THAT(scene.run(20'000), ElementsAre(kNone, kNone));
+}
+
+TEST(Allocate, PausesNobodyBecauseAQueueDrains) {
+  Scene scene;
+  scene.add(2, 2);
+  scene.add(1, 0);
+  scene.add(0);
+  scene.carries = 350'000;
+  EXPECT_THAT(scene.run(50'000), ElementsAre(0, 0, kNone)) << "nobody begins now, or gets more";
+  EXPECT_THAT(scene.run(0), ElementsAre(0, 0, kNone));
+  scene.carries = 200'000;
+  EXPECT_THAT(scene.run(50'000), ElementsAre(0, kNone, kNone)) << "both do not fit at all";
 }
 
 TEST(Allocate, TriesTheSmallestOnAWayOfWhichNothingIsKnown) {

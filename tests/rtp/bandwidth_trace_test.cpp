@@ -36,6 +36,8 @@ constexpr Duration kKeyFrameAfter = milliseconds(100);
 constexpr Duration kDelay = milliseconds(30);
 constexpr Duration kLongestQueue = milliseconds(600);
 constexpr Duration kFeedbackEvery = milliseconds(60);
+constexpr Duration kShareAfter = milliseconds(50);  // as the server does
+constexpr Duration kPlentyEvery = milliseconds(100);
 constexpr double kLate = 0.5;  // seconds
 
 struct Trace {
@@ -173,11 +175,12 @@ class Call {
     if (now_ < next_frame_) return;
     next_frame_ = now_ + Duration(33'333);
     double scale = 0.7 + 0.6 * static_cast<double>(line_.dice().below(1'000)) / 1'000;
-    if (target_ && target_ != current_ && now_ >= key_frame_at_) {
+    if (target_ && (target_ != current_ || paused_) && now_ >= key_frame_at_) {
       current_ = target_;
+      paused_ = false;
       scale = 5;
     }
-    if (!current_) return;
+    if (!current_ || paused_) return;
     auto left = static_cast<std::size_t>(kLayers[*current_] / 30 / 8 * scale);
     while (left > 0) {
       const std::size_t some = std::min<std::size_t>(left, 1'100);
@@ -218,25 +221,25 @@ class Call {
       estimator_.on_feedback(now_, feedback_.front().second);
       feedback_.pop_front();
       prober_.on_estimate(now_, estimator_.estimate());
+      if (now_ >= shared_ + kShareAfter && estimator_.congested()) next_allocation_ = now_;
     }
   }
   void allocate_layers() {
     if (now_ < next_allocation_) return;
-    next_allocation_ = now_ + milliseconds(50);
+    shared_ = now_;
     std::array<LayerActivity::Layer, 3> layers;
     for (std::size_t i = 0; i < layers.size(); ++i) {
       layers[i] = {true,     true, Duration(0), 30, Bitrate{static_cast<std::int64_t>(kLayers[i])},
                    180U << i};
     }
-    const Way way{estimator_.target(), estimator_.congested(), estimator_.measured(),
-                  estimator_.known()};
-    const WayEstimate estimate{estimator_.estimate(),
-                               way.known ? WayEstimate::Basis::Known : WayEstimate::Basis::Passed};
+    const WayEstimate estimate{estimator_.estimate(), estimator_.known()
+                                                          ? WayEstimate::Basis::Known
+                                                          : WayEstimate::Basis::Passed};
     const bool held = target_ ? hold_.holds(now_, estimate) : hold_.holds_pause(now_);
     const LayerWish wish{layers, 720, 0, target_, held};
     LayerChoice choice;
     const Bitrate audio{static_cast<std::int64_t>(kAudio)};
-    const Allocation sum = allocate(way, audio, {&wish, 1}, {&choice, 1});
+    sum_ = allocate(way(), audio, {&wish, 1}, {&choice, 1});
     hold_.on_choice(now_, target_, choice, estimate);
     if (choice.layer != target_) {
       target_ = choice.layer;
@@ -244,12 +247,21 @@ class Call {
       if (!target_) current_.reset();
       switches_.push_back(now_);
     }
-    estimator_.set_demand(sum.complete ? std::optional(sum.spent) : std::nullopt);
+    // What is too much does not go on into a long queue (Subscription::give_up_shown).
+    const bool congested = estimator_.overused() && estimator_.queue() > milliseconds(60);
+    if (target_ && current_ && *target_ < *current_ && congested) paused_ = true;
+    const bool plenty = sum_.complete && !estimator_.known();
+    next_allocation_ = now_ + (plenty ? kPlentyEvery : kShareAfter);
+    estimator_.set_demand(sum_.complete ? std::optional(sum_.spent) : std::nullopt);
     if (!estimator_.known()) {
-      prober_.consider(now_, estimator_.estimate(), sum.next, sum.spent, estimator_.overused(),
+      prober_.consider(now_, estimator_.estimate(), sum_.next, sum_.spent, estimator_.overused(),
                        2 * kDelay + kFeedbackEvery + milliseconds(20));
     }
-    next_ = sum.next;
+  }
+  [[nodiscard]] Way way() const {
+    return {
+        estimator_.target(),  estimator_.congested(), estimator_.measured(), estimator_.known(), 0,
+        estimator_.estimate()};
   }
   void measure() {
     const double link = line_.rate(now_);
@@ -310,15 +322,17 @@ class Call {
   LayerHold hold_;
   std::optional<std::size_t> current_;  // sent
   std::optional<std::size_t> target_;
+  bool paused_ = false;  // what is sent, until the target's key frame
   Time key_frame_at_{};
   Time next_audio_{};
   Time next_frame_{};
   Time next_padding_{};
   Time next_feedback_{};
   Time next_allocation_{};
+  Time shared_{};
   std::size_t told_ = 0;
   std::deque<std::pair<Time, std::vector<PacketResult>>> feedback_;
-  Bitrate next_{0};
+  Allocation sum_;
   double media_bytes_ = 0;
   double padding_bytes_ = 0;
   std::size_t steps_ = 0;
@@ -388,7 +402,6 @@ std::vector<Trace> traces() {
   Trace drop{"sawtooth, falls at once",
              [](double t) { return 300e3 + 2.2e6 * std::fmod(t, 20) / 20; }};
   drop.steady = false;
-  drop.best = 0.87;  // the queue that stands before a link of an eighth drains for 0.6 s
   all.push_back(drop);
   Trace lte{"LTE-like 0.7 to 2.7", [](double t) {
               return 1.7e6 + 0.7e6 * std::sin(t * 0.5) + 0.3e6 * std::sin(t * 1.7 + 1);
@@ -401,7 +414,7 @@ std::vector<Trace> traces() {
              }};
   wild.steady = false;
   wild.best = 0.62;  // tenfold within a second or two: faster than a queue of 600 ms drains
-  wild.queue_ms = 400;
+  wild.queue_ms = 480;
   all.push_back(wild);
   struct Phone {
     const char* name;
@@ -409,7 +422,7 @@ std::vector<Trace> traces() {
     double queue_ms;
   };
   for (const Phone& one :
-       {Phone{"hsdpa-tram", 0.9, 150}, {"hsdpa-train", 0.84, 150}, {"hsdpa-car", 0.8, 180}}) {
+       {Phone{"hsdpa-tram", 0.93, 150}, {"hsdpa-train", 0.86, 150}, {"hsdpa-car", 0.82, 180}}) {
     Trace phone{one.name, recorded(one.name)};
     phone.steady = false;
     phone.best = one.best;

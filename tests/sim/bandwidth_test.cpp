@@ -99,9 +99,9 @@ TEST_F(Bandwidth, ALinkThatShrinksAndGrowsAgainIsFollowed) {
 
 // The queue before the link takes half a second. What stands in it by then, and what does not fit
 // into it any more, is of a picture that is given up: none of it keeps the smaller one away.
-TEST_F(Bandwidth, AStepDownStopsThePictureForLittleMoreThanItsQueue) {
+TEST_F(Bandwidth, AStepDownStopsThePictureForASecondAtMost) {
   start(5e6);
-  for (int step = 0; step < 24; ++step) {
+  for (int step = 0; step < 30; ++step) {
     constexpr std::array kRates{450e3, 250e3, 350e3, 200e3, 500e3, 300e3};
     const double rate = kRates[static_cast<std::size_t>(step) % kRates.size()];
     SCOPED_TRACE(rate);
@@ -111,7 +111,7 @@ TEST_F(Bandwidth, AStepDownStopsThePictureForLittleMoreThanItsQueue) {
     set_rate(rate);
     const rtp::Time since = sim.now;
     sim.run_for(seconds(8));
-    EXPECT_LE(viewer->video_slot(0).pictures.longest_freeze(since, sim.now), milliseconds(750));
+    EXPECT_LE(viewer->video_slot(0).pictures.longest_freeze(since, sim.now), seconds(1));
     set_rate(5e6);
   }
 }
