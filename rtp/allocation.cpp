@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kOverhead = 1.06;       // RTP, SRTP, UDP and IP headers of packets of 1,100 bytes
 constexpr double kSpare = 1 / 0.92;      // to be there before a step up
+constexpr double kDrains = 0.8;          // beside so much of what passes a queue drains soon
 constexpr double kSpareKept = 1 / 0.97;  // for what is shown, on a way that is known
 
 // What is shown has begun with a key frame, and one comes now and then: nothing is given up for it.
@@ -94,7 +95,7 @@ class Allocator {
     const bool smallest = !choices_[i].layer || wish.layers[*choices_[i].layer].reduced;
     const bool untried = !bounded_ && (!up || (smallest && !measured_));
     const double spare = up ? kSpare : kept_spare_;
-    const bool kept = !up && !choices_[i].layer && (spent_ + step) * spare <= carries_;
+    const bool kept = !up && !choices_[i].layer && spent_ + step <= kDrains * carries_;
     if (!untried && !kept && !fits(step, spare) && !take_from_lower(n, step, spare)) return false;
     spent_ += step;
     choices_[i].layer = next;

@@ -54,9 +54,9 @@ struct Way {
   bool measured = false;   // it was congested once, so it is known what does not pass
   bool known = false;      // the target is what it carries, and not only what was tried so far
   double resent = 0;       // of what is sent to show a layer, so much goes beside it once more
-  // The target, but for what it is less while a queue drains; at least the target. Nobody's
-  // smallest layer is given up for a queue: that drains sooner than the key frame comes which would
-  // be needed.
+  // What has been seen to pass; the target is this, less what a draining queue needs. A smallest
+  // layer that is shown already is not paused for a queue which drains beside it in a second or
+  // two: it would need a key frame to come back.
   Bitrate carries{0};
 };
 

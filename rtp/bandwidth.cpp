@@ -338,6 +338,14 @@ void BandwidthEstimator::on_remb(Time now, Bitrate bitrate) noexcept {
   estimate_ = std::min(estimate_, static_cast<double>(bound.value));
 }
 
+void BandwidthEstimator::on_idle(Time now) noexcept {
+  constexpr Duration kLong{1'500'000};
+  if (!started_ || now - last_update_ < kLong) return;
+  standing_ = Duration(0);
+  growing_ = 0;
+  overused_ = congested_ = known_ = measured_ = false;
+}
+
 void BandwidthEstimator::on_silence(Time now, Time oldest_unanswered) noexcept {
   // A long round trip and the quarter of a second that browsers take at most are no silence.
   constexpr Duration kPatience{1'500'000};

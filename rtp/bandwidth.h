@@ -62,6 +62,10 @@ class BandwidthEstimator {
   // Now and then: when feedback does not come though packets were sent, the way may be shut. Who
   // is heard again after long comes perhaps by another way, of which nothing is known.
   void on_silence(Time now, Time oldest_unanswered) noexcept;
+  // Now and then while all that was sent is answered. When nothing is sent for long, as after the
+  // last picture was given up, its queue has drained and the way may have grown: what was known of
+  // it holds nothing back any more.
+  void on_idle(Time now) noexcept;
 
   [[nodiscard]] Bitrate estimate() const noexcept {
     return Bitrate{static_cast<std::int64_t>(estimate_)};
@@ -77,6 +81,8 @@ class BandwidthEstimator {
   [[nodiscard]] bool known() const noexcept { return known_; }
   // It was once.
   [[nodiscard]] bool measured() const noexcept { return measured_; }
+  // So much more than the demand has come through that it is looked at once a second.
+  [[nodiscard]] bool ample() const noexcept { return ample_; }
   [[nodiscard]] double loss() const noexcept { return loss_; }  // of late, 0 to 1
   // Of it, what is lost however little is sent.
   [[nodiscard]] double lost_by_chance() const noexcept { return std::min(loss_, chance_); }

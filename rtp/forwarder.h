@@ -88,8 +88,8 @@ class Forwarder {
 
   // What the slot shall show; nothing empties it at once. The same target again changes nothing.
   void set_target(std::optional<Source> target, LayerLimit limit = {}) noexcept;
-  // While the target is waited for, nothing else passes either: what is shown is more than the way
-  // carries, and what stands in the queue before it is seen meanwhile.
+  // While the target is waited for, nothing else passes either: for a target that is smaller than
+  // what is shown, which is more than the way carries.
   void pause_until_target() noexcept {
     if (current_ != target_) paused_ = true;
   }

@@ -35,8 +35,9 @@ void Prober::on_estimate(Time now, Bitrate estimate) noexcept {
 void Prober::consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
                       Duration answer_time) noexcept {
   if (needed.value <= estimate.value || overused || judged_at_ || now < next_) return;
-  const double aim = std::min(static_cast<double>(needed.value) * kMargin,
-                              static_cast<double>(estimate.value) * kMaxStep);
+  // What is sent anyhow passes, though pictures of single packets may not have shown it.
+  const auto passes = static_cast<double>(std::max(estimate.value, sending.value));
+  const double aim = std::min(static_cast<double>(needed.value) * kMargin, passes * kMaxStep);
   const double rate = std::max(0.0, aim - static_cast<double>(sending.value));
   if (rate * seconds_of(kLength) / 8 > budget_ + (succeeded_ ? kCredit : 0.0)) return;
   aim_ = aim;

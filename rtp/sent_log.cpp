@@ -153,7 +153,7 @@ void SentLog::on_sent(const Rewrite& rewrite, Source source, const PacketInfo& p
 }
 
 void SentLog::begin_anew(ExtSeq first) noexcept {
-  first_ = first;
+  first_ = std::max(first_.value_or(first), first);
   budget_bytes_ = std::max(budget_bytes_, kBudgetStartBytes);
 }
 

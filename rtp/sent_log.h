@@ -15,7 +15,7 @@ namespace parley::rtp {
 // Which packet went out under which number, for one subscription; the bytes lie once per encoding
 // in History. Answers a NACK (RFC 4585, section 6.2.1) with what to send again in an RTX packet
 // (RFC 4588), within limits: once per round trip, six times, and never more than a fifth of what
-// the slot sends.
+// the slot sends, but for what begin_anew() allows.
 //
 // Nothing is kept per packet but a bit. As long as a source goes on and none of its packets is left
 // out, all its numbers differ from those given out by the same amounts, so these are kept once per

@@ -80,7 +80,7 @@ enum class Drop : std::uint8_t {
   TcpStranger,         // from a connection without a valid check: no STUN, or too much of it
   HistoryGone,         // to be sent, for the first time or again, but no longer kept
   RtxLimit,            // asked for again too soon or too often
-  RtxNeedless,         // asked for again, but of a layer that was given up
+  RtxNeedless,         // asked for again, but of before a key frame that makes up for it
   TapFull,             // the recorder's ring is full
   RelayFull,           // the ring to another worker is full
   Data,                // of data channels: beyond a limit, or of no channel

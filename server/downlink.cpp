@@ -48,7 +48,12 @@ void Downlink::on_remb(rtp::Time now, rtp::Bitrate word, rtp::Bitrate beside) no
 
 void Downlink::tick(rtp::Time now) noexcept {
   if (!numbers()) return told_.tick(now);
-  if (heard_ && log_.unanswered_since()) estimator_.on_silence(now, *log_.unanswered_since());
+  if (!heard_) return;
+  if (const auto unanswered = log_.unanswered_since()) {
+    estimator_.on_silence(now, *unanswered);
+  } else {
+    estimator_.on_idle(now);
+  }
 }
 
 // Each that is lost is sent again until it comes, or until the budget is spent.

@@ -75,8 +75,10 @@ class Downlink {
   // More is wanted than is sent, or what the way carries is known to the bit: so little may change
   // much, and what is shared out should be looked at soon again.
   [[nodiscard]] bool tight() const noexcept {
-    return numbers() && (!complete_ || estimator_.known());
+    return numbers() && heard_ && (!complete_ || estimator_.known());
   }
+  // It has shown several times what is wanted, and nothing stands before it.
+  [[nodiscard]] bool ample() const noexcept { return numbers() && estimator_.ample(); }
   [[nodiscard]] rtp::Prober& prober() noexcept { return prober_; }
 
  private:

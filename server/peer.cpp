@@ -8,7 +8,15 @@ namespace {
 
 // How often a slot looks for a better layer and whether a sender report is due.
 constexpr rtp::Duration kSlotInterval{100'000};
+// Where little may change much, and where nothing is short.
 constexpr rtp::Duration kTightSlotInterval{50'000};
+constexpr rtp::Duration kAmpleSlotInterval{200'000};
+
+rtp::Duration slot_interval(const Downlink* downlink) noexcept {
+  if (downlink == nullptr) return kSlotInterval;
+  if (downlink->ample()) return kAmpleSlotInterval;
+  return downlink->tight() ? kTightSlotInterval : kSlotInterval;
+}
 
 rtp::ExtensionMap merged(const std::vector<PublishSection>& sections) {
   rtp::ExtensionMap map;
@@ -349,8 +357,7 @@ void Peer::tick_slots(rtp::Time now, RtcpBatch& rtcp) {
       for (const auto& slot : slots_) slot->on_loss(now, *loss);
     }
     share_out(now);
-    const bool tight = downlink_ && downlink_->tight();
-    next_slots_ = on_grid(now + (tight ? kTightSlotInterval : kSlotInterval));
+    next_slots_ = on_grid(now + slot_interval(downlink_.get()));
     for (const auto& slot : slots_) {
       if (!slot->shows_video()) slot->tick(now);
       const auto report = slot->take_sender_report(now);

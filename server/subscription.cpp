@@ -17,8 +17,12 @@ namespace {
 
 constexpr rtp::Duration kReportInterval{1'000'000};
 constexpr rtp::Duration kReasonInterval{500'000};
-// Between key frames asked for because something is not sent again any more.
-constexpr rtp::Duration kStartInterval{1'000'000};
+// Something is asked for so long, with no longer pause, though it is not sent again any more.
+constexpr rtp::Duration kRefusedLong{150'000};
+constexpr rtp::Duration kRefusalsEnd{400'000};
+// Between key frames asked for because of that, which everybody gets who watches that layer.
+constexpr rtp::Duration kStartWait{1'000'000};
+constexpr rtp::Duration kLongestStartWait{8'000'000};
 // As long as what is in it keeps the picture moving until a key frame comes from the publisher.
 constexpr rtp::Duration kLongQueue{60'000};
 // 120 ms at 48 kHz: no Opus packet is longer (RFC 6716, section 3.2.5). Behind a longer step there
@@ -69,6 +73,8 @@ void Subscription::assign(rtp::Time now, Track* track, Want want) {
   if (track != track_) {
     if (track_ != nullptr) track_->remove(*this);
     track_ = track;
+    gives_up_ = false;
+    refused_ = {};
     forget_match();
     if (track_ != nullptr) {
       track_->add(*this);
@@ -131,7 +137,8 @@ rtp::LayerWish Subscription::wish(rtp::Time now, std::span<const rtp::LayerActiv
                                   const rtp::WayEstimate& estimate) const {
   layers = usable(layers);
   const auto current = current_layer(layers);
-  const bool held = current ? hold_.holds(now, estimate) : hold_.holds_pause(now);
+  // Nothing is tried before there is a picture again.
+  const bool held = current ? hold_.holds(now, estimate) || is_given_up() : hold_.holds_pause(now);
   return {layers, want_.max_height, want_.priority, current, held};
 }
 
@@ -145,15 +152,16 @@ void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, Rungs lay
     forwarder_.set_target(std::nullopt);
   }
   give_up_shown();
-  if (stuck_) start_anew(now);
   pass_on_wishes();
 }
 
-// What the way does not carry, for what it is to be.
+// What the way does not carry, for the smaller layer that it is to be.
 void Subscription::give_up_shown() noexcept {
   const Downlink* const downlink = connection_.downlink();
   if (downlink == nullptr || !downlink->congested()) return;
-  if (forwarder_.target() && forwarder_.current() == forwarder_.target()) return;
+  const auto shown = forwarder_.current();
+  const auto target = forwarder_.target();
+  if (target && (!shown || target->encoding >= shown->encoding)) return;
   gives_up_ = true;
   if (downlink->queue() > kLongQueue) forwarder_.pause_until_target();
 }
@@ -230,10 +238,7 @@ void Subscription::forward(rtp::Time now, const MediaPacket& media) {
   }
   if (sent_log_) {
     sent_log_->on_sent(*rewrite, media.source, media.info, size);
-    if (gives_up_ && media.info.key_frame && media.source == forwarder_.target()) {
-      sent_log_->begin_anew(rewrite->seq);
-      gives_up_ = stuck_ = false;
-    }
+    if (media.info.key_frame && media.source == forwarder_.target()) begin_anew(rewrite->seq);
   }
   context_.counters.media_out.add();
   ++packets_sent_;
@@ -341,8 +346,7 @@ void Subscription::on_lost(rtp::Time now, const rtp::PacketResult& packet) {
 
 void Subscription::count_refusals(rtp::Time now, const rtp::SentLog::Counters& before) {
   const rtp::SentLog::Counters& after = sent_log_->counters();
-  if (after.never() != before.never()) stuck_ = true;
-  if (stuck_) start_anew(now);
+  if (after.never() != before.never()) on_refused(now);
   context_.counters.drop(Drop::HistoryGone, after.unknown - before.unknown);
   context_.counters.drop(Drop::RtxNeedless, after.needless - before.needless);
   context_.counters.drop(Drop::RtxLimit, after.too_soon - before.too_soon + after.too_often -
@@ -350,15 +354,28 @@ void Subscription::count_refusals(rtp::Time now, const rtp::SentLog::Counters& b
                                              before.over_budget);
 }
 
-// What is missing does not come any more: with a key frame the picture goes on without it, seconds
-// before a browser asks for one. Into a full queue it would only be more of what is lost.
-void Subscription::start_anew(rtp::Time now) {
+// What is asked for again and again does not come: with a key frame the picture goes on without it,
+// seconds before a browser asks for one. Into a full queue it would only be more of what is lost.
+void Subscription::on_refused(rtp::Time now) {
+  if (section_.kind != rtp::MediaKind::Video) return;
+  if (!refused_ || now - refused_->last > kRefusalsEnd) refused_ = {now, now};
+  refused_->last = now;
   const Downlink* const downlink = connection_.downlink();
-  if (now < next_start_ || (downlink != nullptr && downlink->overused())) return;
-  next_start_ = now + kStartInterval;
-  stuck_ = false;
+  const bool full = downlink != nullptr && downlink->overused();
+  const bool waits = forwarder_.paused() || forwarder_.current() != forwarder_.target();
+  if (full || waits || now < next_start_ || now - refused_->first < kRefusedLong) return;
+  start_wait_ = now - next_start_ > kLongestStartWait
+                    ? kStartWait
+                    : std::min(2 * start_wait_, kLongestStartWait);
+  next_start_ = now + start_wait_;
   gives_up_ = true;
   on_key_frame_request();
+}
+
+// At a key frame of what is to be shown.
+void Subscription::begin_anew(rtp::ExtSeq first) noexcept {
+  refused_.reset();
+  if (std::exchange(gives_up_, false)) sent_log_->begin_anew(first);
 }
 
 void Subscription::send_again(rtp::Time now, const rtp::SentLog::Resend& resend) {
@@ -373,7 +390,10 @@ void Subscription::retransmit(rtp::Time now, const rtp::SentLog::Resend& resend)
     return context_.counters.drop(Drop::HistoryGone);
   }
   const auto kept = track_->stored(resend.source.encoding, resend.source_seq());
-  if (!kept) return context_.counters.drop(Drop::HistoryGone);
+  if (!kept) {
+    on_refused(now);
+    return context_.counters.drop(Drop::HistoryGone);
+  }
   const CodecParams* codec = codec_for(kept->codec);
   if (codec == nullptr || !codec->rtx_pt) return context_.counters.drop(Drop::NoCodec);
   const rtp::Bytes out = connection_.reserve();

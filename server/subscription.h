@@ -132,7 +132,8 @@ class Subscription {
   void send_again(rtp::Time now, const rtp::SentLog::Resend& resend);
   void retransmit(rtp::Time now, const rtp::SentLog::Resend& resend);
   void count_refusals(rtp::Time now, const rtp::SentLog::Counters& before);
-  void start_anew(rtp::Time now);
+  void on_refused(rtp::Time now);
+  void begin_anew(rtp::ExtSeq first) noexcept;
 
   Context& context_;
   Connection& connection_;
@@ -141,8 +142,7 @@ class Subscription {
   Track* track_ = nullptr;
   Want want_;
   std::uint8_t redundancy_ = 0;  // earlier frames that go along with each
-  bool gives_up_ = false;        // what it has shown so far: the next key frame begins anew
-  bool stuck_ = false;           // something that is needed is not sent again any more
+  bool gives_up_ = false;        // what was sent before the target's next key frame
   const CodecParams* matched_for_ = nullptr;
   const CodecParams* matched_ = nullptr;
   std::optional<Shown> shown_;
@@ -152,7 +152,14 @@ class Subscription {
   rtp::LayerHold hold_;
   std::uint64_t octets_sent_ = 0;
   rtp::Time next_report_{};
+  // Since when something is asked for that is not sent again any more, and when it was last.
+  struct Refused {
+    rtp::Time first;
+    rtp::Time last;
+  };
+  std::optional<Refused> refused_;
   rtp::Time next_start_{};
+  rtp::Duration start_wait_{};
   // Each begins with what every packet needs.
   rtp::Forwarder forwarder_;
   std::optional<rtp::SentLog> sent_log_;  // from the first assignment on

@@ -9,6 +9,8 @@ import {CallError} from './parley-signalling.js';
 const CONNECT_TIMEOUT_MS = 15_000; // from the first offer to connected media
 const DISCONNECTED_GRACE_MS = 2_000; // a short loss of packets is not worth an ICE restart
 
+const UNKNOWN_HEIGHT = 1; // so low that any wish takes all layers
+const PAUSE_RETRIES_MS = [100, 300, 1_000];
 const SHORT_LIST = 8; // codecs
 
 /** Bit rates suit a 1280x720 camera; a smaller one needs less and takes less. */
@@ -150,14 +152,17 @@ export class MediaConnection {
 
   /** @param {Source} source */
   async #pauseUnwanted(source) {
-    const wanted = this.#wanted.get(source);
-    const sender = this.#senders.get(source)?.sender;
-    const parameters = sender?.getParameters();
-    const height = sender?.track?.getSettings().height;
-    if (!wanted || !height || !parameters?.encodings?.length) return;
-    if (parameters.encodings.length > 1) pauseLarger(parameters.encodings, height, wanted.height);
-    else pauseSingle(parameters.encodings[0], this.#publications.get(source)?.svc, wanted);
-    await sender.setParameters(parameters).catch(() => {}); // too early or too late: then all is sent
+    for (const delay of PAUSE_RETRIES_MS) {
+      const wanted = this.#wanted.get(source);
+      const sender = this.#senders.get(source)?.sender;
+      const parameters = sender?.getParameters();
+      if (!wanted || !sender?.track || !parameters?.encodings?.length || this.#closed) return;
+      if (parameters.encodings.length > 1) pauseLarger(parameters.encodings, sender.track, wanted.height);
+      else pauseSingle(parameters.encodings[0], this.#publications.get(source)?.svc, wanted);
+      const changed = await sender.setParameters(parameters).then(() => true, () => false);
+      if (changed) return;
+      await new Promise((resolve) => { setTimeout(resolve, delay); }); // an offer was under way, perhaps
+    }
   }
 
   /**
@@ -311,9 +316,10 @@ function preferPlainCodecs(transceiver, kind) {
 
 /**
  * Those go on that are needed to reach the wanted height, the smallest as soon as anybody looks.
- * @param {RTCRtpEncodingParameters[]} encodings @param {number} full  height of what is sent @param {number} wanted
+ * @param {RTCRtpEncodingParameters[]} encodings @param {MediaStreamTrack} track @param {number} wanted  height
  */
-function pauseLarger(encodings, full, wanted) {
+function pauseLarger(encodings, track, wanted) {
+  const {height: full = UNKNOWN_HEIGHT} = track.getSettings();
   const heights = encodings.map(({scaleResolutionDownBy = 1}) => full / scaleResolutionDownBy);
   encodings.forEach((encoding, i) => {
     const below = Math.max(0, ...heights.filter((other) => other < heights[i]));

@@ -116,6 +116,28 @@ TEST_F(Bandwidth, AStepDownStopsThePictureForASecondAtMost) {
   }
 }
 
+// Without sound nothing is sent any more that could tell that there is room again.
+TEST_F(Bandwidth, APictureThatIsAllThereIsComesBackWhenThereIsRoom) {
+  publisher = &sim.add_peer({.audio = false, .layers = 3});
+  PeerOptions options{.audio = false, .video = false, .video_slots = 1};
+  options.down = {.delay = milliseconds(30), .rate_bps = 5e6};
+  options.up = {.delay = milliseconds(30)};
+  viewer = &sim.add_peer(options);
+  ASSERT_TRUE(sim.connect_all());
+  sim.run_for(seconds(2));
+  sim.assign_all(*viewer);
+  for (const double rate : {20e3, 40e3, 60e3}) {
+    SCOPED_TRACE(rate);
+    ASSERT_TRUE(comes_to(2, seconds(10)));
+    sim.run_for(seconds(5));
+    set_rate(rate);
+    sim.run_for(seconds(20));
+    set_rate(5e6);
+    const rtp::Time since = sim.now;
+    EXPECT_TRUE(sim.run_until([&] { return share_of(0, since) > 0; }, seconds(8)));
+  }
+}
+
 TEST_F(Bandwidth, AfterAnOutageThePictureIsBackSoon) {
   start(20e6);
   ASSERT_TRUE(comes_to(2, seconds(10)));
