@@ -9,14 +9,20 @@ namespace {
 constexpr double kOverhead = 1.06;       // RTP, SRTP, UDP and IP headers of packets of 1,100 bytes
 constexpr double kSpare = 1 / 0.92;      // to be there before a step up
 constexpr double kDrains = 0.8;          // beside so much of what passes a queue drains soon
+constexpr double kUsual = 1.25;          // of a layer's average, within a second
 constexpr double kSpareKept = 1 / 0.97;  // for what is shown, on a way that is known
 
-// What is shown has begun with a key frame, and one comes now and then: nothing is given up for it.
-std::int64_t rate_of(const LayerWish& wish, std::optional<std::size_t> layer) noexcept {
+// What is shown has begun with a key frame, and one comes now and then: nothing is given up for it,
+// nor for a second that is somewhat larger than others as long as the way is `calm`. What is not
+// shown yet must fit in the larger ones, too.
+std::int64_t rate_of(const LayerWish& wish, std::optional<std::size_t> layer, bool calm) noexcept {
   if (!layer || *layer >= wish.layers.size()) return 0;
   const LayerActivity::Layer& taken = wish.layers[*layer];
-  const bool shown = wish.current && *layer <= *wish.current;
-  return taken.bitrate.value - (shown ? taken.key_frames.value : 0);
+  const std::int64_t average = taken.average.value;
+  if (!wish.current || *layer > *wish.current) return std::max(taken.bitrate.value, average);
+  const std::int64_t now = taken.bitrate.value - taken.key_frames.value;
+  const bool usual = static_cast<double>(now) <= kUsual * static_cast<double>(average);
+  return calm && usual ? average : now;
 }
 
 // The next layer that lives above this one, up to `wanted`.
@@ -41,7 +47,8 @@ class Allocator {
       : target_(static_cast<double>(way.target.value)),
         carries_(std::max(target_, static_cast<double>(way.carries.value))),
         bounded_(way.congested || way.known),
-        kept_spare_(way.known && !way.congested ? kSpareKept : 1.0),
+        calm_(way.known && !way.congested),
+        kept_spare_(calm_ ? kSpareKept : 1.0),
         measured_(way.measured),
         cost_(kOverhead * (1 + way.resent)),
         spent_(static_cast<double>(fixed.value)),
@@ -104,7 +111,7 @@ class Allocator {
 
   [[nodiscard]] double cost_of(const LayerWish& wish,
                                std::optional<std::size_t> layer) const noexcept {
-    return static_cast<double>(rate_of(wish, layer)) * cost_;
+    return static_cast<double>(rate_of(wish, layer, calm_)) * cost_;
   }
   [[nodiscard]] bool fits(double step, double spare) const noexcept {
     return (spent_ + step) * spare <= target_;
@@ -197,6 +204,7 @@ class Allocator {
   double target_;
   double carries_;
   bool bounded_;  // more than the target does not pass
+  bool calm_;     // nothing stands before it, and what it carries is known
   double kept_spare_;
   bool measured_;
   double cost_;  // on the wire, of each bit of a layer

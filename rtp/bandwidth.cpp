@@ -232,7 +232,7 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
   if (congested_) {
     fall(now);
   } else if (!known_ && !ample_) {
-    rise();
+    rise(now);
   }
   if (remb_ && now > remb_->until) remb_.reset();
   if (remb_) estimate_ = std::min(estimate_, static_cast<double>(remb_->bound.value));
@@ -315,7 +315,7 @@ void BandwidthEstimator::fall(Time now) noexcept {
                          static_cast<double>(kMax.value));
 }
 
-void BandwidthEstimator::rise() noexcept {
+void BandwidthEstimator::rise(Time now) noexcept {
   const Window bursts = window(kBurstsUs);
   double shown = 0;
   if (bursts.waited >= kMinWaited && bursts.waited_us >= kMinWaitedUs) {
@@ -325,8 +325,10 @@ void BandwidthEstimator::rise() noexcept {
     const Window passed = window(kPassedUs, ago);
     if (passed.span_us >= kMinPassedUs) shown = std::max(shown, passed.rate);
   }
-  // A second that looks worse than chance is made of chance, too, where there is some.
-  shown *= kMargin * made_good(chance_ > kSomeChance ? lost_by_chance() : loss_);
+  // A second that looks worse than chance is made of chance, too, where there is some; what a full
+  // queue lost is no chance.
+  const bool of_queue = now - last_full_ <= kLossIsOfQueue;
+  shown *= kMargin * made_good(chance_ > kSomeChance || of_queue ? lost_by_chance() : loss_);
   if (shown > estimate_) {
     estimate_ = std::min(estimate_ + (shown - estimate_) * kHaste, static_cast<double>(kMax.value));
   }

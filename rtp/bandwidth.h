@@ -140,7 +140,7 @@ class BandwidthEstimator {
   void adapt_bound(Time now) noexcept;
   void follow(Time now, const LinkModel::Fit& fit) noexcept;
   void fall(Time now) noexcept;
-  void rise() noexcept;
+  void rise(Time now) noexcept;
   void note_chance(Time now, const std::optional<LinkModel::Fit>& fit) noexcept;
 
   std::int64_t newest_bucket_ = 0;

@@ -63,6 +63,7 @@ std::size_t EncodingActivity::reduced_rungs(Time now, std::span<Layer> into) noe
     sum = temporal[t];
     sum.bitrate.value += below.bitrate.value;
     sum.key_frames.value += below.key_frames.value;
+    sum.average.value += below.average.value;
     sum.fps += below.fps;
     sum.height = inner_->spatial_count > 1 ? heights_[0] : all_.height();
     sum.reduced = true;
@@ -80,6 +81,7 @@ std::size_t EncodingActivity::whole_rungs(Time now, std::span<Layer> into) noexc
   }
   Bitrate sum;
   Bitrate key_frames;
+  Bitrate average;
   const std::size_t count = inner_->spatial_count;
   for (std::size_t s = 0; s < count; ++s) {
     into[s] = inner_->spatial[s].at(now);
@@ -87,6 +89,8 @@ std::size_t EncodingActivity::whole_rungs(Time now, std::span<Layer> into) noexc
     into[s].bitrate = sum;
     key_frames.value += into[s].key_frames.value;
     into[s].key_frames = key_frames;
+    average.value += into[s].average.value;
+    into[s].average = average;
     into[s].height = height(static_cast<std::uint8_t>(s));
     into[s].limit.spatial = static_cast<std::uint8_t>(s);
     // What a living layer stands on needs no proof.

@@ -66,7 +66,20 @@ LayerActivity::Layer LayerActivity::at(Time now) noexcept {
   layer.fps = meter_.per_second(now);
   layer.bitrate = meter_.bitrate(now);
   layer.key_frames = key_frames_.bitrate(now);
+  average(now, layer);
+  layer.average = Bitrate{static_cast<std::int64_t>(average_)};
   return layer;
+}
+
+// That of the first second to begin with. It is asked for several times a second by each slot.
+void LayerActivity::average(Time now, const Layer& layer) noexcept {
+  constexpr Duration kStep{100'000};
+  const auto rate = static_cast<double>(layer.bitrate.value - layer.key_frames.value);
+  const Duration passed = now - averaged_at_;
+  if (layer.steady && passed < kStep) return;
+  const double share = static_cast<double>(passed.count()) / static_cast<double>(kAverage.count());
+  average_ += (rate - average_) * (layer.steady ? std::min(share, 1.0) : 1.0);
+  averaged_at_ = now;
 }
 
 std::optional<std::size_t> select_layer(std::span<const LayerActivity::Layer> layers,

@@ -18,6 +18,7 @@ class LayerActivity {
   // Without a packet for this long it is dead; well below the second within which it must be left.
   static constexpr Duration kDead{700'000};
   static constexpr Duration kSteady{1'000'000};  // alive so long in one go: worth switching up to
+  static constexpr Duration kAverage{3'000'000};
 
   // Media only, no padding. `first_of_frame`: its timestamp is new.
   void on_packet(std::size_t bytes, bool first_of_frame, bool of_key_frame, Time now) noexcept;
@@ -41,14 +42,20 @@ class LayerActivity {
     LayerLimit limit{};
     // What key frames took of the bitrate, which are there now and then.
     Bitrate key_frames{0};
+    // Over some seconds, without key frames: no encoder sends the same in each of them.
+    Bitrate average{0};
   };
   [[nodiscard]] Layer at(Time now) noexcept;
   // All there ever were.
   [[nodiscard]] std::uint64_t total_bytes() const noexcept { return meter_.total_bytes(); }
 
  private:
+  void average(Time now, const Layer& layer) noexcept;
+
   RateMeter meter_;
   RateMeter key_frames_;  // the same, of key frames alone
+  double average_ = 0;    // bits per second
+  Time averaged_at_{};
   std::optional<Time> last_;
   Time alive_since_{};
   std::uint32_t height_ = 0;

@@ -109,6 +109,22 @@ std::vector<std::size_t> watch(std::int64_t until_ms, std::uint32_t height, cons
   return shown;
 }
 
+TEST(LayerActivity, AveragesOverSecondsWithoutKeyFrames) {
+  LayerActivity activity;
+  const auto play = [&](std::int64_t from_ms, std::int64_t until_ms, std::size_t bytes) {
+    Layer layer;
+    for (std::int64_t ms = from_ms; ms < until_ms; ms += 20) {
+      activity.on_packet(bytes, true, false, at(ms));
+      if (ms % 1'000 == 0) activity.on_packet(5'000, true, true, at(ms));
+      layer = activity.at(at(ms));
+    }
+    return static_cast<double>(layer.average.value);
+  };
+  EXPECT_NEAR(play(0, 6'000, 1'000), 400e3, 20e3);
+  EXPECT_NEAR(play(6'000, 7'000, 1'500), 430e3, 20e3) << "a second of half as much again";
+  EXPECT_NEAR(play(7'000, 20'000, 1'500), 600e3, 20e3);
+}
+
 TEST(SelectLayer, FallsToALivingLayerWithinASecond) {
   const auto shown = watch(
       5'000, 720, [](std::size_t i, std::int64_t ms) { return i == 2 && ms >= 3'000 ? 0 : 30; });
