@@ -414,7 +414,7 @@ std::vector<Trace> traces() {
              }};
   wild.steady = false;
   wild.best = 0.64;  // tenfold within a second or two: faster than a queue of 600 ms drains
-  wild.queue_ms = 420;
+  wild.queue_ms = 400;
   all.push_back(wild);
   struct Phone {
     const char* name;
