@@ -23,7 +23,8 @@ constexpr rtp::Duration kRefusalsEnd{400'000};
 // Between key frames asked for because of that, which everybody gets who watches that layer.
 constexpr rtp::Duration kStartWait{1'000'000};
 constexpr rtp::Duration kLongestStartWait{8'000'000};
-// As long as what is in it keeps the picture moving until a key frame comes from the publisher.
+// Into a longer one nothing more goes of a layer that is given up: what it holds is seen while the
+// smaller one's key frame is waited for.
 constexpr rtp::Duration kLongQueue{60'000};
 // 120 ms at 48 kHz: no Opus packet is longer (RFC 6716, section 3.2.5). Behind a longer step there
 // was a pause (DTX); what was said before it would come too late.
@@ -74,7 +75,7 @@ void Subscription::assign(rtp::Time now, Track* track, Want want) {
     if (track_ != nullptr) track_->remove(*this);
     track_ = track;
     gives_up_ = false;
-    refused_ = {};
+    refused_.reset();
     forget_match();
     if (track_ != nullptr) {
       track_->add(*this);
@@ -366,7 +367,7 @@ void Subscription::on_refused(rtp::Time now) {
   if (full || waits || now < next_start_ || now - refused_->first < kRefusedLong) return;
   start_wait_ = now - next_start_ > kLongestStartWait
                     ? kStartWait
-                    : std::min(2 * start_wait_, kLongestStartWait);
+                    : std::clamp(2 * start_wait_, kStartWait, kLongestStartWait);
   next_start_ = now + start_wait_;
   gives_up_ = true;
   on_key_frame_request();

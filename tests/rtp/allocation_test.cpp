@@ -210,30 +210,31 @@ TEST(Allocate, GivesNothingUpUnlessTheWayIsCongested) {
   EXPECT_THAT(scene.run(20'000), ElementsAre(kNone, kNone));
 }
 
+// The ladder with a middle layer that takes so much now, 300 kbit/s on average.
+std::vector<Layer> ladder_with(std::int64_t bitrate) {
+  std::vector<Layer> layers = ladder();
+  layers[1].bitrate = Bitrate{bitrate};
+  layers[1].average = Bitrate{300'000};
+  return layers;
+}
+
 TEST(Allocate, GivesNothingUpForASecondThatIsLargerThanOthers) {
   Scene scene;
-  std::vector<Layer> layers = ladder();
-  layers[1].bitrate = Bitrate{350'000};
-  layers[1].average = Bitrate{300'000};
-  scene.add(0, 1, layers);
+  scene.add(0, 1, ladder_with(350'000));
   scene.known = true;
   scene.congested = false;
   EXPECT_THAT(scene.run(340'000), ElementsAre(1)) << "300 kbit/s, their headers and a little more";
   scene.congested = true;
   EXPECT_THAT(scene.run(340'000), ElementsAre(0));
   scene.congested = false;
-  layers[1].bitrate = Bitrate{500'000};
   scene.wishes.clear();
-  scene.add(0, 1, layers);
+  scene.add(0, 1, ladder_with(500'000));
   EXPECT_THAT(scene.run(340'000), ElementsAre(0)) << "it is something else now";
 }
 
 TEST(Allocate, TakesNoMoreBecauseASecondIsSmallerThanOthers) {
   Scene scene;
-  std::vector<Layer> layers = ladder();
-  layers[1].bitrate = Bitrate{200'000};
-  layers[1].average = Bitrate{300'000};
-  scene.add(0, 0, layers);
+  scene.add(0, 0, ladder_with(200'000));
   scene.known = true;
   scene.congested = false;
   EXPECT_THAT(scene.run(300'000), ElementsAre(0));
