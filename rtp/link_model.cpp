@@ -101,9 +101,13 @@ LinkModel::Left LinkModel::compare(const Window& window, const Ladder& ladder) c
   return left;
 }
 
-std::optional<std::size_t> LinkModel::best_of(const Left& left) noexcept {
+std::size_t LinkModel::least_of(const Left& left) noexcept {
   const auto least = std::min_element(left.variance.begin(), left.variance.end());
-  const auto best = static_cast<std::size_t>(least - left.variance.begin());
+  return static_cast<std::size_t>(least - left.variance.begin());
+}
+
+std::optional<std::size_t> LinkModel::best_of(const Left& left) noexcept {
+  const std::size_t best = least_of(left);
   // What is beyond the slowest and the fastest was not tried.
   if (best == 0 || best == kLinks - 1) return std::nullopt;
   return best;
@@ -117,17 +121,24 @@ std::optional<LinkModel::Fit> LinkModel::fit() const noexcept {
 std::optional<LinkModel::Fit> LinkModel::fit_over(std::uint32_t window_us) const noexcept {
   const auto window = this->window(window_us);
   if (!window) return std::nullopt;
-  const Left left = compare(*window, kCoarse);
+  Ladder ladder = kCoarse;
+  Left left = compare(*window, ladder);
   if (left.packets < kLeastCompared) return std::nullopt;
+  // Towards a full link queues grow ever faster: there a rung is far from what it explains, and
+  // another one may look nearer to it.
+  if (least_of(left) <= kAlmostFull) {
+    ladder = kNarrow;
+    left = compare(*window, ladder);
+  }
   const auto near = best_of(left);
   if (!near || left.variance[*near] > left.of * kMostUnexplained) return std::nullopt;
   const double doubt =
-      kCoarse.step() *
+      ladder.step() *
       std::sqrt(left.variance[*near] / (left.curve(*near) * static_cast<double>(left.packets)));
   if (!(doubt < kMostDoubt)) return std::nullopt;
-  // Once more between its neighbours: towards a full link queues grow ever faster.
-  const Ladder fine{kCoarse.at(static_cast<double>(*near) - 1),
-                    std::pow(kCoarse.ratio, 2.0 / (kLinks - 1))};
+  // Once more between its neighbours.
+  const Ladder fine{ladder.at(static_cast<double>(*near) - 1),
+                    std::pow(ladder.ratio, 2.0 / (kLinks - 1))};
   const Left closer = compare(*window, fine);
   const auto best = best_of(closer);
   if (!best || !(closer.curve(*best) > 0)) return std::nullopt;

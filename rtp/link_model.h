@@ -60,7 +60,9 @@ class LinkModel {
     [[nodiscard]] double step() const noexcept { return std::log(ratio); }
   };
   static constexpr std::uint32_t kLongestPauseUs = 300'000;
-  static constexpr Ladder kCoarse{0.9, 1.12};  // to 3.1
+  static constexpr Ladder kCoarse{0.9, 1.12};    // to 3.1
+  static constexpr std::size_t kAlmostFull = 2;  // of its rungs
+  static constexpr Ladder kNarrow{0.8, 1.042};   // to 1.26
 
   struct Left {                          // unexplained
     std::array<float, kLinks> variance;  // by each link, ms^2
@@ -73,6 +75,7 @@ class LinkModel {
   [[nodiscard]] std::optional<Window> window(std::uint32_t length_us) const noexcept;
   [[nodiscard]] std::optional<Fit> fit_over(std::uint32_t window_us) const noexcept;
   [[nodiscard]] Left compare(const Window& window, const Ladder& ladder) const noexcept;
+  [[nodiscard]] static std::size_t least_of(const Left& left) noexcept;
   [[nodiscard]] static std::optional<std::size_t> best_of(const Left& left) noexcept;
   [[nodiscard]] const Packet& at(std::size_t number) const noexcept {
     return packets_[number % kPackets];

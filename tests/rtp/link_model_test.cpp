@@ -93,6 +93,26 @@ TEST(LinkModel, KnowsALinkThatIsNotFullFromWhatWaitsInIt) {
   }
 }
 
+// A queue grows there, slowly, and drains.
+TEST(LinkModel, IsNotMistakenInALinkThatIsAlmostFull) {
+  int known = 0;
+  for (const double load : {0.94, 0.97, 1.0}) {
+    for (const std::uint64_t seed : {7U, 8U, 9U}) {
+      SCOPED_TRACE(testing::Message() << load << " " << seed);
+      Road road(1.7e6, seed);
+      road.run(1'000 * kMs, 1.2e6);
+      for (int i = 0; i < 200; ++i) {
+        road.run(60 * kMs, 1.7e6 * (load + 0.15 * std::sin(i / 6.0)) - 56e3);
+        const auto fit = road.model.fit();
+        if (!fit) continue;
+        ++known;
+        EXPECT_NEAR(fit->rate, 1.7e6, 1.7e6 * 0.05);
+      }
+    }
+  }
+  EXPECT_GT(known, 1'600) << "of 1,800";
+}
+
 TEST(LinkModel, FollowsALinkThatChangesWithinItsWindow) {
   Road road(2e6);
   road.run(2'000 * kMs, 700e3);
