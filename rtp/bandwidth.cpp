@@ -15,6 +15,7 @@ constexpr double kBoundDown = 0.5;
 constexpr std::int64_t kWaitedUs = 3'000;         // later than the fastest: it stood in a queue
 constexpr std::int64_t kHeadroomUs = 10'000'000;  // for what comes before the first
 constexpr std::int64_t kMaxGapUs = 500'000;
+constexpr std::int64_t kLongBeforeUs = 1'000'000;
 constexpr std::int64_t kStandingUs = 120'000;
 constexpr std::int64_t kThroughUs = 160'000;
 constexpr std::int64_t kBurstsUs = 300'000;
@@ -126,7 +127,8 @@ void BandwidthEstimator::add_lost(Bucket& bucket) noexcept {
   pending_lost_ = 0;
 }
 
-// In the order of sending. What was lost while nothing came counts for nothing.
+// In the order of sending. What was lost while nothing came counts for nothing, nor what was lost
+// before nothing was sent for long: of that it was told already, by silence.
 void BandwidthEstimator::on_arrivals(std::span<const PacketResult> results,
                                      bool losses_count) noexcept {
   Bucket* bucket = nullptr;     // most packets come into the bucket of the one before them
@@ -134,6 +136,7 @@ void BandwidthEstimator::on_arrivals(std::span<const PacketResult> results,
   for (const PacketResult& result : results) {
     if (!result.arrived) {
       pending_lost_ += losses_count ? 1 : 0;
+      last_lost_us_ = result.sent.time_since_epoch().count();
       continue;
     }
     if (!started_) begin(result);
@@ -156,7 +159,10 @@ void BandwidthEstimator::on_arrivals(std::span<const PacketResult> results,
     const std::int64_t queue_us = delay_us - base_us();
     bucket->add(result.bytes, queue_us, placed_us - begins_us);
     ++received_;
-    if (pending_lost_ > 0) add_lost(*bucket);
+    if (pending_lost_ > 0) {
+      if (sent_us - last_lost_us_ > kLongBeforeUs) pending_lost_ = 0;
+      add_lost(*bucket);
+    }
     // What overtook others says nothing of the queue.
     const std::int64_t gap_us = arrived_us - last_arrival_us_;
     if (gap_us < 0) continue;

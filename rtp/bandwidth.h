@@ -151,6 +151,7 @@ class BandwidthEstimator {
   bool started_ = false;
   std::int64_t last_arrival_us_ = 0;
   std::uint32_t pending_lost_ = 0;
+  std::int64_t last_lost_us_ = 0;  // when it was sent
 
   // The least delay of the last quarter minutes.
   static constexpr std::int64_t kEpochUs = 15'000'000;

@@ -262,6 +262,24 @@ TEST(BandwidthEstimator, FallsWithHeavyLossAndComesBackAfterIt) {
   EXPECT_TRUE(line.estimator.measured());
 }
 
+// It tells of what was lost only when something else comes.
+TEST(BandwidthEstimator, CountsNothingThatWasLostLongBefore) {
+  Line line(1e6);
+  line.pictures(seconds(5), 450e3);
+  line.loss = 1;
+  line.pictures(milliseconds(700), 450e3);
+  line.pictures(seconds(5), 0);
+  line.loss = 0;
+  line.pictures(milliseconds(200), 450e3);
+  EXPECT_EQ(line.estimator.loss(), 0);
+  EXPECT_FALSE(line.estimator.congested());
+  line.loss = 1;
+  line.pictures(milliseconds(700), 450e3);
+  line.loss = 0;
+  line.pictures(milliseconds(200), 450e3);
+  EXPECT_GT(line.estimator.loss(), 0.25) << "but what was lost just now";
+}
+
 // Nobody's clock is ours, and none runs as fast.
 TEST(BandwidthEstimator, CaresNeitherForTheReceiversClockNorForItsDrift) {
   for (const double drift : {0.0, 100e-6, -100e-6}) {
