@@ -195,9 +195,10 @@ class Allocator {
                     : would_fit   ? LayerReason::Hold
                                   : LayerReason::Bandwidth;
     choice.needed = Bitrate{static_cast<std::int64_t>((spent_ + step) * kSpare)};
-    if (would_fit || wish.held) return;
-    const std::int64_t needed = choice.needed.value;
-    if (result.next.value == 0 || needed < result.next.value) result.next = choice.needed;
+    if (wish.held ? wish.held_until.value == 0 : would_fit) return;
+    const Bitrate proves{wish.held ? std::max(choice.needed.value, wish.held_until.value)
+                                   : choice.needed.value};
+    if (result.next.value == 0 || proves.value < result.next.value) result.next = proves;
   }
 
   static constexpr std::size_t kMaxLayers = 8;

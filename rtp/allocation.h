@@ -30,6 +30,8 @@ struct LayerWish {
   std::int32_t priority = 0;           // a higher one is served first
   std::optional<std::size_t> current;  // shown or waited for; nothing: paused
   bool held = false;                   // must not be raised now
+  // But when the way has shown so much, which is worth proving; 0: only time ends it.
+  Bitrate held_until{0};
 };
 
 struct LayerChoice {

@@ -113,7 +113,7 @@ class Peer {
   void send_feedback(rtp::Time now, RtcpBatch& rtcp);
   void tick_slots(rtp::Time now, RtcpBatch& rtcp);
   void answer_references(rtp::Time now, RtcpBatch& rtcp);
-  void collect_wishes(rtp::Time now, const rtp::WayEstimate& estimate, Sharing& into) const;
+  void collect_wishes(rtp::Time now, Sharing& into) const;
   void share_out(rtp::Time now);
   [[nodiscard]] rtp::Bitrate share_audio(rtp::Time now, const std::optional<rtp::Way>& way);
   void probe(rtp::Time now);

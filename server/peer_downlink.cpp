@@ -95,7 +95,7 @@ rtp::Bitrate Peer::share_audio(rtp::Time now, const std::optional<rtp::Way>& way
 }
 
 // What the slots of video wish.
-void Peer::collect_wishes(rtp::Time now, const rtp::WayEstimate& estimate, Sharing& into) const {
+void Peer::collect_wishes(rtp::Time now, Sharing& into) const {
   static_assert(Track::kMaxRungs <= Sharing::kMaxLayers);
   Track::Layers buffer;
   into.clear();
@@ -103,7 +103,7 @@ void Peer::collect_wishes(rtp::Time now, const rtp::WayEstimate& estimate, Shari
     if (!slot->shows_video() || into.slots.size() == rtp::kMaxWishes) continue;
     const auto living = slot->track()->layers(now, buffer);
     into.layers.insert(into.layers.end(), living.begin(), living.end());
-    into.wishes.push_back(slot->wish(now, std::span(into.layers).last(living.size()), estimate));
+    into.wishes.push_back(slot->wish(now, std::span(into.layers).last(living.size())));
     into.slots.push_back(slot.get());
   }
 }
@@ -116,7 +116,7 @@ void Peer::share_out(rtp::Time now) {
   Sharing& sharing = context_.sharing;
   const rtp::Bitrate fixed = share_audio(now, way);
   const rtp::WayEstimate estimate = way ? known->estimate() : rtp::WayEstimate{};
-  collect_wishes(now, estimate, sharing);
+  collect_wishes(now, sharing);
   sharing.choices.resize(sharing.wishes.size());
   const auto sum = rtp::allocate(way.value_or(kUnlimited), fixed, sharing.wishes, sharing.choices);
   for (std::size_t i = 0; i < sharing.slots.size(); ++i) {

@@ -70,6 +70,7 @@ void Subscription::update(SlotSection section) {
 
 void Subscription::assign(rtp::Time now, Track* track, Want want) {
   if (want.max_height != want_.max_height || track != track_) told_ = {};
+  if (want != want_ || track != track_) forget_hold();
   want_ = want;
   if (track != track_) {
     if (track_ != nullptr) track_->remove(*this);
@@ -134,13 +135,18 @@ void Subscription::choose_layer(rtp::Time now, std::uint32_t max_height) {
   set_target(layers[rtp::select_layer(layers, max_height, current_layer(layers)).value_or(0)]);
 }
 
-rtp::LayerWish Subscription::wish(rtp::Time now, std::span<const rtp::LayerActivity::Layer> layers,
-                                  const rtp::WayEstimate& estimate) const {
+rtp::LayerWish Subscription::wish(rtp::Time now,
+                                  std::span<const rtp::LayerActivity::Layer> layers) const {
   layers = usable(layers);
   const auto current = current_layer(layers);
-  // Nothing is tried before there is a picture again.
-  const bool held = current ? hold_.holds(now, estimate) || is_given_up() : hold_.holds_pause(now);
-  return {layers, want_.max_height, want_.priority, current, held};
+  rtp::LayerWish wish{layers, want_.max_height, want_.priority, current};
+  if (!current || is_given_up()) {  // nothing is tried before there is a picture again
+    wish.held = current || hold_.holds_pause(now);
+  } else if (hold_.holds(now)) {
+    wish.held = true;
+    wish.held_until = hold_.ends_at();
+  }
+  return wish;
 }
 
 void Subscription::show(rtp::Time now, const rtp::LayerChoice& choice, Rungs layers,

@@ -37,14 +37,17 @@ class Subscription {
   struct Want {
     std::uint32_t max_height = 0;
     std::int32_t priority = 0;
+    friend bool operator==(const Want&, const Want&) = default;
   };
   // nullptr empties it. The track must be of the slot's kind. What a slot of video shows is shared
   // out by the Peer as soon as it is connected.
   void assign(rtp::Time now, Track* track, Want want);
+  [[nodiscard]] Want want() const noexcept { return want_; }
+  // There may be room for it now that was not there when it was given less.
+  void forget_hold() noexcept { hold_ = {}; }
   // What it would like of `layers`, for the Peer who shares out what the way down carries.
   [[nodiscard]] rtp::LayerWish wish(rtp::Time now,
-                                    std::span<const rtp::LayerActivity::Layer> layers,
-                                    const rtp::WayEstimate& estimate) const;
+                                    std::span<const rtp::LayerActivity::Layer> layers) const;
   // What it got of `layers`, at an estimate of so much (0: there is none).
   void show(rtp::Time now, const rtp::LayerChoice& choice,
             std::span<const rtp::LayerActivity::Layer> layers, const rtp::WayEstimate& estimate);

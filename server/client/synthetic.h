@@ -82,6 +82,10 @@ class SyntheticVideo {
   // The layer's next frame is a key frame. Unknown SSRCs are ignored.
   void request_key_frame(rtp::Ssrc ssrc) noexcept;
   void set_active(std::size_t layer, bool active) noexcept;
+  // From the next frame on.
+  void set_bitrate(std::size_t layer, std::uint32_t bps) noexcept {
+    options_.layers[layer].bitrate_bps = bps;
+  }
   // From the next frame on, which is a key frame: Codec::Vp8 or Codec::H264.
   void set_codec(rtp::Codec codec, rtp::PayloadType pt) noexcept;
   // Packets that were sent of late, for answering NACKs; nothing if it is too long ago.

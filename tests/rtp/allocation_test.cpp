@@ -196,6 +196,21 @@ TEST(Allocate, DoesNotShowAPausedSlotWhileItIsHeld) {
   EXPECT_THAT(scene.run(10'000'000), ElementsAre(2));
 }
 
+// Or a way that has grown would not be used before its time is over.
+TEST(Allocate, TellsWhatEndsAHold) {
+  Scene scene;
+  LayerWish& wish = scene.add(0, 0);
+  wish.held = true;
+  wish.held_until = Bitrate{200'000};
+  scene.run(250'000);
+  EXPECT_EQ(scene.sum.next.value, scene.choices[0].needed.value) << "more than what ends it";
+  scene.run(400'000);
+  EXPECT_EQ(scene.sum.next.value, scene.choices[0].needed.value) << "also where it would fit";
+  wish.held_until = Bitrate{480'000};
+  scene.run(400'000);
+  EXPECT_EQ(scene.sum.next.value, 480'000);
+}
+
 // A target is no more than what was tried so far.
 TEST(Allocate, GivesNothingUpUnlessTheWayIsCongested) {
   Scene scene;

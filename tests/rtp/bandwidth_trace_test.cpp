@@ -235,8 +235,9 @@ class Call {
     const WayEstimate estimate{estimator_.estimate(), estimator_.known()
                                                           ? WayEstimate::Basis::Known
                                                           : WayEstimate::Basis::Passed};
-    const bool held = target_ ? hold_.holds(now_, estimate) : hold_.holds_pause(now_);
-    const LayerWish wish{layers, 720, 0, target_, held};
+    const bool held = target_ ? hold_.holds(now_) : hold_.holds_pause(now_);
+    const LayerWish wish{layers,  720,  0,
+                         target_, held, held && target_ ? hold_.ends_at() : Bitrate{0}};
     LayerChoice choice;
     const Bitrate audio{static_cast<std::int64_t>(kAudio)};
     sum_ = allocate(way(), audio, {&wish, 1}, {&choice, 1});

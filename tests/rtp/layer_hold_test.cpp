@@ -21,13 +21,14 @@ class LayerHoldTest : public testing::Test {
   Time now_{milliseconds(100'000)};
 
   void moves(std::optional<std::size_t> from, std::optional<std::size_t> to,
-             std::int64_t way = 1'000'000, Basis basis = Basis::Told) {
+             std::int64_t way = 1'000'000, Basis basis = Basis::Told,
+             std::int64_t needed = 1'000'000) {
     const auto reason = to ? LayerReason::Bandwidth : LayerReason::Paused;
-    hold_.on_choice(now_, from, {to, reason}, {Bitrate{way}, basis});
+    hold_.on_choice(now_, from, {to, reason, Bitrate{needed}}, {Bitrate{way}, basis});
   }
   [[nodiscard]] Duration held_for() const {
     Duration length{0};
-    while (hold_.holds(now_ + length, {})) length += milliseconds(100);
+    while (hold_.holds(now_ + length)) length += milliseconds(100);
     return length;
   }
 };
@@ -73,13 +74,13 @@ TEST_F(LayerHoldTest, DoesNotHoldForAnotherReason) {
 TEST_F(LayerHoldTest, DoublesWithEachMistakeUpToItsLimit) {
   for (const int ms : {3'000, 6'000, 12'000, 24'000, 48'000, 60'000, 60'000}) {
     moves(1, 2);
-    now_ += milliseconds(4'999);
+    now_ += milliseconds(9'999);
     moves(2, 1);
     EXPECT_EQ(held_for(), milliseconds(ms));
     now_ += milliseconds(ms);
   }
   moves(1, 2);
-  now_ += milliseconds(5'000);
+  now_ += milliseconds(10'000);
   moves(2, 1);
   EXPECT_EQ(held_for(), LayerHold::kFirst) << "it was right for a while";
 }
@@ -103,13 +104,47 @@ TEST_F(LayerHoldTest, DoesNotBlameTheStepUpWhenItIsKnownThatTheWayCarriesLess) {
   EXPECT_EQ(held_for(), LayerHold::kFirst);
 }
 
+// So that there are two changes in ten seconds at most.
+TEST_F(LayerHoldTest, WaitsTenSecondsWhenTheWayCarriesAsMuchAsBefore) {
+  for (const Basis basis : {Basis::Known, Basis::Passed}) {
+    moves(1, 2, 1'000'000, basis);
+    now_ += milliseconds(60'000);
+    moves(2, 1, 960'000, basis);
+    EXPECT_EQ(held_for(), milliseconds(10'000));
+    now_ += milliseconds(10'000);
+    for (const int ms : {20'000, 40'000, 60'000, 60'000}) {
+      moves(1, 2, 1'000'000, basis);
+      now_ += milliseconds(600);
+      moves(2, 1, 960'000, basis);
+      EXPECT_EQ(held_for(), milliseconds(ms));
+      now_ += milliseconds(ms);
+    }
+  }
+}
+
+TEST_F(LayerHoldTest, EndsOnceMuchLessIsNeeded) {
+  moves(1, 2, 1'000'000, Basis::Known);
+  moves(2, 1, 1'000'000, Basis::Known, 1'200'000);
+  moves(1, 1, 1'000'000, Basis::Known, 610'000);
+  EXPECT_EQ(held_for(), milliseconds(10'000));
+  moves(1, 1, 1'000'000, Basis::Known, 590'000);
+  EXPECT_EQ(held_for(), Duration{0});
+}
+
 TEST_F(LayerHoldTest, EndsOnceClearlyMoreHasComeThrough) {
-  moves(2, 1, 1'000'000);
-  EXPECT_TRUE(hold_.holds(now_, {Bitrate{1'070'000}, Basis::Known}));
-  EXPECT_FALSE(hold_.holds(now_, {Bitrate{1'090'000}, Basis::Known}));
-  EXPECT_TRUE(hold_.holds(now_, {Bitrate{1'190'000}, Basis::Passed}));
-  EXPECT_FALSE(hold_.holds(now_, {Bitrate{1'210'000}, Basis::Passed}));
-  EXPECT_TRUE(hold_.holds(now_, {Bitrate{3'000'000}, Basis::Told})) << "he follows what is sent";
+  const auto ends = [&](std::int64_t way, Basis basis) {
+    hold_ = {};
+    moves(2, 1, 1'000'000);
+    EXPECT_TRUE(hold_.holds(now_));
+    moves(1, 1, way, basis);
+    return !hold_.holds(now_);
+  };
+  EXPECT_FALSE(ends(1'070'000, Basis::Known));
+  EXPECT_TRUE(ends(1'090'000, Basis::Known));
+  EXPECT_FALSE(ends(1'199'999, Basis::Passed));
+  EXPECT_TRUE(ends(1'200'000, Basis::Passed));
+  EXPECT_EQ(hold_.ends_at().value, 1'200'000);
+  EXPECT_FALSE(ends(3'000'000, Basis::Told)) << "he follows what is sent";
 }
 
 TEST_F(LayerHoldTest, CountsAFallOfSeveralStepsOnce) {

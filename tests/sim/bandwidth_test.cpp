@@ -1,4 +1,9 @@
+#include <algorithm>
 #include <array>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -161,30 +166,89 @@ TEST_F(Bandwidth, ErrorsOnTheWayAreNoCongestion) {
   EXPECT_GE(share_of(2, since), 0.98);
 }
 
-// How often the layer changes in 40 s on such a link, once it is known.
-std::size_t changes_on(double rate_bps, double loss) {
-  Sim sim(33);
-  sim.add_peer({.layers = 3});
-  PeerOptions options{.audio = false, .video = false, .audio_slots = 1, .video_slots = 1};
-  options.down = {.loss = loss, .delay = milliseconds(30), .rate_bps = rate_bps};
-  options.up = {.delay = milliseconds(30)};
-  SimPeer& viewer = sim.add_peer(options);
-  EXPECT_TRUE(sim.connect_all());
-  sim.run_for(seconds(2));
-  sim.assign_all(viewer);
-  sim.run_for(seconds(10));
-  sim.events.clear();
-  sim.run_for(seconds(40));
-  std::size_t changes = 0;
-  std::optional<std::uint8_t> before;
-  for (const auto& told : sim.events_of<server::SlotLayer>()) {
-    if (before && told.layer && *told.layer != *before) ++changes;
-    before = told.layer ? told.layer : before;
+// A viewer on a link that takes about as much as the largest layer, 1,360 kbit/s with the sound.
+class OfALayer {
+ public:
+  // `swing`: how much the layers grow and shrink within some seconds, as a share.
+  OfALayer(double rate_bps, double loss, double swing = 0, std::uint64_t seed = 33)
+      : sim_(seed), swing_(swing), dice_(seed) {
+    publisher_ = &sim_.add_peer({.layers = 3});
+    PeerOptions options{.audio = false, .video = false, .audio_slots = 1, .video_slots = 1};
+    options.down = {.loss = loss, .delay = milliseconds(30), .rate_bps = rate_bps};
+    options.up = {.delay = milliseconds(30)};
+    viewer_ = &sim_.add_peer(options);
+    EXPECT_TRUE(sim_.connect_all());
+    run_for(seconds(2));
+    sim_.assign_all(*viewer_);
   }
-  return changes;
+  void run_for(rtp::Duration length) {
+    for (const rtp::Time end = sim_.now + length; sim_.now < end;) {
+      if (swing_ > 0) vary();
+      sim_.run_for(kFrame);
+      note_changes();
+    }
+  }
+  [[nodiscard]] bool comes_to(std::uint8_t layer, rtp::Duration limit) {
+    for (const rtp::Time end = sim_.now + limit; layer_ != layer; run_for(kFrame)) {
+      if (sim_.now >= end) return false;
+    }
+    return true;
+  }
+  void set_rate(double rate_bps) { viewer_->options.down.rate_bps = rate_bps; }
+  [[nodiscard]] std::size_t changes_since(rtp::Time since) const {
+    return static_cast<std::size_t>(
+        std::count_if(changes_.begin(), changes_.end(), [&](rtp::Time at) { return at >= since; }));
+  }
+  [[nodiscard]] std::size_t most_changes_within(rtp::Duration length) const {
+    std::size_t most = 0;
+    for (auto first = changes_.begin(); first != changes_.end(); ++first) {
+      const auto end = std::lower_bound(first, changes_.end(), *first + length);
+      most = std::max(most, static_cast<std::size_t>(end - first));
+    }
+    return most;
+  }
+  [[nodiscard]] rtp::Time now() const { return sim_.now; }
+
+ private:
+  static constexpr rtp::Duration kFrame{33'333};
+  // No two frames of an encoder are the same, and no two seconds.
+  void vary() {
+    const auto any = [&] { return static_cast<double>(dice_.below(2'001)) / 1'000 - 1; };
+    level_ = 0.98 * level_ + 0.2 * any();
+    const double scale = (1 + swing_ * std::clamp(level_, -1.0, 1.0)) * (1 + 0.2 * any());
+    for (std::size_t i = 0; i < 3; ++i) {
+      const double rate = 1.2e6 / std::pow(4, 2 - static_cast<double>(i));
+      publisher_->video.set_bitrate(i, static_cast<std::uint32_t>(rate * scale));
+    }
+  }
+  void note_changes() {
+    for (const auto& told : sim_.events_of<server::SlotLayer>()) {
+      if (layer_ && told.layer != layer_) changes_.push_back(sim_.now);
+      layer_ = told.layer;
+    }
+    sim_.events.clear();
+  }
+
+  Sim sim_;
+  double swing_;
+  Dice dice_;
+  double level_ = 0;
+  SimPeer* publisher_ = nullptr;
+  SimPeer* viewer_ = nullptr;
+  std::optional<std::uint8_t> layer_;
+  std::vector<rtp::Time> changes_;
+};
+
+// In 40 s, once the link is known.
+std::size_t changes_on(double rate_bps, double loss) {
+  OfALayer link(rate_bps, loss);
+  link.run_for(seconds(10));
+  const rtp::Time since = link.now();
+  link.run_for(seconds(40));
+  return link.changes_since(since);
 }
 
-// The largest layer and the sound take 1,360 kbit/s; its key frames would take more.
+// Its key frames would take more.
 TEST(BandwidthOfALayer, IsNotThatOfTheKeyFrameItBeginsWith) {
   for (double rate = 1.34e6; rate < 1.7e6; rate += 0.06e6) {
     SCOPED_TRACE(rate);
@@ -199,6 +263,24 @@ TEST(BandwidthOfALayer, IsTriedSeldomWherePacketsAreLostAndItHardlyFits) {
     EXPECT_LE(changes_on(rate, 0.05), 8U);
     EXPECT_LE(changes_on(rate, 0.1), 8U);
   }
+}
+
+// Also where the layer fits at one time and not at another; and what comes free is used soon,
+// though the layer was given up.
+TEST(BandwidthOfALayer, ThatGrowsAndShrinksChangesTwiceInTenSecondsAtMost) {
+  std::size_t changes = 0;
+  for (double rate = 1.3e6; rate < 1.75e6; rate += 0.05e6) {
+    for (const std::uint64_t seed : {33U, 34U}) {
+      SCOPED_TRACE(std::to_string(rate) + ", seed " + std::to_string(seed));
+      OfALayer link(rate, 0, 0.3, seed);
+      link.run_for(seconds(60));
+      EXPECT_LE(link.most_changes_within(seconds(10)), 2U);
+      changes += link.changes_since({});
+      link.set_rate(5e6);
+      EXPECT_TRUE(link.comes_to(2, seconds(5)));
+    }
+  }
+  EXPECT_GT(changes, 40U) << "on links that it fits at one time and not at another";
 }
 
 TEST_F(Bandwidth, WithNoRoomForAPictureTheSoundGoesOn) {
