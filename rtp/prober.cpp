@@ -7,6 +7,7 @@ namespace {
 
 constexpr double kEnough = 0.85;   // of what was aimed at
 constexpr double kProgress = 1.2;  // more than before: the next one may show the rest
+constexpr double kGrown = 1.15;    // than when one failed: the way is another by now
 
 double seconds_of(Duration duration) noexcept {
   return std::chrono::duration<double>(duration).count();
@@ -23,6 +24,7 @@ void Prober::on_estimate(Time now, Bitrate estimate) noexcept {
   judged_at_.reset();
   const double now_known = static_cast<double>(estimate.value);
   succeeded_ = now_known >= aim_ * kEnough || now_known >= from_ * kProgress;
+  failed_at_ = succeeded_ ? 0 : now_known;
   if (succeeded_) {
     wait_ = kFirst;
     next_ = now + kSoon;
@@ -34,14 +36,17 @@ void Prober::on_estimate(Time now, Bitrate estimate) noexcept {
 
 void Prober::consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
                       Duration answer_time) noexcept {
-  if (needed.value <= estimate.value || overused || judged_at_ || now < next_) return;
+  const double known = static_cast<double>(estimate.value);
+  const bool grown = failed_at_ > 0 && known >= failed_at_ * kGrown;
+  if (needed.value <= estimate.value || overused || judged_at_) return;
+  if (now < next_ && !grown) return;
   // What is sent anyhow passes, though pictures of single packets may not have shown it.
   const auto passes = static_cast<double>(std::max(estimate.value, sending.value));
   const double aim = std::min(static_cast<double>(needed.value) * kMargin, passes * kMaxStep);
   const double rate = std::max(0.0, aim - static_cast<double>(sending.value));
   if (rate * seconds_of(kLength) / 8 > budget_ + (succeeded_ ? kCredit : 0.0)) return;
   aim_ = aim;
-  from_ = static_cast<double>(estimate.value);
+  from_ = known;
   rate_ = rate;
   owed_ = 0;
   last_due_ = now;

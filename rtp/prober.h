@@ -46,6 +46,7 @@ class Prober {
   double aim_ = 0;
   double from_ = 0;         // the estimate before
   bool succeeded_ = false;  // the last one
+  double failed_at_ = 0;    // the estimate then; 0: it succeeded
   std::optional<Time> judged_at_;
   Duration wait_ = kFirst;
 };

@@ -23,8 +23,8 @@ class ProberTest : public testing::Test {
   Prober prober_;
   Time now_{seconds(100)};
 
-  bool starts(bool overused = false) {
-    prober_.consider(now_, kEstimate, kNeeded, kSending, overused, kAnswer);
+  bool starts(bool overused = false, Bitrate estimate = kEstimate) {
+    prober_.consider(now_, estimate, kNeeded, kSending, overused, kAnswer);
     return prober_.active(now_);
   }
   // All padding of a probe, asked for in steps.
@@ -153,6 +153,16 @@ TEST_F(ProberTest, WaitsLongerAfterEachFailureAndSoonTriesAgainAfterASuccess) {
   }
   finish(kEstimate);
   EXPECT_EQ(waits(), milliseconds(1'000)) << "what failed before the success is forgotten";
+}
+
+// As pictures show it when a link has become free.
+TEST_F(ProberTest, TriesAgainAtOnceWhenTheEstimateHasGrownSinceAFailure) {
+  ASSERT_TRUE(starts());
+  finish(Bitrate{400'000});
+  EXPECT_FALSE(starts(false, Bitrate{459'000}));
+  EXPECT_TRUE(starts(false, Bitrate{460'000}));
+  finish(Bitrate{460'000});
+  EXPECT_FALSE(starts(false, Bitrate{528'000})) << "it has not grown since";
 }
 
 TEST_F(ProberTest, TakesMostOfWhatWasAskedForForASuccessAndClearProgressToo) {
