@@ -10,7 +10,7 @@ constexpr double kOverhead = 1.06;       // RTP, SRTP, UDP and IP headers of pac
 constexpr double kSpare = 1 / 0.92;      // to be there before a step up
 constexpr double kDrains = 0.8;          // beside so much of what passes a queue drains soon
 constexpr double kUsual = 1.25;          // of a layer's average, within a second
-constexpr double kSpareKept = 1 / 0.97;  // for what is shown, on a way that is known
+constexpr double kSpareKept = 1 / 0.96;  // for what is shown, on a way that is known
 
 // What is shown has begun with a key frame, and one comes now and then: nothing is given up for it,
 // nor for a second that is somewhat larger than others as long as the way is `calm`. What is not

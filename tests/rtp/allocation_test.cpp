@@ -86,8 +86,8 @@ TEST(Allocate, GivesUpWhatDoesNotFitOnceItIsKnownWhatTheWayCarries) {
   scene.add(0, 2);
   EXPECT_THAT(scene.run(500'000), ElementsAre(2));
   scene.known = true;
-  EXPECT_THAT(scene.run(1'095'000), ElementsAre(2));
-  EXPECT_THAT(scene.run(1'090'000), ElementsAre(1)) << "with a little to spare";
+  EXPECT_THAT(scene.run(1'105'000), ElementsAre(2));
+  EXPECT_THAT(scene.run(1'100'000), ElementsAre(1)) << "with a little to spare";
   EXPECT_THAT(scene.run(90'000), ElementsAre(kNone)) << "nothing is tried";
   scene.congested = true;
   EXPECT_THAT(scene.run(1'065'000), ElementsAre(2)) << "less would not drain it any sooner";
