@@ -87,3 +87,34 @@ test('each line gets the largest layer that fits, and is followed up and down', 
     assert.ok(now.frozenS - before.frozenS < 1, `frozen for ${now.frozenS - before.frozenS} s`);
   }
 });
+
+// In the simulator for many such lines; here with an encoder whose layers grow and shrink as they do.
+test('a line that a layer just fits changes the picture twice in ten seconds at most', {skip: !process.env.PARLEY_LONG}, async (t) => {
+  way.line.down = Infinity;
+  await until('the largest layer', async () => (await picture()).width === 1280, 20_000);
+  const middle = (await layers())[1][1];
+  for (const share of [1.05, 1.1, 1.15]) {
+    const rate = Math.round(share * (middle + 60_000)); // with the headers below, and the sound
+    way.line.down = rate;
+    await until(`less than the largest at ${rate} bit/s`, async () => (await picture()).width < 1280);
+    const changes = [];
+    const began = performance.now();
+    let {width: before} = await picture();
+    await until('half a minute is over', async () => {
+      const {width} = await picture();
+      if (width !== before) changes.push(performance.now());
+      before = width;
+      return performance.now() > began + 30_000;
+    }, 40_000);
+    const most = Math.max(0, ...changes.map((first) => changes.filter((at) => at >= first && at < first + 10_000).length));
+    way.line.down = Infinity;
+    const freed = performance.now();
+    await until('the largest layer again', async () => (await picture()).width === 1280, 20_000);
+    const took = performance.now() - freed;
+    t.diagnostic(`${Math.round(rate / 1_000)} kbit/s for a layer of ${Math.round(middle / 1_000)}: ${changes.length} changes in 30 s, ` +
+      `at most ${most} in ten, ${Math.round(took)} ms to the largest when it was free again`);
+    assert.ok(most <= 2, `${most} changes in ten seconds`);
+    assert.ok(took < 5_000, `${took} ms to the largest layer`);
+    await until('the line is known to be free', async () => performance.now() > freed + 8_000);
+  }
+});
