@@ -57,7 +57,7 @@ class Allocator {
     for (std::size_t i = 0; i < wishes_.size(); ++i) {
       wanted_[i] = select_layer(wishes_[i].layers, wishes_[i].max_height, wishes_[i].current);
       order_[i] = i;
-      choices_[i] = {std::nullopt, LayerReason::Paused, {}};
+      choices_[i] = {std::nullopt, LayerReason::Paused};
     }
     std::sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(wishes_.size()),
               [&](std::size_t a, std::size_t b) {
@@ -177,6 +177,7 @@ class Allocator {
   void explain(std::size_t i, Allocation& result) const noexcept {
     const LayerWish& wish = wishes_[i];
     LayerChoice& choice = choices_[i];
+    choice.others = Bitrate{static_cast<std::int64_t>(spent_ - cost_of(wish, choice.layer))};
     if (!wanted_[i]) {
       choice.reason = LayerReason::Source;
       return;
@@ -195,9 +196,9 @@ class Allocator {
                     : would_fit   ? LayerReason::Hold
                                   : LayerReason::Bandwidth;
     choice.needed = Bitrate{static_cast<std::int64_t>((spent_ + step) * kSpare)};
-    if (wish.held ? wish.held_until.value == 0 : would_fit) return;
-    const Bitrate proves{wish.held ? std::max(choice.needed.value, wish.held_until.value)
-                                   : choice.needed.value};
+    choice.step = Bitrate{static_cast<std::int64_t>(step)};
+    if (wish.held ? wish.held->value == 0 : would_fit) return;
+    const Bitrate proves{std::max(choice.needed.value, wish.held.value_or(Bitrate{0}).value)};
     if (result.next.value == 0 || proves.value < result.next.value) result.next = proves;
   }
 

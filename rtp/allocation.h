@@ -29,9 +29,9 @@ struct LayerWish {
   std::uint32_t max_height = 0;
   std::int32_t priority = 0;           // a higher one is served first
   std::optional<std::size_t> current;  // shown or waited for; nothing: paused
-  bool held = false;                   // must not be raised now
-  // But when the way has shown so much, which is worth proving; 0: only time ends it.
-  Bitrate held_until{0};
+  // Must not be raised now, unless the way shows this much, which is then worth a probe; 0: only
+  // time ends it.
+  std::optional<Bitrate> held{};
 };
 
 struct LayerChoice {
@@ -39,6 +39,8 @@ struct LayerChoice {
   LayerReason reason = LayerReason::Wanted;
   // What the way would have to carry in all for one step more; 0: no more is wanted, or there.
   Bitrate needed{0};
+  Bitrate step{0};    // of that, what the step itself takes
+  Bitrate others{0};  // what everything else is sent
   friend bool operator==(const LayerChoice&, const LayerChoice&) = default;
 };
 

@@ -15,7 +15,7 @@ constexpr double kBoundDown = 0.5;
 constexpr std::int64_t kWaitedUs = 3'000;         // later than the fastest: it stood in a queue
 constexpr std::int64_t kHeadroomUs = 10'000'000;  // for what comes before the first
 constexpr std::int64_t kMaxGapUs = 500'000;
-constexpr std::int64_t kLongBeforeUs = 1'000'000;
+constexpr std::int64_t kLongBeforeUs = 1'000'000;  // loss() looks back no further
 constexpr std::int64_t kStandingUs = 120'000;
 constexpr std::int64_t kThroughUs = 160'000;
 constexpr std::int64_t kBurstsUs = 300'000;
@@ -28,7 +28,7 @@ constexpr std::uint32_t kLeastBytes = 150;  // of a packet of sound
 constexpr double kHaste = 0.8;              // of the way to what was measured, at once
 constexpr double kMargin = 0.97;            // of what was measured
 constexpr double kBeyondDoubt = 2;          // standard errors
-constexpr double kFallPerSecond = 1.0;      // of it, at most
+constexpr double kFallPerSecond = 0.7;      // of it, at most
 constexpr double kNotFull = 0.9;
 constexpr Duration kOthersLong{300'000};
 constexpr double kTolerableUs = 100'000;
@@ -127,14 +127,20 @@ void BandwidthEstimator::add_lost(Bucket& bucket) noexcept {
   pending_lost_ = 0;
 }
 
-// In the order of sending. What was lost while nothing came counts for nothing, nor what was lost
-// before nothing was sent for long: of that it was told already, by silence.
+// What was lost long before the next packet was sent is told of only with that one, and says
+// nothing of the way as it is then.
+void BandwidthEstimator::forget_lost_before(std::int64_t sent_us) noexcept {
+  if (sent_us - last_lost_us_ > kLongBeforeUs) pending_lost_ = 0;
+}
+
+// In the order of sending. What was lost while nothing came counts for nothing.
 void BandwidthEstimator::on_arrivals(std::span<const PacketResult> results,
                                      bool losses_count) noexcept {
   Bucket* bucket = nullptr;     // most packets come into the bucket of the one before them
   std::int64_t begins_us = -1;  // of the bucket
   for (const PacketResult& result : results) {
     if (!result.arrived) {
+      forget_lost_before(result.sent.time_since_epoch().count());
       pending_lost_ += losses_count ? 1 : 0;
       last_lost_us_ = result.sent.time_since_epoch().count();
       continue;
@@ -159,10 +165,8 @@ void BandwidthEstimator::on_arrivals(std::span<const PacketResult> results,
     const std::int64_t queue_us = delay_us - base_us();
     bucket->add(result.bytes, queue_us, placed_us - begins_us);
     ++received_;
-    if (pending_lost_ > 0) {
-      if (sent_us - last_lost_us_ > kLongBeforeUs) pending_lost_ = 0;
-      add_lost(*bucket);
-    }
+    forget_lost_before(sent_us);
+    if (pending_lost_ > 0) add_lost(*bucket);
     // What overtook others says nothing of the queue.
     const std::int64_t gap_us = arrived_us - last_arrival_us_;
     if (gap_us < 0) continue;
@@ -284,7 +288,7 @@ void BandwidthEstimator::take_for_the_way() noexcept {
 // makes links look slower than they are, too, and now and then much slower for a look or two: what
 // really falls at once is seen by its queue.
 void BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
-  const double passed = std::min(0.2, std::chrono::duration<double>(now - last_look_).count());
+  const double passed = std::min(0.3, std::chrono::duration<double>(now - last_look_).count());
   // What is lost before the link takes no room there, behind it it does; nobody can tell which.
   const double rate = fit.rate * kMargin * made_good(lost_by_chance() / 2);
   const double nearest = std::clamp(estimate_, rate, rate * (1 + fit.doubt * kBeyondDoubt));

@@ -124,6 +124,7 @@ class BandwidthEstimator {
   void begin(const PacketResult& first) noexcept;
   void on_arrivals(std::span<const PacketResult> results, bool losses_count) noexcept;
   void add_lost(Bucket& bucket) noexcept;
+  void forget_lost_before(std::int64_t sent_us) noexcept;
   // Those up to this one begin empty.
   void advance_to(std::int64_t number) noexcept;
   [[nodiscard]] Bucket& bucket_at(std::int64_t number) noexcept {
@@ -151,7 +152,7 @@ class BandwidthEstimator {
   bool started_ = false;
   std::int64_t last_arrival_us_ = 0;
   std::uint32_t pending_lost_ = 0;
-  std::int64_t last_lost_us_ = 0;  // when it was sent
+  std::int64_t last_lost_us_ = 0;  // when the last of them was sent
 
   // The least delay of the last quarter minutes.
   static constexpr std::int64_t kEpochUs = 15'000'000;

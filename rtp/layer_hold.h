@@ -20,18 +20,19 @@ struct WayEstimate {
   Basis basis = Basis::Told;
 };
 
-// After a step down for want of bandwidth a slot waits before it goes up again. On a way that
-// carries the same all the time nobody shall see more than two changes in ten seconds, however the
-// layer itself grows and shrinks: when the way carries as much as when the slot went up, it waits
-// that long, and longer each time that going up was a mistake. Once clearly more has come through
-// than when it was given up, or once much less is needed (a screen that stands still again), there
-// is nothing to wait for. To show the smallest layer again after a pause is worth a try much
-// sooner, unless going up was such a mistake: without it there is no picture, with it there may be
-// no sound.
+// After a step down for want of bandwidth a slot waits before it goes up again. Where more is known
+// of the way than its receiver's word, and it carries as much as when the slot went up, it is the
+// layer that has grown: it waits ten seconds, and longer each time that going up was a mistake, so
+// that a layer that fits at one time and not at another changes the picture no more than twice in
+// ten seconds. Once clearly more has come through than when it was given up, or once the layer or
+// the others take much less (a screen that stands still again), there is nothing to wait for; and
+// what others have displaced was no mistake. To show the smallest layer again after a pause is
+// worth a try much sooner, unless going up was a mistake: without it there is no picture, with it
+// there may be no sound.
 class LayerHold {
  public:
   static constexpr Duration kFirst{1'500'000};
-  static constexpr Duration kOutgrown{10'000'000};  // the way carries as much as before
+  static constexpr Duration kSameWay{10'000'000};  // it carries as much as before
   static constexpr Duration kLongest{60'000'000};
   static constexpr Duration kPaused{300'000};
   static constexpr Duration kPausedLongest{5'000'000};  // the way may have grown meanwhile
@@ -41,25 +42,31 @@ class LayerHold {
   static constexpr double kMore = 1.2;  // than when it was given up
   static constexpr double kMoreKnown = 1.08;
   static constexpr double kMuchLess = 0.5;  // is needed than when it was given up
+  static constexpr double kRoom = 0.5;      // of the layer, that others leave or take
 
   // At each look, whether it has changed anything or not. `estimate`: of the way, now.
   void on_choice(Time now, std::optional<std::size_t> before, const LayerChoice& after,
                  const WayEstimate& estimate) noexcept;
-  [[nodiscard]] bool holds(Time now) const noexcept { return now < until_; }
+  // Something else is wanted of the way: what it did not carry may fit now.
+  void end(Time now) noexcept;
+  // While it must not go up: what would have to come through for that to end, whatever the basis.
+  [[nodiscard]] std::optional<Bitrate> held_until(Time now) const noexcept;
   [[nodiscard]] bool holds_pause(Time now) const noexcept { return now < paused_until_; }
-  // While it holds: what would have to come through for it to end, whatever the basis.
-  [[nodiscard]] Bitrate ends_at() const noexcept;
 
  private:
-  void look(Time now, const LayerChoice& choice, const WayEstimate& estimate) noexcept;
+  [[nodiscard]] bool is_over(const LayerChoice& choice, const WayEstimate& estimate) const noexcept;
 
   Time until_{};
   Time paused_until_{};
   Duration wait_ = kFirst;
   std::optional<Time> raised_;
-  Bitrate raised_at_{0};
-  Bitrate given_up_at_{0};
-  Bitrate needed_{0};  // then, to stay
+  struct Then {
+    Bitrate way{0};  // 0: nothing was known of it
+    Bitrate others{0};
+  };
+  Then raised_at_;
+  Then given_up_;
+  Bitrate step_{0};  // what it would have taken to stay
 };
 
 }  // namespace parley::rtp

@@ -61,8 +61,8 @@ class LinkModel {
   };
   static constexpr std::uint32_t kLongestPauseUs = 300'000;
   static constexpr Ladder kCoarse{0.9, 1.12};    // to 3.1
-  static constexpr std::size_t kAlmostFull = 2;  // of its rungs
-  static constexpr Ladder kNarrow{0.8, 1.042};   // to 1.26
+  static constexpr std::size_t kAlmostFull = 2;  // the last of its rungs for which kNarrow is there
+  static constexpr Ladder kNarrow{0.8, 1.049};   // to 1.35
 
   struct Left {                          // unexplained
     std::array<float, kLinks> variance;  // by each link, ms^2

@@ -24,7 +24,8 @@ void Prober::on_estimate(Time now, Bitrate estimate) noexcept {
   judged_at_.reset();
   const double now_known = static_cast<double>(estimate.value);
   succeeded_ = now_known >= aim_ * kEnough || now_known >= from_ * kProgress;
-  failed_at_ = succeeded_ ? 0 : now_known;
+  // What the probe itself has pushed down and what comes back after it is no growth.
+  failed_at_ = succeeded_ ? 0 : std::max(now_known, from_);
   if (succeeded_) {
     wait_ = kFirst;
     next_ = now + kSoon;

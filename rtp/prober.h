@@ -26,9 +26,10 @@ class Prober {
   static constexpr double kMaxStep = 3.0;  // times the estimate
 
   void on_media(std::size_t bytes) noexcept;
-  // Feedback was read. `rtt`: as far as known.
+  // Feedback was read.
   void on_estimate(Time now, Bitrate estimate) noexcept;
-  // Looks whether a probe is due: `needed` is to be proven, `sending` is sent anyhow.
+  // Looks whether a probe is due: `needed` is to be proven, `sending` is sent anyhow, feedback
+  // tells of the last padding after `answer_time`.
   void consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
                 Duration answer_time) noexcept;
   // Bytes of padding to be sent now; call it every few milliseconds while active().

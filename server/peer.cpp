@@ -173,11 +173,7 @@ bool Peer::assign(rtp::Time now, rtp::Mid slot, Track* track, Subscription::Want
   if (track != nullptr && (track->room() != room_ || track->kind() != (*found)->section().kind)) {
     return false;
   }
-  const Subscription::Want before = (*found)->want();
   (*found)->assign(now, track, want);
-  if (track == nullptr || want.max_height < before.max_height || want.priority < before.priority) {
-    for (const auto& other : slots_) other->forget_hold();
-  }
   if (connection_.ready()) share_out(now);
   alarm_.set(now);
   return true;

@@ -70,12 +70,13 @@ void Subscription::update(SlotSection section) {
 
 void Subscription::assign(rtp::Time now, Track* track, Want want) {
   if (want.max_height != want_.max_height || track != track_) told_ = {};
-  if (want != want_ || track != track_) forget_hold();
+  if (want != want_) hold_.end(now);
   want_ = want;
   if (track != track_) {
     if (track_ != nullptr) track_->remove(*this);
     track_ = track;
     gives_up_ = false;
+    hold_ = {};
     refused_.reset();
     forget_match();
     if (track_ != nullptr) {
@@ -140,11 +141,10 @@ rtp::LayerWish Subscription::wish(rtp::Time now,
   layers = usable(layers);
   const auto current = current_layer(layers);
   rtp::LayerWish wish{layers, want_.max_height, want_.priority, current};
-  if (!current || is_given_up()) {  // nothing is tried before there is a picture again
-    wish.held = current || hold_.holds_pause(now);
-  } else if (hold_.holds(now)) {
-    wish.held = true;
-    wish.held_until = hold_.ends_at();
+  if (current && !is_given_up()) {
+    wish.held = hold_.held_until(now);
+  } else if (current || hold_.holds_pause(now)) {  // before there is a picture nothing is proven
+    wish.held = rtp::Bitrate{0};
   }
   return wish;
 }

@@ -42,9 +42,6 @@ class Subscription {
   // nullptr empties it. The track must be of the slot's kind. What a slot of video shows is shared
   // out by the Peer as soon as it is connected.
   void assign(rtp::Time now, Track* track, Want want);
-  [[nodiscard]] Want want() const noexcept { return want_; }
-  // There may be room for it now that was not there when it was given less.
-  void forget_hold() noexcept { hold_ = {}; }
   // What it would like of `layers`, for the Peer who shares out what the way down carries.
   [[nodiscard]] rtp::LayerWish wish(rtp::Time now,
                                     std::span<const rtp::LayerActivity::Layer> layers) const;

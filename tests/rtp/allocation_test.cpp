@@ -32,6 +32,8 @@ std::vector<Layer> ladder() {
   return {living(100'000, 180), living(300'000, 360), living(1'000'000, 720)};
 }
 
+constexpr Bitrate kHeld{0};  // until its time is over
+
 struct Scene {
   std::deque<std::vector<Layer>> kept;  // the wishes look at them
   std::vector<LayerWish> wishes;
@@ -46,7 +48,7 @@ struct Scene {
   LayerWish& add(int priority, std::optional<std::size_t> current = kNone,
                  std::vector<Layer> layers = ladder()) {
     kept.push_back(std::move(layers));
-    return wishes.emplace_back(LayerWish{kept.back(), 720, priority, current, false});
+    return wishes.emplace_back(LayerWish{kept.back(), 720, priority, current});
   }
   Layers run(std::int64_t target, std::int64_t fixed = 0) {
     choices.assign(wishes.size(), {});
@@ -176,7 +178,7 @@ TEST(Allocate, CountsWhatIsSentAnyhow) {
 
 TEST(Allocate, DoesNotRaiseAHeldSlotButOthers) {
   Scene scene;
-  scene.add(5, 1).held = true;
+  scene.add(5, 1).held = kHeld;
   scene.add(0, 0);
   EXPECT_THAT(scene.run(10'000'000), ElementsAre(1, 2));
   EXPECT_THAT(scene.reasons(), ElementsAre("hold", "wanted"));
@@ -187,12 +189,12 @@ TEST(Allocate, DoesNotRaiseAHeldSlotButOthers) {
 TEST(Allocate, DoesNotShowAPausedSlotWhileItIsHeld) {
   Scene scene;
   LayerWish& wish = scene.add(0);
-  wish.held = true;
+  wish.held = kHeld;
   EXPECT_THAT(scene.run(10'000'000), ElementsAre(kNone));
   scene.run(50'000);
   EXPECT_EQ(scene.sum.next.value, 0) << "nor is it to be proven";
   EXPECT_THAT(scene.reasons(), ElementsAre("paused"));
-  wish.held = false;
+  wish.held.reset();
   EXPECT_THAT(scene.run(10'000'000), ElementsAre(2));
 }
 
@@ -200,13 +202,12 @@ TEST(Allocate, DoesNotShowAPausedSlotWhileItIsHeld) {
 TEST(Allocate, TellsWhatEndsAHold) {
   Scene scene;
   LayerWish& wish = scene.add(0, 0);
-  wish.held = true;
-  wish.held_until = Bitrate{200'000};
+  wish.held = Bitrate{200'000};
   scene.run(250'000);
   EXPECT_EQ(scene.sum.next.value, scene.choices[0].needed.value) << "more than what ends it";
   scene.run(400'000);
   EXPECT_EQ(scene.sum.next.value, scene.choices[0].needed.value) << "also where it would fit";
-  wish.held_until = Bitrate{480'000};
+  wish.held = Bitrate{480'000};
   scene.run(400'000);
   EXPECT_EQ(scene.sum.next.value, 480'000);
 }
@@ -325,7 +326,7 @@ TEST(Allocate, SaysWhetherAnybodyWantsMore) {
   scene.run(1'000'000);
   EXPECT_FALSE(scene.sum.complete);
   scene.wishes[0].current = 1;
-  scene.wishes[0].held = true;
+  scene.wishes[0].held = kHeld;
   scene.run(2'000'000);
   EXPECT_FALSE(scene.sum.complete) << "he must wait, but he wants it";
   EXPECT_EQ(scene.sum.next.value, 0);
@@ -393,7 +394,7 @@ class Wishes {
         wish.current = below(static_cast<std::uint32_t>(layers.size()));
       }
       wish.max_height = below(1'000);
-      wish.held = chance(20);
+      if (chance(20)) wish.held = kHeld;
     }
     return scene;
   }
@@ -451,7 +452,7 @@ TEST(Allocate, StaysWhereItIsWhileNothingChanges) {
     Scene scene = dice.random(true);
     scene.congested = dice.chance(50);
     const std::int64_t target = dice.below(6'000'000);
-    for (LayerWish& wish : scene.wishes) wish.held = false;
+    for (LayerWish& wish : scene.wishes) wish.held.reset();
     const Layers first = scene.run(target, 30'000);
     for (std::size_t i = 0; i < first.size(); ++i) scene.wishes[i].current = first[i];
     ASSERT_EQ(scene.run(target, 30'000), first) << "seed " << seed;
@@ -480,13 +481,13 @@ TEST(Allocate, TakesAStepUpOnlyIfItFitsBesideWhatIsKept) {
   };
   const std::vector<LayerActivity::Layer> ladder{layer(100'000, 180), layer(300'000, 360),
                                                  layer(1'000'000, 720)};
-  const std::vector<LayerWish> wishes{{ladder, 720, 0, 0, false}, {ladder, 720, 0, 2, false}};
+  const std::vector<LayerWish> wishes{{ladder, 720, 0, 0}, {ladder, 720, 0, 2}};
   std::vector<LayerChoice> choices(2);
   const Allocation sum = allocate({Bitrate{1'200'000}, false, true}, Bitrate{0}, wishes, choices);
   EXPECT_EQ(choices[0].layer, 0U);
   EXPECT_LE(sum.spent.value, 1'200'000);
   // What is to be proven next is the smallest step that somebody waits for.
-  const std::vector<LayerWish> paused{{ladder, 720, 1, 1, false}, {ladder, 720, 0, {}, false}};
+  const std::vector<LayerWish> paused{{ladder, 720, 1, 1}, {ladder, 720, 0, {}}};
   const Allocation next = allocate({Bitrate{200'000}, false, true}, Bitrate{0}, paused, choices);
   EXPECT_FALSE(choices[1].layer);
   EXPECT_LE(next.next.value, 461'000);

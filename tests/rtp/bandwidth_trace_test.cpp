@@ -235,9 +235,8 @@ class Call {
     const WayEstimate estimate{estimator_.estimate(), estimator_.known()
                                                           ? WayEstimate::Basis::Known
                                                           : WayEstimate::Basis::Passed};
-    const bool held = target_ ? hold_.holds(now_) : hold_.holds_pause(now_);
-    const LayerWish wish{layers,  720,  0,
-                         target_, held, held && target_ ? hold_.ends_at() : Bitrate{0}};
+    LayerWish wish{layers, 720, 0, target_, hold_.held_until(now_)};
+    if (!target_) wish.held = hold_.holds_pause(now_) ? std::optional(Bitrate{0}) : std::nullopt;
     LayerChoice choice;
     const Bitrate audio{static_cast<std::int64_t>(kAudio)};
     sum_ = allocate(way(), audio, {&wish, 1}, {&choice, 1});
@@ -414,7 +413,7 @@ std::vector<Trace> traces() {
              }};
   wild.steady = false;
   wild.best = 0.65;  // tenfold within a second or two: faster than a queue of 600 ms drains
-  wild.queue_ms = 300;
+  wild.queue_ms = 330;
   all.push_back(wild);
   struct Phone {
     const char* name;
@@ -422,7 +421,7 @@ std::vector<Trace> traces() {
     double queue_ms;
   };
   for (const Phone& one :
-       {Phone{"hsdpa-tram", 0.93, 150}, {"hsdpa-train", 0.88, 150}, {"hsdpa-car", 0.85, 180}}) {
+       {Phone{"hsdpa-tram", 0.93, 150}, {"hsdpa-train", 0.87, 150}, {"hsdpa-car", 0.84, 180}}) {
     Trace phone{one.name, recorded(one.name)};
     phone.steady = false;
     phone.best = one.best;

@@ -21,14 +21,17 @@ class LayerHoldTest : public testing::Test {
   Time now_{milliseconds(100'000)};
 
   void moves(std::optional<std::size_t> from, std::optional<std::size_t> to,
-             std::int64_t way = 1'000'000, Basis basis = Basis::Told,
-             std::int64_t needed = 1'000'000) {
-    const auto reason = to ? LayerReason::Bandwidth : LayerReason::Paused;
-    hold_.on_choice(now_, from, {to, reason, Bitrate{needed}}, {Bitrate{way}, basis});
+             std::int64_t way = 1'000'000, Basis basis = Basis::Told, std::int64_t step = 600'000,
+             std::int64_t others = 50'000) {
+    LayerChoice choice{to, to ? LayerReason::Bandwidth : LayerReason::Paused};
+    choice.step = Bitrate{step};
+    choice.others = Bitrate{others};
+    hold_.on_choice(now_, from, choice, {Bitrate{way}, basis});
   }
+  [[nodiscard]] bool holds() const { return hold_.held_until(now_).has_value(); }
   [[nodiscard]] Duration held_for() const {
     Duration length{0};
-    while (hold_.holds(now_ + length)) length += milliseconds(100);
+    while (hold_.held_until(now_ + length)) length += milliseconds(100);
     return length;
   }
 };
@@ -122,28 +125,62 @@ TEST_F(LayerHoldTest, WaitsTenSecondsWhenTheWayCarriesAsMuchAsBefore) {
   }
 }
 
-TEST_F(LayerHoldTest, EndsOnceMuchLessIsNeeded) {
+TEST_F(LayerHoldTest, EndsOnceTheLayerTakesMuchLess) {
+  moves(2, 1, 1'000'000, Basis::Known, 600'000);
+  moves(1, 1, 1'000'000, Basis::Known, 310'000);
+  EXPECT_TRUE(holds());
+  moves(1, 1, 1'000'000, Basis::Known, 0);
+  EXPECT_TRUE(holds()) << "nothing larger is there now";
+  moves(1, 1, 1'000'000, Basis::Known, 290'000);
+  EXPECT_FALSE(holds());
+}
+
+TEST_F(LayerHoldTest, EndsOnceTheOthersLeaveRoom) {
+  moves(2, 1, 2'000'000, Basis::Known, 600'000, 1'000'000);
+  moves(1, 1, 2'000'000, Basis::Known, 600'000, 701'000);
+  EXPECT_TRUE(holds());
+  moves(1, 1, 2'000'000, Basis::Known, 600'000, 700'000);
+  EXPECT_FALSE(holds());
+}
+
+TEST_F(LayerHoldTest, BlamesNobodyWhomOthersHaveDisplaced) {
+  moves(1, 2, 2'000'000, Basis::Known, 600'000, 50'000);
+  now_ += milliseconds(2'000);
+  moves(2, 1, 2'000'000, Basis::Known, 600'000, 1'000'000);
+  EXPECT_EQ(held_for(), LayerHold::kFirst);
+}
+
+TEST_F(LayerHoldTest, BlamesNobodyWhoWentUpWhenNothingWasKnown) {
+  moves(1, 2, 0);
+  now_ += milliseconds(2'000);
+  moves(2, 1, 500'000, Basis::Known);
+  EXPECT_EQ(held_for(), LayerHold::kFirst);
+}
+
+TEST_F(LayerHoldTest, EndsWhenItIsToldToAndRemembersMistakes) {
   moves(1, 2, 1'000'000, Basis::Known);
-  moves(2, 1, 1'000'000, Basis::Known, 1'200'000);
-  moves(1, 1, 1'000'000, Basis::Known, 610'000);
-  EXPECT_EQ(held_for(), milliseconds(10'000));
-  moves(1, 1, 1'000'000, Basis::Known, 590'000);
-  EXPECT_EQ(held_for(), Duration{0});
+  moves(2, kNone, 1'000'000, Basis::Known);
+  EXPECT_TRUE(hold_.holds_pause(now_));
+  hold_.end(now_);
+  EXPECT_FALSE(holds());
+  EXPECT_FALSE(hold_.holds_pause(now_));
+  moves(kNone, 2, 1'000'000, Basis::Known);
+  moves(2, 1, 1'000'000, Basis::Known);
+  EXPECT_EQ(held_for(), 2 * LayerHold::kSameWay);
 }
 
 TEST_F(LayerHoldTest, EndsOnceClearlyMoreHasComeThrough) {
   const auto ends = [&](std::int64_t way, Basis basis) {
     hold_ = {};
     moves(2, 1, 1'000'000);
-    EXPECT_TRUE(hold_.holds(now_));
+    EXPECT_EQ(hold_.held_until(now_), Bitrate{1'200'000});
     moves(1, 1, way, basis);
-    return !hold_.holds(now_);
+    return !holds();
   };
   EXPECT_FALSE(ends(1'070'000, Basis::Known));
   EXPECT_TRUE(ends(1'090'000, Basis::Known));
   EXPECT_FALSE(ends(1'199'999, Basis::Passed));
   EXPECT_TRUE(ends(1'200'000, Basis::Passed));
-  EXPECT_EQ(hold_.ends_at().value, 1'200'000);
   EXPECT_FALSE(ends(3'000'000, Basis::Told)) << "he follows what is sent";
 }
 

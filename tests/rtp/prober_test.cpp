@@ -158,11 +158,18 @@ TEST_F(ProberTest, WaitsLongerAfterEachFailureAndSoonTriesAgainAfterASuccess) {
 // As pictures show it when a link has become free.
 TEST_F(ProberTest, TriesAgainAtOnceWhenTheEstimateHasGrownSinceAFailure) {
   ASSERT_TRUE(starts());
+  finish(kEstimate);
+  EXPECT_FALSE(starts(false, Bitrate{574'000}));
+  EXPECT_TRUE(starts(false, Bitrate{575'000}));
+  finish(Bitrate{600'000});
+  EXPECT_FALSE(starts(false, Bitrate{689'000})) << "it has not grown since";
+}
+
+TEST_F(ProberTest, TakesWhatComesBackAfterAProbeForNoGrowth) {
+  ASSERT_TRUE(starts());
   finish(Bitrate{400'000});
-  EXPECT_FALSE(starts(false, Bitrate{459'000}));
-  EXPECT_TRUE(starts(false, Bitrate{460'000}));
-  finish(Bitrate{460'000});
-  EXPECT_FALSE(starts(false, Bitrate{528'000})) << "it has not grown since";
+  EXPECT_FALSE(starts());
+  EXPECT_FALSE(starts(false, Bitrate{574'000}));
 }
 
 TEST_F(ProberTest, TakesMostOfWhatWasAskedForForASuccessAndClearProgressToo) {
