@@ -274,7 +274,7 @@ TEST(BandwidthOfALayer, IsTriedSeldomWherePacketsAreLostAndItHardlyFits) {
 TEST(BandwidthOfALayer, ThatGrowsAndShrinksChangesTwiceInTenSecondsAtMost) {
   std::size_t changes = 0;
   std::size_t given_up = 0;
-  for (double rate = 1.3e6; rate < 1.75e6; rate += 0.05e6) {
+  for (double rate = 1.3e6; rate < 1.75e6; rate += 0.1e6) {
     for (const std::uint64_t seed : {33U, 34U}) {
       SCOPED_TRACE(std::to_string(rate) + ", seed " + std::to_string(seed));
       OfALayer link(rate, 0, 0.3, seed);
@@ -288,8 +288,8 @@ TEST(BandwidthOfALayer, ThatGrowsAndShrinksChangesTwiceInTenSecondsAtMost) {
       EXPECT_TRUE(link.comes_to(2, seconds(5)));
     }
   }
-  EXPECT_GT(changes, 40U) << "it fits at one time and not at another";
-  EXPECT_GT(given_up, 5U) << "there is something to come back to";
+  EXPECT_GT(changes, 20U) << "it fits at one time and not at another";
+  EXPECT_GT(given_up, 2U) << "there is something to come back to";
 }
 
 // Two cameras for a link that carries the largest layer of one. What one of them leaves is for the
