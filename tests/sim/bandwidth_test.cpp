@@ -26,6 +26,25 @@ struct Bandwidth : ::testing::Test {
     sim.run_for(seconds(2));
     sim.assign_all(*viewer);
   }
+  // Two publishers, and a slot for each; the first one's largest layer is shown, and fills the
+  // link.
+  void start_with_two() {
+    publisher = &sim.add_peer({.layers = 3});
+    other = &sim.add_peer({.layers = 3});
+    PeerOptions options{.audio = false, .video = false, .audio_slots = 1, .video_slots = 2};
+    options.down = {.delay = milliseconds(30), .rate_bps = 1'650e3};
+    options.up = {.delay = milliseconds(30)};
+    viewer = &sim.add_peer(options);
+    ASSERT_TRUE(sim.connect_all());
+    sim.run_for(seconds(2));
+    sim.assign(*viewer, viewer->video_mid(0), publisher->video_track(), 720);
+    ASSERT_TRUE(comes_to(2, seconds(10)));
+  }
+  void show_other(std::uint32_t height, std::int32_t priority) {
+    sim.command(
+        server::Assign{viewer->id(), viewer->video_mid(1), other->video_track(), height, priority},
+        0);
+  }
   void set_rate(double rate_bps) { viewer->options.down.rate_bps = rate_bps; }
   // Of the frames since then, how many are of this layer.
   [[nodiscard]] double share_of(std::uint32_t layer, rtp::Time since) const {
@@ -52,6 +71,7 @@ struct Bandwidth : ::testing::Test {
 
   Sim sim{33};
   SimPeer* publisher = nullptr;
+  SimPeer* other = nullptr;
   SimPeer* viewer = nullptr;
 };
 
@@ -295,22 +315,8 @@ TEST(BandwidthOfALayer, ThatGrowsAndShrinksChangesTwiceInTenSecondsAtMost) {
 // Two cameras for a link that carries the largest layer of one. What one of them leaves is for the
 // other at once, whose larger layer was given up and would have to wait.
 TEST_F(Bandwidth, WhatOneSlotLeavesIsForTheOtherSoon) {
-  publisher = &sim.add_peer({.layers = 3});
-  SimPeer& other = sim.add_peer({.layers = 3});
-  PeerOptions options{.audio = false, .video = false, .audio_slots = 1, .video_slots = 2};
-  options.down = {.delay = milliseconds(30), .rate_bps = 1'650e3};
-  options.up = {.delay = milliseconds(30)};
-  viewer = &sim.add_peer(options);
-  ASSERT_TRUE(sim.connect_all());
+  start_with_two();
   sim.run_for(seconds(2));
-  sim.assign(*viewer, viewer->video_mid(0), publisher->video_track(), 720);
-  ASSERT_TRUE(comes_to(2, seconds(10)));
-  sim.run_for(seconds(2));
-  const auto show_other = [&](std::uint32_t height, std::int32_t priority) {
-    sim.command(
-        server::Assign{viewer->id(), viewer->video_mid(1), other.video_track(), height, priority},
-        0);
-  };
   for (const auto& [height, priority] : {std::pair{180U, 1}, {720U, 0}}) {
     SCOPED_TRACE(height);
     show_other(720, 1);
@@ -325,7 +331,7 @@ TEST_F(Bandwidth, WhatOneSlotLeavesIsForTheOtherSoon) {
   show_other(720, 1);
   ASSERT_TRUE(sim.run_until([&] { return shown() < 2; }, seconds(10)));
   sim.run_for(seconds(1));
-  for (const std::size_t layer : {0U, 1U, 2U}) other.video.set_bitrate(layer, 40'000);
+  for (const std::size_t layer : {0U, 1U, 2U}) other->video.set_bitrate(layer, 40'000);
   EXPECT_TRUE(comes_to(2, seconds(6)));
 }
 
@@ -398,17 +404,8 @@ TEST_F(Bandwidth, SaysWhyThePictureIsSmall) {
 }
 
 TEST_F(Bandwidth, APictureOfAHigherPriorityTakesTheLayersOfTheOthers) {
-  publisher = &sim.add_peer({.layers = 3});
-  SimPeer& screen = sim.add_peer({.layers = 3});
-  PeerOptions options{.audio = false, .video = false, .audio_slots = 1, .video_slots = 2};
-  options.down = {.delay = milliseconds(30), .rate_bps = 1'650e3};
-  options.up = {.delay = milliseconds(30)};
-  viewer = &sim.add_peer(options);
-  ASSERT_TRUE(sim.connect_all());
-  sim.run_for(seconds(2));
-  sim.assign(*viewer, viewer->video_mid(0), publisher->video_track(), 720);
-  ASSERT_TRUE(comes_to(2, seconds(10)));
-  sim.command(server::Assign{viewer->id(), viewer->video_mid(1), screen.video_track(), 720, 1}, 0);
+  start_with_two();
+  show_other(720, 1);
   const auto layer_of_screen = [&]() -> std::uint32_t {
     const auto& frames = viewer->video_slot(1).frames;
     return frames.empty() ? 99 : frames.back().frame.layer;
