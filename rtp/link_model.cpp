@@ -6,16 +6,18 @@
 namespace parley::rtp {
 namespace {
 
-constexpr std::size_t kLeastPackets = 30;
-constexpr std::size_t kLeastCompared = 20;
-constexpr std::uint32_t kLeastSpanUs = 200'000;
-// Until it does not matter any more what stood in the queue before the window.
-constexpr std::uint32_t kSettledUs = 100'000;
 constexpr std::int32_t kLeastSpreadUs = 2'000;
 // Feedback counts in quarters of a millisecond: nothing is known better than this.
 constexpr float kLeastVariance = 0.01F;  // ms^2
 // Of the differences of delays; else something else made them (a way that has become longer).
 constexpr float kMostUnexplained = 0.5F;
+
+constexpr double kAlmostFullLoad = 0.85;
+constexpr double kSureShort = LinkModel::kSure / 5;
+// Where little waits, packets of somebody else's between ours look like a link of many times what
+// is sent.
+constexpr double kFar = 3;
+constexpr double kMostDoubtFar = 0.03;
 
 float ms_of(std::int64_t us) noexcept { return static_cast<float>(us) / 1'000; }
 
@@ -25,24 +27,24 @@ std::int32_t difference(std::uint32_t a, std::uint32_t b) noexcept {
 
 }  // namespace
 
-std::optional<LinkModel::Window> LinkModel::window(std::uint32_t length_us) const noexcept {
+std::optional<LinkModel::Window> LinkModel::window(const Span& span) const noexcept {
   const std::size_t oldest = std::max(begin_, end_ > kPackets ? end_ - kPackets : 0);
-  if (end_ - oldest < kLeastPackets) return std::nullopt;
+  if (end_ - oldest < span.packets) return std::nullopt;
   const Packet& last = at(end_ - 1);
-  Window window{end_ - 1, 0, last.delay_us};
+  Window window{end_ - 1, span.settled_us, 0, last.delay_us};
   std::int32_t least_us = 0;  // against the last one's
   std::int32_t most_us = 0;
   std::int64_t bytes = 0;  // behind the first
-  while (window.first > oldest && last.sent_us - at(window.first - 1).sent_us < length_us) {
+  while (window.first > oldest && last.sent_us - at(window.first - 1).sent_us < span.length_us) {
     bytes += at(window.first--).bytes;
     const std::int32_t delay_us = difference(at(window.first).delay_us, last.delay_us);
     least_us = std::min(least_us, delay_us);
     most_us = std::max(most_us, delay_us);
   }
-  const std::uint32_t span_us = last.sent_us - at(window.first).sent_us;
-  if (end_ - window.first < kLeastPackets || span_us < kLeastSpanUs) return std::nullopt;
+  const std::uint32_t lasted_us = last.sent_us - at(window.first).sent_us;
+  if (end_ - window.first < span.packets || lasted_us < span.least_us) return std::nullopt;
   if (most_us - least_us < kLeastSpreadUs) return std::nullopt;
-  window.bytes_per_ms = static_cast<float>(bytes) / ms_of(span_us);
+  window.bytes_per_ms = static_cast<float>(bytes) / ms_of(lasted_us);
   window.least_delay_us += static_cast<std::uint32_t>(least_us);
   return window;
 }
@@ -78,7 +80,7 @@ LinkModel::Left LinkModel::compare(const Window& window, const Ladder& ladder) c
     const float pause_ms = ms_of(packet.sent_us - at(number - 1).sent_us);
     const auto bytes = static_cast<float>(packet.bytes);
     const float late = late_ms(packet);
-    const bool counts = packet.sent_us - at(window.first).sent_us >= kSettledUs;
+    const bool counts = packet.sent_us - at(window.first).sent_us >= window.settled_us;
     const float weight = counts ? 1 : 0;
     left.packets += counts ? 1 : 0;
     late_sum += late * weight;
@@ -114,16 +116,19 @@ std::optional<std::size_t> LinkModel::best_of(const Left& left) noexcept {
 }
 
 std::optional<LinkModel::Fit> LinkModel::fit() const noexcept {
-  const auto fit = fit_over(kWindowUs);
-  return !fit || fit->doubt < kSure ? fit : fit_over(kLongWindowUs);
+  const auto soon = fit_over(kShort);
+  // In so short a time the queue of a link that is almost full was perhaps never empty.
+  if (soon && soon->doubt < (soon->load < kAlmostFullLoad ? kSure : kSureShort)) return soon;
+  const auto fit = fit_over(kUsual);
+  return !fit || fit->doubt < kSure ? fit : fit_over(kLong);
 }
 
-std::optional<LinkModel::Fit> LinkModel::fit_over(std::uint32_t window_us) const noexcept {
-  const auto window = this->window(window_us);
+std::optional<LinkModel::Fit> LinkModel::fit_over(const Span& span) const noexcept {
+  const auto window = this->window(span);
   if (!window) return std::nullopt;
   Ladder ladder = kCoarse;
   Left left = compare(*window, ladder);
-  if (left.packets < kLeastCompared) return std::nullopt;
+  if (left.packets < span.compared) return std::nullopt;
   // Towards a full link queues grow ever faster: there a rung is far from what it explains, and
   // another one may look nearer to it.
   if (least_of(left) <= kAlmostFull) {
@@ -135,7 +140,8 @@ std::optional<LinkModel::Fit> LinkModel::fit_over(std::uint32_t window_us) const
   const double doubt =
       ladder.step() *
       std::sqrt(left.variance[*near] / (left.curve(*near) * static_cast<double>(left.packets)));
-  if (!(doubt < kMostDoubt)) return std::nullopt;
+  const bool far = ladder.at(static_cast<double>(*near)) > kFar;
+  if (!(doubt < (far ? kMostDoubtFar : kMostDoubt))) return std::nullopt;
   // Once more between its neighbours.
   const Ladder fine{ladder.at(static_cast<double>(*near) - 1),
                     std::pow(ladder.ratio, 2.0 / (kLinks - 1))};

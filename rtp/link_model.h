@@ -12,7 +12,7 @@
 namespace parley::rtp {
 
 // What the narrowest link on a way carries, read from how packets wait for one another while it is
-// not even full. The packets of the last moments are sent, in thought, through a dozen links of
+// not even full. The packets of the last moments are sent, in thought, through some links of
 // different rates; the one behind which they would have been as late as they really were is the
 // link. Only differences of delays count, so a longer way or another clock changes nothing, and
 // what no link explains (jitter, somebody else's packets) tells how far the result can be trusted.
@@ -21,10 +21,8 @@ namespace parley::rtp {
 // one whose bucket lets bursts pass.
 class LinkModel {
  public:
-  static constexpr std::uint32_t kWindowUs = 400'000;
-  static constexpr std::uint32_t kLongWindowUs = 1'200'000;  // where that is not sure enough
-  static constexpr std::size_t kPackets = 256;  // of which no more than these, the last ones
-  static constexpr std::size_t kLinks = 12;
+  static constexpr std::size_t kPackets = 256;  // no more than these are looked at, the last ones
+  static constexpr std::size_t kLinks = 16;
   static constexpr double kSure = 0.02;
   static constexpr double kMostDoubt = 0.1;
 
@@ -46,8 +44,20 @@ class LinkModel {
     std::uint32_t delay_us = 0;
     std::uint16_t bytes = 0;
   };
+  struct Span {  // of time to look back
+    std::uint32_t length_us;
+    std::uint32_t least_us;    // from the first packet to the last
+    std::uint32_t settled_us;  // until it does not matter any more what stood in the queue before
+    std::size_t packets;       // at least
+    std::size_t compared;      // at least, of those after it has settled
+  };
+  // The shortest that is sure enough: it is the first to know of a change.
+  static constexpr Span kShort{200'000, 120'000, 60'000, 15, 8};
+  static constexpr Span kUsual{400'000, 200'000, 100'000, 30, 20};
+  static constexpr Span kLong{1'200'000, 200'000, 100'000, 30, 20};
   struct Window {
     std::size_t first;
+    std::uint32_t settled_us;
     float bytes_per_ms;  // sent
     std::uint32_t least_delay_us;
   };
@@ -60,9 +70,9 @@ class LinkModel {
     [[nodiscard]] double step() const noexcept { return std::log(ratio); }
   };
   static constexpr std::uint32_t kLongestPauseUs = 300'000;
-  static constexpr Ladder kCoarse{0.9, 1.12};    // to 3.1
+  static constexpr Ladder kCoarse{0.9, 1.12};    // to 4.9, more than most next layers need
   static constexpr std::size_t kAlmostFull = 2;  // the last of its rungs for which kNarrow is there
-  static constexpr Ladder kNarrow{0.8, 1.049};   // to 1.35
+  static constexpr Ladder kNarrow{0.8, 1.049};   // to 1.64
 
   struct Left {                          // unexplained
     std::array<float, kLinks> variance;  // by each link, ms^2
@@ -72,8 +82,8 @@ class LinkModel {
     [[nodiscard]] double curve(std::size_t at) const noexcept;
     [[nodiscard]] double lowest(std::size_t at) const noexcept;
   };
-  [[nodiscard]] std::optional<Window> window(std::uint32_t length_us) const noexcept;
-  [[nodiscard]] std::optional<Fit> fit_over(std::uint32_t window_us) const noexcept;
+  [[nodiscard]] std::optional<Window> window(const Span& span) const noexcept;
+  [[nodiscard]] std::optional<Fit> fit_over(const Span& span) const noexcept;
   [[nodiscard]] Left compare(const Window& window, const Ladder& ladder) const noexcept;
   [[nodiscard]] static std::size_t least_of(const Left& left) noexcept;
   [[nodiscard]] static std::optional<std::size_t> best_of(const Left& left) noexcept;

@@ -125,6 +125,35 @@ TEST(LinkModel, FollowsALinkThatChangesWithinItsWindow) {
   }
 }
 
+TEST(LinkModel, FollowsAQuietLinkWithinTheShortOne) {
+  for (const double link : {1.1e6, 2.2e6, 1.4e6}) {
+    Road road(1.7e6);
+    road.run(2'000 * kMs, 700e3);
+    road.rate = link;
+    road.run(250 * kMs, 700e3);
+    const auto fit = road.model.fit();
+    ASSERT_TRUE(fit) << link;
+    EXPECT_NEAR(fit->rate, link, link * 0.05);
+  }
+}
+
+// So that the next layer, which takes three to four times as much, needs no probe.
+TEST(LinkModel, KnowsALinkOfFourTimesWhatIsSent) {
+  int known = 0;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Road road(1e6, seed);
+    road.run(1'000 * kMs, 1e6 / 4 - 56e3);
+    for (int i = 0; i < 50; ++i) {
+      road.run(60 * kMs, 1e6 / 4 - 56e3);
+      const auto fit = road.model.fit();
+      if (!fit) continue;
+      ++known;
+      EXPECT_NEAR(fit->rate, 1e6, 1e6 * 0.05);
+    }
+  }
+  EXPECT_GT(known, 225) << "of 250";
+}
+
 TEST(LinkModel, DoesNotKnowWhatIsFarAway) {
   Road fast(20e6);
   fast.run(2'000 * kMs, 1.5e6);
