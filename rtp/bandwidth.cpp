@@ -28,7 +28,10 @@ constexpr std::uint32_t kLeastBytes = 150;  // of a packet of sound
 constexpr double kHaste = 0.8;              // of the way to what was measured, at once
 constexpr double kMargin = 0.97;            // of what was measured
 constexpr double kBeyondDoubt = 2;          // standard errors
-constexpr double kFallPerSecond = 0.7;      // of it, at most
+constexpr double kFallPerSecond = 1.5;      // of it, at most
+constexpr double kMostScatter = 0.05;       // of one look: a change that was seen late is none
+constexpr double kScatterSeconds = 3;
+constexpr double kDoubtByScatter = 8;
 constexpr double kNotFull = 0.9;
 constexpr Duration kOthersLong{300'000};
 constexpr double kTolerableUs = 100'000;
@@ -284,6 +287,17 @@ void BandwidthEstimator::take_for_the_way() noexcept {
   overused_ = false;
 }
 
+// A link that changes goes one way for some looks; what goes to and fro is jitter, of which the
+// model's own doubt knows too little.
+void BandwidthEstimator::note_scatter(double passed, double rate) noexcept {
+  const double step = model_rate_ > 0 ? rate / model_rate_ - 1 : 0;
+  const bool turned = step * model_step_ < 0;
+  const double back = turned ? std::min({std::abs(step), std::abs(model_step_), kMostScatter}) : 0;
+  scatter_ += (back - scatter_) * (passed / kScatterSeconds);
+  model_rate_ = rate;
+  model_step_ = step;
+}
+
 // To the nearest rate that the model does not rule out, the slower the less it is sure. Jitter
 // makes links look slower than they are, too, and now and then much slower for a look or two: what
 // really falls at once is seen by its queue.
@@ -291,9 +305,11 @@ void BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
   const double passed = std::min(0.3, std::chrono::duration<double>(now - last_look_).count());
   // What is lost before the link takes no room there, behind it it does; nobody can tell which.
   const double rate = fit.rate * kMargin * made_good(lost_by_chance() / 2);
-  const double nearest = std::clamp(estimate_, rate, rate * (1 + fit.doubt * kBeyondDoubt));
+  note_scatter(passed, fit.rate);
+  const double doubt = std::max(fit.doubt, scatter_ * kDoubtByScatter);
+  const double nearest = std::clamp(estimate_, rate, rate * (1 + doubt * kBeyondDoubt));
   estimate_ += (std::max(nearest, estimate_ * (1 - passed * kFallPerSecond)) - estimate_) *
-               std::min(1.0, LinkModel::kSure / fit.doubt);
+               std::min(1.0, LinkModel::kSure / doubt);
   estimate_ =
       std::clamp(estimate_, static_cast<double>(kMin.value), static_cast<double>(kMax.value));
 }

@@ -140,6 +140,7 @@ class BandwidthEstimator {
   void take_for_the_way() noexcept;
   void adapt_bound(Time now) noexcept;
   void follow(Time now, const LinkModel::Fit& fit) noexcept;
+  void note_scatter(double passed, double rate) noexcept;
   void fall(Time now) noexcept;
   void rise(Time now) noexcept;
   void note_chance(Time now, const std::optional<LinkModel::Fit>& fit) noexcept;
@@ -173,6 +174,9 @@ class BandwidthEstimator {
   bool congested_ = false;
   bool known_ = false;
   bool measured_ = false;
+  double model_rate_ = 0;  // what it said last
+  double model_step_ = 0;  // and how much more than before, as a share
+  double scatter_ = 0;     // so much of what it says turns back, a look
   double loss_ = 0;
   double chance_ = 0;  // that something is lost on a link that is not full
   bool lost_touch_ = false;
