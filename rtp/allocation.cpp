@@ -10,11 +10,12 @@ constexpr double kOverhead = 1.06;       // RTP, SRTP, UDP and IP headers of pac
 constexpr double kSpare = 1 / 0.92;      // to be there before a step up
 constexpr double kDrains = 0.8;          // beside so much of what passes a queue drains soon
 constexpr double kUsual = 1.25;          // of a layer's average, within a second
-constexpr double kSpareKept = 1 / 0.96;  // for what is shown, on a way that is known
+constexpr std::int64_t kFarLess = 2;     // times less than that is no swing: it has become still
+constexpr double kSpareKept = 1 / 0.95;  // for what is shown, on a way that is known
 
 // What is shown has begun with a key frame, and one comes now and then: nothing is given up for it,
 // nor for a second that is somewhat larger than others as long as the way is `calm`. What is not
-// shown yet must fit in the larger ones, too.
+// shown yet must fit in the larger ones, too. What stands still leaves its room to others at once.
 std::int64_t rate_of(const LayerWish& wish, std::optional<std::size_t> layer, bool calm) noexcept {
   if (!layer || *layer >= wish.layers.size()) return 0;
   const LayerActivity::Layer& taken = wish.layers[*layer];
@@ -22,7 +23,7 @@ std::int64_t rate_of(const LayerWish& wish, std::optional<std::size_t> layer, bo
   if (!wish.current || *layer > *wish.current) return std::max(taken.bitrate.value, average);
   const std::int64_t now = taken.bitrate.value - taken.key_frames.value;
   const bool usual = static_cast<double>(now) <= kUsual * static_cast<double>(average);
-  return calm && usual ? average : now;
+  return calm && usual ? std::min(average, kFarLess * now) : now;
 }
 
 // The next layer that lives above this one, up to `wanted`.
@@ -177,6 +178,7 @@ class Allocator {
   void explain(std::size_t i, Allocation& result) const noexcept {
     const LayerWish& wish = wishes_[i];
     LayerChoice& choice = choices_[i];
+    if (choice.layer && is_step_up(wish, *choice.layer)) result.raised = true;
     choice.others = Bitrate{static_cast<std::int64_t>(spent_ - cost_of(wish, choice.layer))};
     if (!wanted_[i]) {
       choice.reason = LayerReason::Source;

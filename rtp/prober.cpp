@@ -40,7 +40,7 @@ void Prober::consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sendin
   const double known = static_cast<double>(estimate.value);
   const bool grown = failed_at_ > 0 && known >= failed_at_ * kGrown;
   if (needed.value <= estimate.value || overused || judged_at_) return;
-  if (now < next_ && !grown) return;
+  if (now < quiet_until_ || (now < next_ && !grown)) return;
   // What is sent anyhow passes, though pictures of single packets may not have shown it.
   const auto passes = static_cast<double>(std::max(estimate.value, sending.value));
   const double aim = std::min(static_cast<double>(needed.value) * kMargin, passes * kMaxStep);

@@ -17,6 +17,7 @@ class Prober {
   static constexpr Duration kSoon{200'000};     // after one that succeeded
   static constexpr Duration kFirst{1'000'000};  // after one that did not
   static constexpr Duration kLongest{3'000'000};
+  static constexpr Duration kAfterStep{500'000};
   static constexpr double kShare = 0.09;  // padding by media, in bytes
   static constexpr double kMaxBudget = 60'000;
   static constexpr double kStartBudget = 40'000;
@@ -28,6 +29,9 @@ class Prober {
   void on_media(std::size_t bytes) noexcept;
   // Feedback was read.
   void on_estimate(Time now, Bitrate estimate) noexcept;
+  // Somebody goes up a step: his key frame comes, which tells more than a probe, and beside which
+  // one would be too much.
+  void on_step_up(Time now) noexcept { quiet_until_ = now + kAfterStep; }
   // Looks whether a probe is due: `needed` is to be proven, `sending` is sent anyhow, feedback
   // tells of the last padding after `answer_time`.
   void consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
@@ -40,6 +44,7 @@ class Prober {
  private:
   double budget_ = kStartBudget;
   Time next_{};
+  Time quiet_until_{};
   Time until_{};
   Time last_due_{};
   double rate_ = 0;  // of the padding

@@ -87,6 +87,7 @@ void Downlink::on_shared(rtp::Time now, const rtp::Allocation& sum,
   if (!numbers()) return;
   complete_ = sum.complete;
   estimator_.set_demand(sum.complete ? std::optional(sum.spent) : std::nullopt);
+  if (sum.raised) prober_.on_step_up(now);
   if (!heard_ || estimator_.known()) return;
   prober_.consider(now, estimator_.estimate(), sum.next, sum.spent, estimator_.overused(),
                    rtt.value_or(kDefaultRtt) + kFeedbackInterval);

@@ -88,8 +88,8 @@ TEST(Allocate, GivesUpWhatDoesNotFitOnceItIsKnownWhatTheWayCarries) {
   scene.add(0, 2);
   EXPECT_THAT(scene.run(500'000), ElementsAre(2));
   scene.known = true;
-  EXPECT_THAT(scene.run(1'105'000), ElementsAre(2));
-  EXPECT_THAT(scene.run(1'100'000), ElementsAre(1)) << "with a little to spare";
+  EXPECT_THAT(scene.run(1'116'000), ElementsAre(2));
+  EXPECT_THAT(scene.run(1'110'000), ElementsAre(1)) << "with a little to spare";
   EXPECT_THAT(scene.run(90'000), ElementsAre(kNone)) << "nothing is tried";
   scene.congested = true;
   EXPECT_THAT(scene.run(1'065'000), ElementsAre(2)) << "less would not drain it any sooner";
@@ -115,6 +115,22 @@ TEST(Allocate, GivesNothingUpForAKeyFrame) {
   below.congested = false;
   below.add(0, 1U, layers);
   EXPECT_THAT(below.run(1'200'000), ElementsAre(1U)) << "to go up, all of it must fit";
+}
+
+// A layer's average goes on for seconds after it has become still.
+TEST(Allocate, GivesAwayWhatALayerLeavesThatHasBecomeStill) {
+  for (const std::int64_t rate : {800'000, 50'000}) {
+    SCOPED_TRACE(rate);
+    Scene scene;
+    scene.known = true;
+    scene.congested = false;
+    auto still = ladder();
+    still[2].average = Bitrate{1'000'000};
+    still[2].bitrate = Bitrate{rate};
+    scene.add(1, 2U, still);
+    scene.add(0, 0U);
+    EXPECT_THAT(scene.run(1'500'000), ElementsAre(2U, rate == 50'000 ? 2U : 1U));
+  }
 }
 
 TEST(Allocate, RaisesTheSmallestStepByStep) {

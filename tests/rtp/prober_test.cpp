@@ -53,6 +53,11 @@ class ProberTest : public testing::Test {
   }
 };
 
+TEST_F(ProberTest, WaitsForWhatAStepUpShows) {
+  prober_.on_step_up(now_);
+  EXPECT_EQ(waits(), Prober::kAfterStep);
+}
+
 TEST_F(ProberTest, SendsPaddingUpToTheRateThatIsNeededWithAMargin) {
   ASSERT_TRUE(starts());
   // 960,000 less what is sent anyhow, for 80 ms.
