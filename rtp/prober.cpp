@@ -35,17 +35,24 @@ void Prober::on_estimate(Time now, Bitrate estimate) noexcept {
   wait_ = std::min(wait_ * 2, kLongest);
 }
 
+void Prober::on_known(Time now) noexcept {
+  if (now - known_at_ >= kUnknown) known_since_ = now;
+  known_at_ = now;
+}
+
 void Prober::consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
                       Duration answer_time) noexcept {
   const double known = static_cast<double>(estimate.value);
   const bool grown = failed_at_ > 0 && known >= failed_at_ * kGrown;
   if (needed.value <= estimate.value || overused || judged_at_) return;
-  if (now < quiet_until_ || (now < next_ && !grown)) return;
+  const bool another = known_at_ - known_since_ >= kKnown && now - known_at_ >= kUnknown;
+  if (now < quiet_until_ || (now < next_ && !grown && !another)) return;
   // What is sent anyhow passes, though pictures of single packets may not have shown it.
   const auto passes = static_cast<double>(std::max(estimate.value, sending.value));
   const double aim = std::min(static_cast<double>(needed.value) * kMargin, passes * kMaxStep);
   const double rate = std::max(0.0, aim - static_cast<double>(sending.value));
   if (rate * seconds_of(kLength) / 8 > budget_ + (succeeded_ ? kCredit : 0.0)) return;
+  if (another) known_since_ = known_at_;
   aim_ = aim;
   from_ = known;
   rate_ = rate;

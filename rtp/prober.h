@@ -18,7 +18,9 @@ class Prober {
   static constexpr Duration kFirst{1'000'000};  // after one that did not
   static constexpr Duration kLongest{3'000'000};
   static constexpr Duration kAfterStep{500'000};
-  static constexpr double kShare = 0.09;  // padding by media, in bytes
+  static constexpr Duration kKnown{1'000'000};  // for so long
+  static constexpr Duration kUnknown{250'000};  // since then, but for a look or two
+  static constexpr double kShare = 0.09;        // padding by media, in bytes
   static constexpr double kMaxBudget = 60'000;
   static constexpr double kStartBudget = 40'000;
   // More than was saved up may be spent on going on after a success: more media pays it back.
@@ -32,6 +34,9 @@ class Prober {
   // Somebody goes up a step: his key frame comes, which tells more than a probe, and beside which
   // one would be too much.
   void on_step_up(Time now) noexcept { quiet_until_ = now + kAfterStep; }
+  // What the way carries is known, so nothing is to be tried. When that ends after a while and
+  // nothing is in the way, it has become another, and failures on it count no more.
+  void on_known(Time now) noexcept;
   // Looks whether a probe is due: `needed` is to be proven, `sending` is sent anyhow, feedback
   // tells of the last padding after `answer_time`.
   void consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
@@ -45,6 +50,8 @@ class Prober {
   double budget_ = kStartBudget;
   Time next_{};
   Time quiet_until_{};
+  Time known_since_{};
+  Time known_at_{};  // last
   Time until_{};
   Time last_due_{};
   double rate_ = 0;  // of the padding

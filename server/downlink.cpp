@@ -88,7 +88,11 @@ void Downlink::on_shared(rtp::Time now, const rtp::Allocation& sum,
   complete_ = sum.complete;
   estimator_.set_demand(sum.complete ? std::optional(sum.spent) : std::nullopt);
   if (sum.raised) prober_.on_step_up(now);
-  if (!heard_ || estimator_.known()) return;
+  if (!heard_) return;
+  if (estimator_.known()) {
+    prober_.on_known(now);
+    return;
+  }
   prober_.consider(now, estimator_.estimate(), sum.next, sum.spent, estimator_.overused(),
                    rtt.value_or(kDefaultRtt) + kFeedbackInterval);
 }

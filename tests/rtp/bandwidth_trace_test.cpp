@@ -260,7 +260,9 @@ class Call {
     next_allocation_ = now_ + (plenty ? kPlentyEvery : kShareAfter);
     estimator_.set_demand(sum_.complete ? std::optional(sum_.spent) : std::nullopt);
     if (sum_.raised) prober_.on_step_up(now_);
-    if (!estimator_.known()) {
+    if (estimator_.known()) {
+      prober_.on_known(now_);
+    } else {
       prober_.consider(now_, estimator_.estimate(), sum_.next, sum_.spent, estimator_.overused(),
                        2 * kDelay + kFeedbackEvery + milliseconds(20));
     }

@@ -58,6 +58,25 @@ TEST_F(ProberTest, WaitsForWhatAStepUpShows) {
   EXPECT_EQ(waits(), Prober::kAfterStep);
 }
 
+TEST_F(ProberTest, TriesAtOnceWhenAWayThatWasKnownIsNotAnyMore) {
+  for (const Duration known : {Prober::kKnown - milliseconds(50), Prober::kKnown}) {
+    for (int i = 0; i < 3; ++i) {
+      waits();
+      finish(kEstimate);
+    }
+    const Time since = now_;
+    for (; now_ <= since + known; now_ += milliseconds(50)) prober_.on_known(now_);
+    now_ = since + known;
+    if (known < Prober::kKnown) {
+      EXPECT_GT(waits(), seconds(1)) << "it was not known for long";
+      continue;
+    }
+    EXPECT_EQ(waits(), Prober::kUnknown);
+    finish(kEstimate);
+    EXPECT_GT(waits(), seconds(2)) << "once";
+  }
+}
+
 TEST_F(ProberTest, SendsPaddingUpToTheRateThatIsNeededWithAMargin) {
   ASSERT_TRUE(starts());
   // 960,000 less what is sent anyhow, for 80 ms.
