@@ -441,6 +441,11 @@ std::vector<Trace> traces() {
     phone.queue_ms = one.queue_ms;
     all.push_back(phone);
   }
+  for (Trace& one : all) {
+    if (!one.steady) continue;
+    one.best = 0.99;
+    one.worst = one.jitter.count() > 0 ? 0.9 : 0.99;
+  }
   return all;
 }
 
@@ -461,7 +466,8 @@ TEST(BandwidthTraces, TheBestLayersThatFitAreSent) {
                 out.estimate / 1e3);
     SCOPED_TRACE(trace.name);
     EXPECT_LT(out.padding, 0.10);
-    EXPECT_GE(out.best, all ? trace.best : trace.best - 0.02) << "a few runs may be below";
+    EXPECT_GE(out.best, all || trace.steady ? trace.best : trace.best - 0.02)
+        << "a few runs may be below";
     EXPECT_GE(out.worst, trace.worst);
     EXPECT_LT(out.queue_p95_ms, trace.queue_ms);
     EXPECT_LE(out.rises_in_s, 5.0) << "after a step up; below 0 where there is none";
