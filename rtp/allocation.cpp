@@ -10,7 +10,7 @@ constexpr double kOverhead = 1.06;       // RTP, SRTP, UDP and IP headers of pac
 constexpr double kSpare = 1 / 0.92;      // to be there before a step up
 constexpr double kDrains = 0.8;          // beside so much of what passes a queue drains soon
 constexpr double kUsual = 1.25;          // of a layer's average, within a second
-constexpr std::int64_t kFarLess = 2;     // times less than that is no swing: it has become still
+constexpr std::int64_t kStill = 2;       // who sends his average divided by more has become still
 constexpr double kSpareKept = 1 / 0.95;  // for what is shown, on a way that is known
 
 // What is shown has begun with a key frame, and one comes now and then: nothing is given up for it,
@@ -23,7 +23,7 @@ std::int64_t rate_of(const LayerWish& wish, std::optional<std::size_t> layer, bo
   if (!wish.current || *layer > *wish.current) return std::max(taken.bitrate.value, average);
   const std::int64_t now = taken.bitrate.value - taken.key_frames.value;
   const bool usual = static_cast<double>(now) <= kUsual * static_cast<double>(average);
-  return calm && usual ? std::min(average, kFarLess * now) : now;
+  return calm && usual ? std::min(average, kStill * now) : now;
 }
 
 // The next layer that lives above this one, up to `wanted`.

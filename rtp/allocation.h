@@ -50,7 +50,7 @@ struct Allocation {
   // first, with the margin it needs; 0: nobody wants more.
   Bitrate next{0};
   bool complete = true;  // nobody wants more, now or later
-  bool raised = false;   // somebody goes up a step
+  bool raised = false;   // somebody goes up a step, or gets his first picture
 };
 
 struct Way {

@@ -176,7 +176,7 @@ class BandwidthEstimator {
   bool measured_ = false;
   double model_rate_ = 0;  // what it said last
   double model_step_ = 0;  // and how much more than before, as a share
-  double scatter_ = 0;     // so much of what it says turns back, a look
+  double scatter_ = 0;     // the share by which one look takes back the last, on average
   double loss_ = 0;
   double chance_ = 0;  // that something is lost on a link that is not full
   bool lost_touch_ = false;

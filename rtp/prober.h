@@ -19,7 +19,7 @@ class Prober {
   static constexpr Duration kLongest{3'000'000};
   static constexpr Duration kAfterStep{500'000};
   static constexpr Duration kKnown{1'000'000};  // for so long
-  static constexpr Duration kUnknown{250'000};  // since then, but for a look or two
+  static constexpr Duration kUnknown{250'000};  // since then
   static constexpr double kShare = 0.09;        // padding by media, in bytes
   static constexpr double kMaxBudget = 60'000;
   static constexpr double kStartBudget = 40'000;
@@ -34,8 +34,8 @@ class Prober {
   // Somebody goes up a step: his key frame comes, which tells more than a probe, and beside which
   // one would be too much.
   void on_step_up(Time now) noexcept { quiet_until_ = now + kAfterStep; }
-  // What the way carries is known, so nothing is to be tried. When that ends after a while and
-  // nothing is in the way, it has become another, and failures on it count no more.
+  // What the way carries is known, so nothing is to be tried. When that ends after a while, it
+  // has perhaps become another: one probe is due at once, whatever failed on it before.
   void on_known(Time now) noexcept;
   // Looks whether a probe is due: `needed` is to be proven, `sending` is sent anyhow, feedback
   // tells of the last padding after `answer_time`.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 
 #include <gtest/gtest.h>
@@ -113,28 +114,25 @@ TEST(LinkModel, IsNotMistakenInALinkThatIsAlmostFull) {
   EXPECT_GT(known, 3'300) << "of 3,600";
 }
 
-TEST(LinkModel, FollowsALinkThatChangesWithinItsWindow) {
-  Road road(2e6);
+// From what it was it changes to each of `links`, and is known so soon.
+void expect_followed(double from, std::initializer_list<double> links, std::int64_t soon) {
+  Road road(from);
   road.run(2'000 * kMs, 700e3);
-  for (const double link : {1.1e6, 1.8e6, 2.2e6, 1.2e6}) {
+  for (const double link : links) {
     road.rate = link;
-    road.run(450 * kMs, 700e3);
+    road.run(soon, 700e3);
     const auto fit = road.model.fit();
     ASSERT_TRUE(fit) << link;
     EXPECT_NEAR(fit->rate, link, link * 0.05);
   }
 }
 
+TEST(LinkModel, FollowsALinkThatChangesWithinItsWindow) {
+  expect_followed(2e6, {1.1e6, 1.8e6, 2.2e6, 1.2e6}, 450 * kMs);
+}
+
 TEST(LinkModel, FollowsAQuietLinkWithinTheShortOne) {
-  for (const double link : {1.1e6, 2.2e6, 1.4e6}) {
-    Road road(1.7e6);
-    road.run(2'000 * kMs, 700e3);
-    road.rate = link;
-    road.run(250 * kMs, 700e3);
-    const auto fit = road.model.fit();
-    ASSERT_TRUE(fit) << link;
-    EXPECT_NEAR(fit->rate, link, link * 0.05);
-  }
+  for (const double link : {1.1e6, 2.2e6, 1.4e6}) expect_followed(1.7e6, {link}, 250 * kMs);
 }
 
 // So that the next layer, which takes three to four times as much, needs no probe.
