@@ -12,10 +12,12 @@ constexpr double kDrains = 0.8;          // beside so much of what passes a queu
 constexpr double kUsual = 1.25;          // of a layer's average, within a second
 constexpr std::int64_t kStill = 2;       // who sends his average divided by more has become still
 constexpr double kSpareKept = 1 / 0.95;  // for what is shown, on a way that is known
+constexpr double kOfMost = 0.8;          // of a layer's largest second, that is left to it
+constexpr double kBurst = 1.5;           // times the average, in the last moments
 
 // What is shown has begun with a key frame, and one comes now and then: nothing is given up for it,
 // nor for a second that is somewhat larger than others as long as the way is `calm`. What is not
-// shown yet must fit in the larger ones, too. What stands still leaves its room to others at once.
+// shown yet must fit in the larger ones, too. What has become still takes what it sends now.
 std::int64_t rate_of(const LayerWish& wish, std::optional<std::size_t> layer, bool calm) noexcept {
   if (!layer || *layer >= wish.layers.size()) return 0;
   const LayerActivity::Layer& taken = wish.layers[*layer];
@@ -25,6 +27,43 @@ std::int64_t rate_of(const LayerWish& wish, std::optional<std::size_t> layer, bo
   const bool usual = static_cast<double>(now) <= kUsual * static_cast<double>(average);
   return calm && usual ? std::min(average, kStill * now) : now;
 }
+
+// To be left to a layer: it sends more at times, or has just begun to.
+double most_of(const LayerWish& wish, std::optional<std::size_t> layer) noexcept {
+  if (!layer || *layer >= wish.layers.size()) return 0;
+  const LayerActivity::Layer& taken = wish.layers[*layer];
+  const auto lately = static_cast<double>(taken.lately.value);
+  const bool bursts = lately > kBurst * static_cast<double>(taken.average.value);
+  return std::max(kOfMost * static_cast<double>(taken.most.value), bursts ? lately : 0.0);
+}
+
+// So much of `rate` lasts, as far as its average is known.
+std::int64_t lasting_rate_of(const LayerWish& wish, std::optional<std::size_t> layer,
+                             std::int64_t rate) noexcept {
+  if (!layer || *layer >= wish.layers.size()) return rate;
+  const std::int64_t average = wish.layers[*layer].average.value;
+  return average > 0 ? std::min(rate, average) : rate;
+}
+
+bool is_held(const LayerWish& wish, std::optional<std::size_t> layer) noexcept {
+  return !wish.current && !layer ? wish.stays_paused : wish.held.has_value();
+}
+
+// What a layer takes, of bits per second on the wire.
+struct Takes {
+  double now = 0;
+  double at_times = 0;  // to be left to it by who goes up beside it
+  double lasting = 0;   // over some seconds
+  Takes& operator+=(const Takes& more) noexcept {
+    now += more.now;
+    at_times += more.at_times;
+    lasting += more.lasting;
+    return *this;
+  }
+  friend Takes operator-(const Takes& one, const Takes& other) noexcept {
+    return {one.now - other.now, one.at_times - other.at_times, one.lasting - other.lasting};
+  }
+};
 
 // The next layer that lives above this one, up to `wanted`.
 std::optional<std::size_t> above(const LayerWish& wish, std::optional<std::size_t> layer,
@@ -52,7 +91,7 @@ class Allocator {
         kept_spare_(calm_ ? kSpareKept : 1.0),
         measured_(way.measured),
         cost_(kOverhead * (1 + way.resent)),
-        spent_(static_cast<double>(fixed.value)),
+        spent_(all(static_cast<double>(fixed.value))),
         wishes_(wishes),
         choices_(choices) {
     for (std::size_t i = 0; i < wishes_.size(); ++i) {
@@ -73,13 +112,15 @@ class Allocator {
       for (std::size_t i = 0; i < wishes_.size(); ++i) keep(i);
     }
     raise_all();
+    for (std::size_t n = wishes_.size(); n-- > 0;) lower_fallen(order_[n]);
     Allocation result;
-    result.spent = Bitrate{static_cast<std::int64_t>(spent_)};
+    result.spent = Bitrate{static_cast<std::int64_t>(spent_.now)};
     for (std::size_t n = 0; n < wishes_.size(); ++n) explain(order_[n], result);
     return result;
   }
 
  private:
+  [[nodiscard]] static Takes all(double rate) noexcept { return {rate, rate, rate}; }
   // What is shown and still wanted stays, and nobody goes up at its cost.
   void keep(std::size_t i) noexcept {
     const LayerWish& wish = wishes_[i];
@@ -87,7 +128,7 @@ class Allocator {
     const std::size_t kept = std::min(*wish.current, *wanted_[i]);
     if (!wish.layers[kept].alive) return;
     choices_[i].layer = kept;
-    spent_ += cost_of(wish, kept);
+    spent_ += takes(wish, kept);
   }
 
   // One step, if there is one and it fits.
@@ -98,30 +139,43 @@ class Allocator {
     const auto next = above(wish, choices_[i].layer, *wanted_[i]);
     if (!next) return false;
     const bool up = is_step_up(wish, *next) || displaced_[i];
-    if (up && wish.held) return false;
-    const double step = cost_of(wish, *next) - cost_of(wish, choices_[i].layer);
+    if (up && is_held(wish, choices_[i].layer)) return false;
+    const Takes step = step_of(wish, choices_[i].layer, *next);
     const bool smallest = !choices_[i].layer || wish.layers[*choices_[i].layer].reduced;
     const bool untried = !bounded_ && (!up || (smallest && !measured_));
-    const double spare = up ? kSpare : kept_spare_;
-    const bool kept = !up && !choices_[i].layer && spent_ + step <= kDrains * carries_;
-    if (!untried && !kept && !fits(step, spare) && !take_from_lower(n, step, spare)) return false;
-    spent_ += step;
+    const double drained = choices_[i].layer ? target_ : carries_;
+    const bool kept = !up && spent_.lasting + step.lasting <= kDrains * drained;
+    if (!untried && !kept && !fits(step, up) && !take_from_lower(n, step, up)) return false;
+    spent_ += takes(wish, *next) - takes(wish, choices_[i].layer);
     choices_[i].layer = next;
     return true;
   }
 
-  [[nodiscard]] double cost_of(const LayerWish& wish,
-                               std::optional<std::size_t> layer) const noexcept {
-    return static_cast<double>(rate_of(wish, layer, calm_)) * cost_;
+  [[nodiscard]] Takes takes(const LayerWish& wish,
+                            std::optional<std::size_t> layer) const noexcept {
+    const std::int64_t rate = rate_of(wish, layer, calm_);
+    const double now = static_cast<double>(rate) * cost_;
+    const double lasting = static_cast<double>(lasting_rate_of(wish, layer, rate)) * cost_;
+    return {now, std::max(now, most_of(wish, layer) * cost_), lasting};
   }
-  [[nodiscard]] bool fits(double step, double spare) const noexcept {
-    return (spent_ + step) * spare <= target_;
+  // Beside the others: how much it takes itself is known well enough.
+  [[nodiscard]] Takes step_of(const LayerWish& wish, std::optional<std::size_t> from,
+                              std::size_t to) const noexcept {
+    Takes after = takes(wish, to);
+    after.at_times = after.now;
+    return after - takes(wish, from);
+  }
+  [[nodiscard]] bool fits(const Takes& step, bool up) const noexcept {
+    return up ? fits_at_times(step, kSpare) : (spent_.now + step.now) * kept_spare_ <= target_;
+  }
+  [[nodiscard]] bool fits_at_times(const Takes& step, double spare) const noexcept {
+    return (spent_.at_times + step.at_times) * spare <= target_;
   }
 
   // From those of a lower priority, the lowest first, all but their smallest layer; nothing if even
   // all of it is not enough.
-  bool take_from_lower(std::size_t n, double step, double spare) noexcept {
-    double lower = 0;
+  bool take_from_lower(std::size_t n, const Takes& step, bool up) noexcept {
+    Takes lower;
     const auto each_lower = [&](const auto& act) {
       for (std::size_t m = wishes_.size(); m-- > n + 1;) {
         const std::size_t j = order_[m];
@@ -132,18 +186,18 @@ class Allocator {
       }
     };
     const auto gain = [&](std::size_t j, std::optional<std::size_t> layer) {
-      return cost_of(wishes_[j], choices_[j].layer) - cost_of(wishes_[j], layer);
+      return takes(wishes_[j], choices_[j].layer) - takes(wishes_[j], layer);
     };
     each_lower([&](std::size_t j, std::optional<std::size_t> smallest) {
       lower += gain(j, smallest);
       return true;
     });
-    if (!fits(step - lower, spare)) return false;
+    if (!fits(step - lower, up)) return false;
     each_lower([&](std::size_t j, std::optional<std::size_t> smallest) {
-      spent_ -= gain(j, smallest);
+      spent_ = spent_ - gain(j, smallest);
       choices_[j].layer = smallest;
       displaced_[j] = true;
-      return !fits(step, spare);
+      return !fits(step, up);
     });
     return true;
   }
@@ -175,11 +229,27 @@ class Allocator {
     }
   }
 
+  // Who cannot stay goes as far down as the others will need, at once and not step by step.
+  void lower_fallen(std::size_t i) noexcept {
+    const LayerWish& wish = wishes_[i];
+    std::optional<std::size_t>& layer = choices_[i].layer;
+    if (!bounded_ || !wish.current || *wish.current >= wish.layers.size()) return;
+    if (!wanted_[i] || !layer || *layer >= std::min(*wish.current, *wanted_[i])) return;
+    const std::size_t smallest = *above(wish, std::nullopt, *layer);
+    while (*layer > smallest && !fits_at_times(step_of(wish, layer, *layer), kept_spare_)) {
+      std::size_t below = *layer - 1;
+      while (below > smallest && !wish.layers[below].alive) --below;
+      spent_ += takes(wish, below) - takes(wish, layer);
+      layer = below;
+    }
+  }
+
   void explain(std::size_t i, Allocation& result) const noexcept {
     const LayerWish& wish = wishes_[i];
     LayerChoice& choice = choices_[i];
     if (choice.layer && is_step_up(wish, *choice.layer)) result.raised = true;
-    choice.others = Bitrate{static_cast<std::int64_t>(spent_ - cost_of(wish, choice.layer))};
+    const double others = (spent_ - takes(wish, choice.layer)).at_times;
+    choice.others = Bitrate{static_cast<std::int64_t>(others)};
     if (!wanted_[i]) {
       choice.reason = LayerReason::Source;
       return;
@@ -192,15 +262,18 @@ class Allocator {
       return;
     }
     result.complete = false;
-    const double step = cost_of(wish, *next) - cost_of(wish, choice.layer);
-    const bool would_fit = fits(step, kSpare);
+    const Takes step = step_of(wish, choice.layer, *next);
+    const bool would_fit = fits(step, true);
     choice.reason = !choice.layer ? LayerReason::Paused
                     : would_fit   ? LayerReason::Hold
                                   : LayerReason::Bandwidth;
-    choice.needed = Bitrate{static_cast<std::int64_t>((spent_ + step) * kSpare)};
-    choice.step = Bitrate{static_cast<std::int64_t>(step)};
-    if (wish.held ? wish.held->value == 0 : would_fit) return;
-    const Bitrate proves{std::max(choice.needed.value, wish.held.value_or(Bitrate{0}).value)};
+    const double needed = (spent_.at_times + step.at_times) * kSpare;
+    choice.needed = Bitrate{static_cast<std::int64_t>(needed)};
+    choice.step = Bitrate{static_cast<std::int64_t>(step.now)};
+    const bool paused = !wish.current && !choice.layer;
+    const auto held = paused ? std::nullopt : wish.held;
+    if (held ? held->value == 0 : would_fit || (paused && wish.stays_paused)) return;
+    const Bitrate proves{std::max(choice.needed.value, held.value_or(Bitrate{0}).value)};
     if (result.next.value == 0 || proves.value < result.next.value) result.next = proves;
   }
 
@@ -212,7 +285,7 @@ class Allocator {
   double kept_spare_;
   bool measured_;
   double cost_;  // on the wire, of each bit of a layer
-  double spent_;
+  Takes spent_;
   std::span<const LayerWish> wishes_;
   std::span<LayerChoice> choices_;
   std::array<std::optional<std::size_t>, kMaxWishes> wanted_{};

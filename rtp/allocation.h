@@ -30,8 +30,9 @@ struct LayerWish {
   std::int32_t priority = 0;           // a higher one is served first
   std::optional<std::size_t> current;  // shown or waited for; nothing: paused
   // Must not be raised now, unless the way shows this much, which is then worth a probe; 0: only
-  // time ends it.
+  // time ends it. While it is paused it is above the smallest that it must not be raised.
   std::optional<Bitrate> held{};
+  bool stays_paused = false;  // now; only time ends it
 };
 
 struct LayerChoice {
@@ -40,7 +41,7 @@ struct LayerChoice {
   // What the way would have to carry in all for one step more; 0: no more is wanted, or there.
   Bitrate needed{0};
   Bitrate step{0};    // of that, what the step itself takes
-  Bitrate others{0};  // what everything else is sent
+  Bitrate others{0};  // what everything else is sent, at times
   friend bool operator==(const LayerChoice&, const LayerChoice&) = default;
 };
 
@@ -61,7 +62,7 @@ struct Way {
   double resent = 0;       // of what is sent to show a layer, so much goes beside it once more
   // What has been seen to pass; the target is this, less what a draining queue needs. A smallest
   // layer that is shown already is not paused for a queue which drains beside it in a second or
-  // two: it would need a key frame to come back.
+  // two: it would need a key frame to come back. Of a larger one only bursts are borne so.
   Bitrate carries{0};
 };
 
@@ -69,11 +70,13 @@ struct Way {
 // priority are raised step by step, the smallest first, then those of the next. Where a layer has
 // fewer pictures a second than there are, it comes below the smallest whole one, so that the
 // pictures become small before they become few. A layer is taken when it fits with a tenth to
-// spare, and given up only when the way is congested and it does not fit, when what the way
-// carries is known and it does not fit with a little to spare, or for somebody of a higher
-// priority: the target alone is no more than what was tried so far. For the same reason the
-// smallest is tried at once on a way of which nothing is known. `fixed` is what is sent anyhow
-// (audio). `choices` has a place for each wish, at most kMaxWishes of them are looked at.
+// spare, beside what the others take in their largest second of late, and given up only when the
+// way is congested and it does not fit, when what the way carries is known and it does not fit with
+// a little to spare, or for somebody of a higher priority: the target alone is no more than what
+// was tried so far. For the same reason the smallest is tried at once on a way of which nothing is
+// known. A burst is borne where what lasts leaves its queue a fifth of the way; who cannot stay
+// goes as far down at once as the others' bursts need. `fixed` is what is sent anyhow (audio).
+// `choices` has a place for each wish, at most kMaxWishes of them are looked at.
 inline constexpr std::size_t kMaxWishes = 64;
 [[nodiscard]] Allocation allocate(Way way, Bitrate fixed, std::span<const LayerWish> wishes,
                                   std::span<LayerChoice> choices) noexcept;

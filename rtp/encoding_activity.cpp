@@ -61,9 +61,7 @@ std::size_t EncodingActivity::reduced_rungs(Time now, std::span<Layer> into) noe
     if (!temporal[t].alive) continue;
     const Layer below = sum;
     sum = temporal[t];
-    sum.bitrate.value += below.bitrate.value;
-    sum.key_frames.value += below.key_frames.value;
-    sum.average.value += below.average.value;
+    sum.stands_on(below);
     sum.fps += below.fps;
     sum.height = inner_->spatial_count > 1 ? heights_[0] : all_.height();
     sum.reduced = true;
@@ -79,18 +77,10 @@ std::size_t EncodingActivity::whole_rungs(Time now, std::span<Layer> into) noexc
     into[0] = all_.at(now);
     return 1;
   }
-  Bitrate sum;
-  Bitrate key_frames;
-  Bitrate average;
   const std::size_t count = inner_->spatial_count;
   for (std::size_t s = 0; s < count; ++s) {
     into[s] = inner_->spatial[s].at(now);
-    sum.value += into[s].bitrate.value;
-    into[s].bitrate = sum;
-    key_frames.value += into[s].key_frames.value;
-    into[s].key_frames = key_frames;
-    average.value += into[s].average.value;
-    into[s].average = average;
+    if (s > 0) into[s].stands_on(into[s - 1]);
     into[s].height = height(static_cast<std::uint8_t>(s));
     into[s].limit.spatial = static_cast<std::uint8_t>(s);
     // What a living layer stands on needs no proof.

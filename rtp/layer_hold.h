@@ -24,9 +24,11 @@ struct WayEstimate {
 // of the way than its receiver's word, and it carries as much as when the slot went up, it is the
 // layer that has grown: it waits ten seconds, and longer each time that going up was a mistake, so
 // that a layer that fits at one time and not at another changes the picture no more than twice in
-// ten seconds. Once clearly more has come through than when it was given up, or once the layer or
-// the others take much less (a screen that stands still again), there is nothing to wait for; and
-// what others have displaced was no mistake. To show the smallest layer again after a pause is
+// ten seconds. It is the same with what others displace so soon that share the way, such as a
+// screen with a new slide every few seconds. Once clearly more has come through than when it was
+// given up, or once the layer takes much less, there is nothing to wait for; nor once the others
+// take much less, unless they have come back before, and nobody has asked for anything else since.
+// To show the smallest layer again after a pause is
 // worth a try much sooner, unless going up was a mistake: without it there is no picture, with it
 // there may be no sound.
 class LayerHold {
@@ -49,6 +51,8 @@ class LayerHold {
                  const WayEstimate& estimate) noexcept;
   // Something else is wanted of the way: what it did not carry may fit now.
   void end(Time now) noexcept;
+  // Something else is wanted for another slot: what it takes now and what it leaves is no whim.
+  void on_other_wishes() noexcept;
   // While it must not go up: what would have to come through for that to end, whatever the basis.
   [[nodiscard]] std::optional<Bitrate> held_until(Time now) const noexcept;
   [[nodiscard]] bool holds_pause(Time now) const noexcept { return now < paused_until_; }
@@ -57,6 +61,7 @@ class LayerHold {
   [[nodiscard]] bool is_over(const LayerChoice& choice, const WayEstimate& estimate) const noexcept;
 
   Time until_{};
+  Time one_step_until_{};
   Time paused_until_{};
   Duration wait_ = kFirst;
   std::optional<Time> raised_;
@@ -66,7 +71,9 @@ class LayerHold {
   };
   Then raised_at_;
   Then given_up_;
-  Bitrate step_{0};  // what it would have taken to stay
+  Bitrate step_{0};             // what it would have taken to stay
+  bool others_return_ = false;  // by themselves, soon after they have left room
+  bool others_asked_ = false;   // since it was raised
 };
 
 }  // namespace parley::rtp

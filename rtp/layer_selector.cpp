@@ -10,6 +10,7 @@ using Layer = LayerActivity::Layer;
 using std::chrono::seconds;
 
 constexpr std::uint32_t kGuessedTopHeight = 720;
+constexpr std::size_t kLately = 4;  // buckets
 
 // Height of a layer, guessed where it is not known: each twice the one below.
 [[nodiscard]] std::uint32_t height_of(std::span<const Layer> layers, std::size_t index) noexcept {
@@ -56,6 +57,14 @@ void LayerActivity::on_packet(std::size_t bytes, bool first_of_frame, bool of_ke
   key_frames_.add(of_key_frame ? bytes : 0, 0, now);
 }
 
+void LayerActivity::Layer::stands_on(const Layer& below) noexcept {
+  bitrate.value += below.bitrate.value;
+  key_frames.value += below.key_frames.value;
+  average.value += below.average.value;
+  most.value += below.most.value;
+  lately.value += below.lately.value;
+}
+
 LayerActivity::Layer LayerActivity::at(Time now) noexcept {
   Layer layer;
   layer.height = height_;
@@ -66,8 +75,12 @@ LayerActivity::Layer LayerActivity::at(Time now) noexcept {
   layer.fps = meter_.per_second(now);
   layer.bitrate = meter_.bitrate(now);
   layer.key_frames = key_frames_.bitrate(now);
+  layer.lately = meter_.bitrate(now, kLately);
+  layer.lately.value -= key_frames_.bitrate(now, kLately).value;
   average(now, layer);
   layer.average = Bitrate{static_cast<std::int64_t>(average_)};
+  note_most(now, layer);
+  for (const Bitrate one : most_.within) layer.most.value = std::max(layer.most.value, one.value);
   return layer;
 }
 
@@ -80,6 +93,17 @@ void LayerActivity::average(Time now, const Layer& layer) noexcept {
   const double share = static_cast<double>(passed.count()) / static_cast<double>(kAverage.count());
   average_ += (rate - average_) * (layer.steady ? std::min(share, 1.0) : 1.0);
   averaged_at_ = now;
+}
+
+void LayerActivity::note_most(Time now, const Layer& layer) noexcept {
+  const auto count = static_cast<std::int64_t>(most_.within.size());
+  const std::int64_t second = now.time_since_epoch() / seconds(1);
+  most_.second = std::max(most_.second, second - count);
+  while (most_.second < second) {
+    most_.within[static_cast<std::size_t>(++most_.second % count)] = Bitrate{0};
+  }
+  Bitrate& newest = most_.within[static_cast<std::size_t>(second % count)];
+  newest.value = std::max(newest.value, layer.bitrate.value - layer.key_frames.value);
 }
 
 std::optional<std::size_t> select_layer(std::span<const LayerActivity::Layer> layers,

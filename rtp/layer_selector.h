@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -44,6 +45,13 @@ class LayerActivity {
     Bitrate key_frames{0};
     // Over some seconds, without key frames: no encoder sends the same in each of them.
     Bitrate average{0};
+    // In the largest second of the last few, without key frames: what is still between two slides
+    // of a screen comes back.
+    Bitrate most{0};
+    // In the last moments, without key frames.
+    Bitrate lately{0};
+    // Of a layer that is sent below this one, and with it.
+    void stands_on(const Layer& below) noexcept;
   };
   [[nodiscard]] Layer at(Time now) noexcept;
   // All there ever were.
@@ -51,11 +59,16 @@ class LayerActivity {
 
  private:
   void average(Time now, const Layer& layer) noexcept;
+  void note_most(Time now, const Layer& layer) noexcept;
 
   RateMeter meter_;
   RateMeter key_frames_;  // the same, of key frames alone
   double average_ = 0;    // bits per second
   Time averaged_at_{};
+  struct Most {                       // of bits per second
+    std::array<Bitrate, 4> within{};  // each second of the last few
+    std::int64_t second = 0;          // the newest
+  } most_;
   std::optional<Time> last_;
   Time alive_since_{};
   std::uint32_t height_ = 0;

@@ -21,6 +21,8 @@ class RateMeter {
   void add(std::size_t bytes, std::uint32_t events, Time now) noexcept;
 
   [[nodiscard]] Bitrate bitrate(Time now) noexcept;
+  // Over the last buckets only; no more than there are.
+  [[nodiscard]] Bitrate bitrate(Time now, std::size_t buckets) noexcept;
   [[nodiscard]] double per_second(Time now) noexcept;
   [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }
 
@@ -30,7 +32,7 @@ class RateMeter {
     std::uint32_t events = 0;
   };
   void advance(Time now) noexcept;
-  [[nodiscard]] Duration span(Time now) const noexcept;
+  [[nodiscard]] Duration span(Time now, std::size_t buckets) const noexcept;
 
   std::array<Bucket, kBuckets> buckets_{};
   std::uint64_t bytes_ = 0;

@@ -68,7 +68,8 @@ void Subscription::update(SlotSection section) {
   forget_match();
 }
 
-void Subscription::assign(rtp::Time now, Track* track, Want want) {
+bool Subscription::assign(rtp::Time now, Track* track, Want want) {
+  const bool other = want != want_ || track != track_;
   if (want.max_height != want_.max_height || track != track_) told_ = {};
   if (want != want_) hold_.end(now);
   want_ = want;
@@ -87,10 +88,13 @@ void Subscription::assign(rtp::Time now, Track* track, Want want) {
       if (resends && !sent_log_) sent_log_.emplace(context_.media.history_packets);
     }
   }
-  if (track_ == nullptr) return on_track_ended();
-  if (shows_video() && connection_.ready()) return;
-  choose_layer(now, connection_.downlink() == nullptr ? want_.max_height : 0);
-  pass_on_wishes();
+  if (track_ == nullptr) {
+    on_track_ended();
+  } else if (!shows_video() || !connection_.ready()) {
+    choose_layer(now, connection_.downlink() == nullptr ? want_.max_height : 0);
+    pass_on_wishes();
+  }
+  return other;
 }
 
 void Subscription::on_track_ended() {
@@ -141,11 +145,9 @@ rtp::LayerWish Subscription::wish(rtp::Time now,
   layers = usable(layers);
   const auto current = current_layer(layers);
   rtp::LayerWish wish{layers, want_.max_height, want_.priority, current};
-  if (current && !is_given_up()) {
-    wish.held = hold_.held_until(now);
-  } else if (current || hold_.holds_pause(now)) {  // before there is a picture nothing is proven
-    wish.held = rtp::Bitrate{0};
-  }
+  wish.stays_paused = hold_.holds_pause(now);
+  wish.held = hold_.held_until(now);
+  if (current && is_given_up()) wish.held = rtp::Bitrate{0};  // nothing is proven before a picture
   return wish;
 }
 

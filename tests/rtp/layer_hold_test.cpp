@@ -143,11 +143,59 @@ TEST_F(LayerHoldTest, EndsOnceTheOthersLeaveRoom) {
   EXPECT_FALSE(holds());
 }
 
-TEST_F(LayerHoldTest, BlamesNobodyWhomOthersHaveDisplaced) {
+TEST_F(LayerHoldTest, BlamesNobodyWhomOthersHaveDisplacedThatWereAskedFor) {
   moves(1, 2, 2'000'000, Basis::Known, 600'000, 50'000);
+  hold_.on_other_wishes();
   now_ += milliseconds(2'000);
   moves(2, 1, 2'000'000, Basis::Known, 600'000, 1'000'000);
   EXPECT_EQ(held_for(), LayerHold::kFirst);
+}
+
+TEST_F(LayerHoldTest, BlamesNobodyWhomOthersHaveDisplacedLongAfterwards) {
+  moves(1, 2, 2'000'000, Basis::Known, 600'000, 50'000);
+  now_ += LayerHold::kMistake;
+  moves(2, 1, 2'000'000, Basis::Known, 600'000, 1'000'000);
+  EXPECT_EQ(held_for(), LayerHold::kFirst);
+}
+
+// A screen with its slides: what it leaves between them is not for the camera.
+TEST_F(LayerHoldTest, WaitsForOthersWhoComeBackByThemselves) {
+  const auto displaced = [&] {
+    moves(1, 2, 2'000'000, Basis::Known, 600'000, 50'000);
+    now_ += milliseconds(3'000);
+    moves(2, 1, 2'000'000, Basis::Known, 600'000, 350'000);
+    now_ += milliseconds(100);
+    moves(1, 0, 2'000'000, Basis::Known, 600'000, 1'000'000);
+    now_ += milliseconds(1'000);
+    moves(0, 0, 2'000'000, Basis::Known, 600'000, 50'000);
+    return held_for() + milliseconds(1'000);
+  };
+  EXPECT_EQ(displaced(), LayerHold::kSameWay);
+  now_ += LayerHold::kSameWay;
+  EXPECT_FALSE(holds());
+  EXPECT_EQ(displaced(), 2 * LayerHold::kSameWay);
+  moves(0, 0, 2'170'000, Basis::Known, 600'000, 50'000);
+  EXPECT_FALSE(holds()) << "the way has grown";
+}
+
+TEST_F(LayerHoldTest, GoesUpOneStepInTenSecondsWhereOthersComeBack) {
+  moves(1, 2, 2'000'000, Basis::Known, 600'000, 50'000);
+  now_ += milliseconds(3'000);
+  moves(2, 0, 2'000'000, Basis::Known, 600'000, 1'000'000);
+  now_ += LayerHold::kSameWay;
+  moves(0, 1, 2'000'000, Basis::Known, 600'000, 50'000);
+  EXPECT_EQ(held_for(), LayerHold::kSameWay);
+}
+
+TEST_F(LayerHoldTest, BelievesInTheRoomThatOthersLeaveWhoWereAskedTo) {
+  moves(1, 2, 2'000'000, Basis::Known, 600'000, 50'000);
+  now_ += milliseconds(3'000);
+  moves(2, 1, 2'000'000, Basis::Known, 600'000, 1'000'000);
+  hold_.on_other_wishes();
+  moves(1, 1, 2'000'000, Basis::Known, 600'000, 1'000'000);
+  EXPECT_TRUE(holds()) << "there is none yet";
+  moves(1, 1, 2'000'000, Basis::Known, 600'000, 50'000);
+  EXPECT_FALSE(holds());
 }
 
 TEST_F(LayerHoldTest, BlamesNobodyWhoWentUpWhenNothingWasKnown) {

@@ -125,6 +125,30 @@ TEST(LayerActivity, AveragesOverSecondsWithoutKeyFrames) {
   EXPECT_NEAR(play(7'000, 20'000, 1'500), 600e3, 20e3);
 }
 
+// A screen: slides of a second with pauses between them.
+TEST(LayerActivity, RemembersTheLargestOfTheLastSecondsAndSeesTheNextOneBegin) {
+  LayerActivity activity;
+  const auto play = [&](std::int64_t from_ms, std::int64_t until_ms, std::size_t bytes) {
+    Layer layer;
+    for (std::int64_t ms = from_ms; ms < until_ms; ms += 20) {
+      activity.on_packet(bytes, true, false, at(ms));
+      if (ms % 1'000 == 0) activity.on_packet(50'000, true, true, at(ms));
+      layer = activity.at(at(ms));
+    }
+    return layer;
+  };
+  play(0, 5'000, 100);
+  play(5'000, 6'000, 4'000);
+  Layer layer = play(6'000, 8'900, 100);
+  EXPECT_NEAR(static_cast<double>(layer.most.value), 1.6e6, 0.1e6);
+  EXPECT_NEAR(static_cast<double>(layer.lately.value), 40e3, 10e3);
+  layer = play(8'900, 11'000, 100);
+  EXPECT_LT(layer.most.value, 100'000);
+  layer = play(11'000, 11'200, 4'000);
+  EXPECT_NEAR(static_cast<double>(layer.lately.value), 1.6e6, 0.2e6);
+  EXPECT_LT(layer.bitrate.value - layer.key_frames.value, 500'000) << "of a second";
+}
+
 TEST(SelectLayer, FallsToALivingLayerWithinASecond) {
   const auto shown = watch(
       5'000, 720, [](std::size_t i, std::int64_t ms) { return i == 2 && ms >= 3'000 ? 0 : 30; });

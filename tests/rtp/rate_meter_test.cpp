@@ -40,6 +40,16 @@ TEST(RateMeter, DoesNotTakeTheFirstPacketForAFlood) {
   EXPECT_LE(meter.bitrate(at(77)).value, 50'000);
 }
 
+TEST(RateMeter, MeasuresTheLastMomentsToo) {
+  RateMeter meter;
+  EXPECT_EQ(meter.bitrate(at(0), 4), Bitrate{0});
+  for (std::int64_t ms = 0; ms < 2'000; ms += 10) meter.add(1'250, 1, at(ms));
+  for (std::int64_t ms = 2'000; ms < 2'195; ms += 10) meter.add(3'750, 1, at(ms));
+  EXPECT_NEAR(static_cast<double>(meter.bitrate(at(2'195), 4).value), 3e6, 2e5);
+  EXPECT_EQ(meter.bitrate(at(2'195), 100), meter.bitrate(at(2'195))) << "no more than there are";
+  EXPECT_EQ(meter.bitrate(at(2'401), 4), Bitrate{0});
+}
+
 TEST(RateMeter, ForgetsWhatIsOlderThanASecond) {
   RateMeter meter;
   for (std::int64_t ms = 0; ms < 2'000; ms += 10) meter.add(1'000, 1, at(ms));
