@@ -30,7 +30,8 @@ constexpr double kMargin = 0.97;            // of what was measured
 constexpr double kBeyondDoubt = 2;          // standard errors
 constexpr double kFallPerSecond = 1.5;      // of it, at most
 constexpr double kMostScatter = 0.05;       // of one look: a change that was seen late is none
-constexpr double kScatterSeconds = 3;
+constexpr double kScatterSeconds = 4;
+constexpr Duration kScatterGap{300'000};
 constexpr double kDoubtByScatter = 8;
 constexpr double kNotFull = 0.9;
 constexpr Duration kOthersLong{300'000};
@@ -239,12 +240,12 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
   look_at_queue(now, fit);
   congested_ = overused_ || loss_ > kHeavyLoss;
   note_chance(now, fit);
-  known_ = fit && loss_ <= kHeavyLoss;
-  if (known_) follow(now, *fit);
-  measured_ = measured_ || congested_ || known_;
+  const bool fits = fit && loss_ <= kHeavyLoss;
+  known_ = fits && follow(now, *fit);
+  measured_ = measured_ || congested_ || fits;
   if (congested_) {
     fall(now);
-  } else if (!known_ && !ample_) {
+  } else if (!fits && !ample_) {
     rise(now);
   }
   if (remb_ && now > remb_->until) remb_.reset();
@@ -288,30 +289,33 @@ void BandwidthEstimator::take_for_the_way() noexcept {
 }
 
 // A link that changes goes one way for some looks; what goes to and fro is jitter, of which the
-// model's own doubt knows too little.
-void BandwidthEstimator::note_scatter(double passed, double rate) noexcept {
-  const double step = model_rate_ > 0 ? rate / model_rate_ - 1 : 0;
-  const bool turned = step * model_step_ < 0;
-  const double back = turned ? std::min({std::abs(step), std::abs(model_step_), kMostScatter}) : 0;
-  scatter_ += (back - scatter_) * (passed / kScatterSeconds);
-  model_rate_ = rate;
-  model_step_ = step;
+// model's own doubt knows too little. After a pause the link may have gone any way, once.
+void BandwidthEstimator::note_scatter(Time now, double rate) noexcept {
+  const Duration passed = now - said_.at;
+  const bool paused = passed > kScatterGap;
+  const double step = paused ? 0 : rate / said_.rate - 1;
+  const bool turned = step * said_.step < 0;
+  const double back = turned ? std::min({std::abs(step), std::abs(said_.step), kMostScatter}) : 0;
+  const double seconds = std::chrono::duration<double>(passed).count();
+  scatter_ += (back - scatter_) * std::min(1.0, seconds / kScatterSeconds);
+  said_ = {now, rate, step};
 }
 
 // To the nearest rate that the model does not rule out, the slower the less it is sure. Jitter
 // makes links look slower than they are, too, and now and then much slower for a look or two: what
-// really falls at once is seen by its queue.
-void BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
+// really falls at once is seen by its queue. False when too much goes to and fro to call it known.
+bool BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
   const double passed = std::min(0.3, std::chrono::duration<double>(now - last_look_).count());
   // What is lost before the link takes no room there, behind it it does; nobody can tell which.
   const double rate = fit.rate * kMargin * made_good(lost_by_chance() / 2);
-  note_scatter(passed, fit.rate);
+  note_scatter(now, fit.rate);
   const double doubt = std::max(fit.doubt, scatter_ * kDoubtByScatter);
   const double nearest = std::clamp(estimate_, rate, rate * (1 + doubt * kBeyondDoubt));
   estimate_ += (std::max(nearest, estimate_ * (1 - passed * kFallPerSecond)) - estimate_) *
                std::min(1.0, LinkModel::kSure / doubt);
   estimate_ =
       std::clamp(estimate_, static_cast<double>(kMin.value), static_cast<double>(kMax.value));
+  return doubt < LinkModel::kMostDoubt;
 }
 
 // Slowly towards a queue that does not go, and back.

@@ -139,8 +139,8 @@ class BandwidthEstimator {
   void look_at_queue(Time now, const std::optional<LinkModel::Fit>& fit) noexcept;
   void take_for_the_way() noexcept;
   void adapt_bound(Time now) noexcept;
-  void follow(Time now, const LinkModel::Fit& fit) noexcept;
-  void note_scatter(double passed, double rate) noexcept;
+  bool follow(Time now, const LinkModel::Fit& fit) noexcept;
+  void note_scatter(Time now, double rate) noexcept;
   void fall(Time now) noexcept;
   void rise(Time now) noexcept;
   void note_chance(Time now, const std::optional<LinkModel::Fit>& fit) noexcept;
@@ -174,9 +174,12 @@ class BandwidthEstimator {
   bool congested_ = false;
   bool known_ = false;
   bool measured_ = false;
-  double model_rate_ = 0;  // what it said last
-  double model_step_ = 0;  // and how much more than before, as a share
-  double scatter_ = 0;     // the share by which one look takes back the last, on average
+  struct Said {  // by the model, last
+    Time at{};
+    double rate = 0;
+    double step = 0;  // how much more than before, as a share
+  } said_;
+  double scatter_ = 0;  // the share by which one look takes back the last, on average
   double loss_ = 0;
   double chance_ = 0;  // that something is lost on a link that is not full
   bool lost_touch_ = false;

@@ -19,7 +19,16 @@ void Prober::on_media(std::size_t bytes) noexcept {
   budget_ = std::min(budget_ + static_cast<double>(bytes) * kShare, kMaxBudget);
 }
 
+void Prober::on_step_up(Time now) noexcept {
+  if (now < quiet_until_ + kAfterStep) return;
+  quiet_until_ = now + kAfterStep;
+  if (!active(now)) return;
+  until_ = now;
+  judged_at_.reset();  // it would be judged by half a probe
+}
+
 void Prober::on_estimate(Time now, Bitrate estimate) noexcept {
+  unknown_ = std::min(unknown_ + 1, kLooks);
   if (!judged_at_ || now < *judged_at_) return;
   judged_at_.reset();
   const double now_known = static_cast<double>(estimate.value);
@@ -38,6 +47,7 @@ void Prober::on_estimate(Time now, Bitrate estimate) noexcept {
 void Prober::on_known(Time now) noexcept {
   if (now - known_at_ >= kUnknown) known_since_ = now;
   known_at_ = now;
+  unknown_ = 0;
 }
 
 void Prober::consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sending, bool overused,
@@ -45,14 +55,18 @@ void Prober::consider(Time now, Bitrate estimate, Bitrate needed, Bitrate sendin
   const double known = static_cast<double>(estimate.value);
   const bool grown = failed_at_ > 0 && known >= failed_at_ * kGrown;
   if (needed.value <= estimate.value || overused || judged_at_) return;
-  const bool another = known_at_ - known_since_ >= kKnown && now - known_at_ >= kUnknown;
+  const bool unknown = now - known_at_ >= kUnknown && unknown_ >= kLooks;
+  const bool another = known_at_ - known_since_ >= kKnown && unknown;
   if (now < quiet_until_ || (now < next_ && !grown && !another)) return;
   // What is sent anyhow passes, though pictures of single packets may not have shown it.
   const auto passes = static_cast<double>(std::max(estimate.value, sending.value));
   const double aim = std::min(static_cast<double>(needed.value) * kMargin, passes * kMaxStep);
   const double rate = std::max(0.0, aim - static_cast<double>(sending.value));
   if (rate * seconds_of(kLength) / 8 > budget_ + (succeeded_ ? kCredit : 0.0)) return;
-  if (another) known_since_ = known_at_;
+  if (another) {  // once, and what failed before counts no more
+    known_since_ = known_at_;
+    wait_ = kFirst;
+  }
   aim_ = aim;
   from_ = known;
   rate_ = rate;

@@ -20,6 +20,7 @@ class Prober {
   static constexpr Duration kAfterStep{500'000};
   static constexpr Duration kKnown{1'000'000};  // for so long
   static constexpr Duration kUnknown{250'000};  // since then
+  static constexpr int kLooks = 3;              // which did not know it, at least
   static constexpr double kShare = 0.09;        // padding by media, in bytes
   static constexpr double kMaxBudget = 60'000;
   static constexpr double kStartBudget = 40'000;
@@ -32,8 +33,8 @@ class Prober {
   // Feedback was read.
   void on_estimate(Time now, Bitrate estimate) noexcept;
   // Somebody goes up a step: his key frame comes, which tells more than a probe, and beside which
-  // one would be too much.
-  void on_step_up(Time now) noexcept { quiet_until_ = now + kAfterStep; }
+  // one would be too much. Where somebody does all the time there is as much time between.
+  void on_step_up(Time now) noexcept;
   // What the way carries is known, so nothing is to be tried. When that ends after a while, it
   // has perhaps become another: one probe is due at once, whatever failed on it before.
   void on_known(Time now) noexcept;
@@ -52,6 +53,7 @@ class Prober {
   Time quiet_until_{};
   Time known_since_{};
   Time known_at_{};  // last
+  int unknown_ = 0;  // feedbacks since then
   Time until_{};
   Time last_due_{};
   double rate_ = 0;  // of the padding

@@ -9,104 +9,14 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/rtp/feedback_line.h"
+
 namespace parley::rtp {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-
-constexpr std::int64_t kPacket = 1'200;
-
-// A FIFO link with a queue, and a receiver behind it who tells every 60 ms what came, by his own
-// clock in steps of 250 us.
-class Line {
- public:
-  static constexpr Duration kFeedbackEvery = milliseconds(60);
-
-  explicit Line(double bps, double lost = 0) : rate(bps), loss(lost) {}
-
-  BandwidthEstimator estimator;
-  Time now{seconds(100)};
-  double rate;
-  double loss;
-  Duration delay = milliseconds(30);
-  Duration offset = seconds(77);
-  double drift = 0;  // of the receiver's clock
-  std::int64_t least = INT64_MAX;
-  std::int64_t most = 0;
-
-  // Pictures, 30 a second, whose packets are sent at once.
-  void pictures(Duration length, double bitrate) {
-    for (const Time end = now + length; now < end; now += milliseconds(1)) {
-      if (now >= next_picture_) {
-        next_picture_ = now + Duration(33'333);
-        for (auto left = std::llround(bitrate / 240); left > 0; left -= kPacket) {
-          send(std::min<std::int64_t>(left, kPacket));
-        }
-      }
-      answer();
-    }
-  }
-  // Small packets at even distances, as padding is sent.
-  void evenly(Duration length, double bitrate) {
-    double owed = 0;
-    for (const Time end = now + length; now < end; now += milliseconds(1)) {
-      for (owed += bitrate / 8'000; owed >= 290; owed -= 290) send(290);
-      answer();
-    }
-  }
-  [[nodiscard]] double estimate() const { return static_cast<double>(estimator.estimate().value); }
-  void forget_extremes() { least = INT64_MAX, most = 0; }
-
- private:
-  void send(std::int64_t bytes) {
-    PacketResult packet{now, std::nullopt, static_cast<std::uint32_t>(bytes)};
-    free_ = std::max(free_, now) + Duration(std::llround(static_cast<double>(bytes) * 8e6 / rate));
-    if (static_cast<double>(dice_() % 10'000) >= loss * 10'000) {
-      packet.arrived = (free_ + delay).time_since_epoch();
-    }
-    sent_.push_back(packet);
-  }
-  void answer() {
-    if (now < next_feedback_) return;
-    next_feedback_ = now + kFeedbackEvery;
-    const auto came = [&](const PacketResult& one) {
-      return one.arrived && Time(*one.arrived) <= now;
-    };
-    const auto end = std::find_if(sent_.rbegin(), sent_.rend(), came).base();
-    if (end == sent_.begin()) return;
-    std::vector<PacketResult> told(sent_.begin(), end);
-    sent_.erase(sent_.begin(), end);
-    for (PacketResult& one : told) {
-      if (!one.arrived) continue;
-      const double run = static_cast<double>(one.arrived->count()) * (1 + drift);
-      *one.arrived = Duration(std::llround(run / 250) * 250) + offset;
-    }
-    estimator.on_feedback(now, told);
-    least = std::min(least, estimator.estimate().value);
-    most = std::max(most, estimator.estimate().value);
-  }
-
-  std::mt19937 dice_{11};
-  Time free_{};
-  Time next_picture_ = now;
-  Time next_feedback_ = now;
-  std::vector<PacketResult> sent_;
-};
-
-TEST(BandwidthEstimator, MeasuresALinkFromTheBurstsOfPicturesAlone) {
-  for (const double link : {1e6, 2e6, 5e6, 10e6}) {
-    SCOPED_TRACE(link);
-    Line line(link);
-    line.pictures(seconds(2), link * 0.45);
-    line.forget_extremes();
-    line.pictures(seconds(10), link * 0.45);
-    EXPECT_GE(line.least, link * 0.95);
-    EXPECT_LE(line.most, link);
-    EXPECT_FALSE(line.estimator.overused());
-  }
-}
 
 TEST(BandwidthEstimator, NeitherRisesNorFallsWhenLittleIsSent) {
   Line line(5e6);
@@ -299,24 +209,6 @@ TEST(BandwidthEstimator, CaresNeitherForTheReceiversClockNorForItsDrift) {
   }
 }
 
-TEST(BandwidthEstimator, AcceptsALongerWayAsSoonAsItKnowsThatTheLinkIsNotFull) {
-  for (const int after : {3, 8, 13}) {
-    SCOPED_TRACE(after);
-    Line line(3e6);
-    line.pictures(seconds(after), 1e6);
-    line.delay += milliseconds(150);
-    bool overused = false;
-    for (int i = 0; i < 15; ++i) {
-      line.pictures(milliseconds(50), 1e6);
-      overused = overused || line.estimator.overused();
-    }
-    EXPECT_TRUE(overused) << "it cannot be known at first";
-    EXPECT_FALSE(line.estimator.overused());
-    EXPECT_EQ(line.estimator.queue(), Duration(0));
-    EXPECT_GE(line.estimate(), 3e6 * 0.9);
-  }
-}
-
 TEST(BandwidthEstimator, AcceptsALongerWayInTimeWhereNothingWaits) {
   Line line(1e9);
   line.pictures(seconds(3), 1e6);
@@ -326,67 +218,6 @@ TEST(BandwidthEstimator, AcceptsALongerWayInTimeWhereNothingWaits) {
   line.pictures(milliseconds(1'000), 1e6);
   EXPECT_FALSE(line.estimator.overused());
   EXPECT_EQ(line.estimator.queue(), Duration(0));
-}
-
-// Neither too high nor too low, in either direction, and without a probe.
-TEST(BandwidthEstimator, FollowsALinkThatIsNotFull) {
-  Line line(2e6);
-  line.pictures(seconds(2), 800e3);
-  for (const double link : {1.2e6, 1.7e6, 2.4e6, 1.1e6, 2.2e6}) {
-    SCOPED_TRACE(link);
-    line.rate = link;
-    line.pictures(milliseconds(1'500), 800e3);
-    EXPECT_TRUE(line.estimator.known());
-    EXPECT_FALSE(line.estimator.overused());
-    EXPECT_GE(line.estimate(), link * 0.95);
-    EXPECT_LE(line.estimate(), link);
-  }
-  line.rate = 40e6;
-  line.pictures(seconds(1), 800e3);
-  EXPECT_FALSE(line.estimator.known()) << "it is too far away";
-}
-
-TEST(BandwidthEstimator, LooksOnceASecondAtALinkThatCarriesSeveralTimesWhatIsWanted) {
-  Line line(5e6);
-  line.pictures(seconds(2), 2.2e6);
-  EXPECT_TRUE(line.estimator.known());
-  line.estimator.set_demand(Bitrate{1'000'000});
-  std::size_t known = 0;
-  for (int i = 0; i < 50; ++i) {
-    line.pictures(milliseconds(60), 1.8e6);
-    known += line.estimator.known() ? 1U : 0U;
-  }
-  EXPECT_GE(known, 2U);
-  EXPECT_LE(known, 5U);
-  EXPECT_NEAR(line.estimate(), 5e6, 0.4e6);
-
-  line.rate = 2.4e6;  // nothing grows
-  line.pictures(milliseconds(3'500), 1e6);
-  EXPECT_LT(line.estimate(), 2.6e6);
-
-  line.rate = 0.7e6;
-  line.pictures(milliseconds(400), 1e6);
-  EXPECT_TRUE(line.estimator.congested()) << "a queue stands";
-  EXPECT_LT(line.estimate(), 0.7e6);
-}
-
-TEST(BandwidthEstimator, TakesNothingForPlentyThatWasNeverShown) {
-  Line line(900e3);
-  line.estimator.set_demand(Bitrate{200'000});  // less than half of what it begins with
-  line.pictures(milliseconds(900), 720e3);
-  EXPECT_GT(line.estimate(), 600e3);
-}
-
-TEST(BandwidthEstimator, LooksCloserAgainWhenMoreIsWanted) {
-  for (const std::optional<Bitrate> wanted : {std::optional(Bitrate{3'000'000}), {}}) {
-    Line line(5e6);
-    line.pictures(seconds(2), 2.2e6);
-    line.estimator.set_demand(Bitrate{1'000'000});
-    line.pictures(seconds(1), 1e6);
-    line.estimator.set_demand(wanted);
-    line.pictures(seconds(1), 2.2e6);
-    EXPECT_TRUE(line.estimator.known());
-  }
 }
 
 // Nothing grows, so nothing is to be given up.

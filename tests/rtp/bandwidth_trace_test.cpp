@@ -35,7 +35,6 @@ constexpr Duration kWarmUp = seconds(5);
 constexpr Duration kKeyFrameAfter = milliseconds(100);
 constexpr Duration kDelay = milliseconds(30);
 constexpr Duration kLongestQueue = milliseconds(600);
-constexpr Duration kFeedbackEvery = milliseconds(60);
 constexpr Duration kShareAfter = milliseconds(50);  // as the server does
 constexpr Duration kPlentyEvery = milliseconds(100);
 constexpr double kLate = 0.5;  // seconds
@@ -53,6 +52,7 @@ struct Trace {
   double queue_ms = 150;  // 95 % of the time
   bool steady = true;
   double step_at = 0;  // seconds
+  Duration feedback_every = milliseconds(60);
 };
 
 struct Outcome {
@@ -205,7 +205,7 @@ class Call {
   }
   void make_feedback() {
     if (now_ < next_feedback_) return;
-    next_feedback_ = now_ + kFeedbackEvery;
+    next_feedback_ = now_ + trace_.feedback_every;
     std::size_t end = told_;
     for (std::size_t i = told_; i < line_.sent.size(); ++i) {
       if (line_.sent[i].arrives && *line_.sent[i].arrives <= now_) end = i + 1;
@@ -242,7 +242,7 @@ class Call {
                                                           ? WayEstimate::Basis::Known
                                                           : WayEstimate::Basis::Passed};
     LayerWish wish{layers, 720, 0, target_, hold_.held_until(now_)};
-    if (!target_) wish.held = hold_.holds_pause(now_) ? std::optional(Bitrate{0}) : std::nullopt;
+    wish.stays_paused = hold_.holds_pause(now_);
     LayerChoice choice;
     const Bitrate audio{static_cast<std::int64_t>(kAudio)};
     sum_ = allocate(way(), audio, {&wish, 1}, {&choice, 1});
@@ -264,7 +264,7 @@ class Call {
       prober_.on_known(now_);
     } else {
       prober_.consider(now_, estimator_.estimate(), sum_.next, sum_.spent, estimator_.overused(),
-                       2 * kDelay + kFeedbackEvery + milliseconds(20));
+                       2 * kDelay + milliseconds(120));  // as the server does
     }
   }
   [[nodiscard]] Way way() const {
@@ -379,12 +379,14 @@ std::vector<Trace> traces() {
   all.push_back({"128 kbit/s", always(128e3)});
   all.push_back({"300 kbit/s", always(300e3)});
   all.push_back({"1 Mbit/s", always(1e6)});
-  all.push_back({"5 Mbit/s", always(5e6)});
+  const Trace plenty{"5 Mbit/s", always(5e6)};
+  all.push_back(plenty);
   all.push_back({"1 Mbit/s, 2 % lost", always(1e6), 0.02});
   all.push_back({"1 Mbit/s, 10 % lost", always(1e6), 0.10});
   all.push_back({"5 Mbit/s, 10 % lost", always(5e6), 0.10});
   all.push_back({"1 Mbit/s, 20 ms jitter", always(1e6), 0, milliseconds(20)});
-  all.push_back({"2 Mbit/s, 20 ms jitter", always(2e6), 0, milliseconds(20)});
+  const Trace jitter{"2 Mbit/s, 20 ms jitter", always(2e6), 0, milliseconds(20)};
+  all.push_back(jitter);
   all.push_back({"2 Mbit/s, 1 of another", always(2e6), 0, Duration(0), Duration(0), 1e6});
   Trace detour{"2 Mbit/s, way longer", always(2e6)};
   detour.detour = milliseconds(60);
@@ -446,6 +448,12 @@ std::vector<Trace> traces() {
     phone.queue_ms = one.queue_ms;
     all.push_back(phone);
   }
+  // Who tells four times a second, as browsers do where little comes.
+  for (Trace slow : {plenty, jitter, up, down, lte}) {
+    slow.name += ", slow";
+    slow.feedback_every = milliseconds(250);
+    all.push_back(slow);
+  }
   for (Trace& one : all) {
     if (!one.steady) continue;
     one.best = 0.99;
@@ -457,7 +465,7 @@ std::vector<Trace> traces() {
 TEST(BandwidthTraces, TheBestLayersThatFitAreSent) {
   const bool all = std::getenv("PARLEY_LONG") != nullptr;
   const int runs = all ? 40 : 4;
-  std::printf("%-24s %6s %6s %6s %7s %7s %9s %7s %8s %8s %9s\n", "link", "best %", "worst",
+  std::printf("%-30s %6s %6s %6s %7s %7s %9s %7s %8s %8s %9s\n", "link", "best %", "worst",
               "late %", "up s", "down s", "queue p95", "freezes", "padding", "switches",
               "estimate");
   for (const Trace& trace : traces()) {
@@ -465,7 +473,7 @@ TEST(BandwidthTraces, TheBestLayersThatFitAreSent) {
     for (int number = 1; number < runs; ++number) out.add(Call(trace, number).run());
     out.best /= runs;
     out.late /= runs;
-    std::printf("%-24s %6.1f %6.1f %6.1f %7.2f %7.2f %6.0f ms %7zu %6.1f %% %8zu %6.0f k\n",
+    std::printf("%-30s %6.1f %6.1f %6.1f %7.2f %7.2f %6.0f ms %7zu %6.1f %% %8zu %6.0f k\n",
                 trace.name.c_str(), out.best * 100, out.worst * 100, out.late * 100, out.rises_in_s,
                 out.falls_in_s, out.queue_p95_ms, out.freezes, out.padding * 100, out.most_switches,
                 out.estimate / 1e3);

@@ -247,5 +247,19 @@ TEST(LinkModel, SeesLessBesideAnother) {
   }
 }
 
+// Where little is sent and much of another's, it seems to fit a link that is not there.
+TEST(LinkModel, MustBeSurerOfALinkThatIsFarAway) {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    Road road(2e6, seed);
+    road.other = 1.2e6;
+    road.run(1'000 * kMs, 550e3);
+    for (int i = 0; i < 100; ++i) {
+      road.run(60 * kMs, 550e3);
+      const auto fit = road.model.fit();
+      EXPECT_LT(fit ? fit->rate : 0, 2.05e6) << seed;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace parley::rtp

@@ -45,6 +45,10 @@ class ProberTest : public testing::Test {
     prober_.on_media(100'000);
     prober_.on_estimate(now_, estimate);
   }
+  // So many feedbacks that change nothing.
+  void told(int count) {
+    for (; count > 0; --count) prober_.on_estimate(now_, kEstimate);
+  }
   // How long nothing is started. Then something is.
   Duration waits() {
     const Time before = now_;
@@ -56,6 +60,24 @@ class ProberTest : public testing::Test {
 TEST_F(ProberTest, WaitsForWhatAStepUpShows) {
   prober_.on_step_up(now_);
   EXPECT_EQ(waits(), Prober::kAfterStep);
+}
+
+// A gallery fills slot by slot.
+TEST_F(ProberTest, IsQuietHalfOfTheTimeWhereSomebodyGoesUpAllTheTime) {
+  const Time since = now_;
+  prober_.on_step_up(now_);
+  while (!starts() && now_ < since + seconds(10)) prober_.on_step_up(now_ += milliseconds(100));
+  EXPECT_EQ(now_ - since, Prober::kAfterStep);
+}
+
+TEST_F(ProberTest, LeavesTheRestOfAProbeToAStepUp) {
+  ASSERT_TRUE(starts());
+  now_ += Prober::kLength / 2;
+  take();
+  prober_.on_step_up(now_);
+  EXPECT_FALSE(prober_.active(now_));
+  EXPECT_EQ(take(), 0U);
+  EXPECT_EQ(waits(), Prober::kAfterStep) << "half a probe is no failure";
 }
 
 TEST_F(ProberTest, TriesAtOnceWhenAWayThatWasKnownIsNotAnyMore) {
@@ -71,10 +93,27 @@ TEST_F(ProberTest, TriesAtOnceWhenAWayThatWasKnownIsNotAnyMore) {
       EXPECT_GT(waits(), seconds(1)) << "it was not known for long";
       continue;
     }
+    told(Prober::kLooks);
     EXPECT_EQ(waits(), Prober::kUnknown);
     finish(kEstimate);
-    EXPECT_GT(waits(), seconds(2)) << "once";
+    EXPECT_NEAR(static_cast<double>(waits().count()), 1e6, 0.2e6) << "as after a first failure";
   }
+}
+
+// Who tells seldom is not taken for one of whom nothing is known any more.
+TEST_F(ProberTest, NeedsSomeLooksToTellThatAWayIsNotKnownAnyMore) {
+  for (int i = 0; i < 3; ++i) {
+    waits();
+    finish(kEstimate);
+  }
+  for (const Time end = now_ + seconds(1); now_ <= end; now_ += milliseconds(50)) {
+    prober_.on_known(now_);
+  }
+  now_ += milliseconds(400);
+  told(Prober::kLooks - 1);
+  EXPECT_FALSE(starts());
+  told(1);
+  EXPECT_TRUE(starts());
 }
 
 TEST_F(ProberTest, SendsPaddingUpToTheRateThatIsNeededWithAMargin) {
