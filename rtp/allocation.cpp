@@ -14,6 +14,7 @@ constexpr std::int64_t kStill = 2;       // who sends his average divided by mor
 constexpr double kSpareKept = 1 / 0.95;  // for what is shown, on a way that is known
 constexpr double kOfMost = 0.8;          // of a layer's largest second, that is left to it
 constexpr double kBurst = 1.5;           // times the average, in the last moments
+constexpr double kFluid = 12;            // pictures a second: those moments have some of them
 
 // What is shown has begun with a key frame, and one comes now and then: nothing is given up for it,
 // nor for a second that is somewhat larger than others as long as the way is `calm`. What is not
@@ -33,7 +34,8 @@ double most_of(const LayerWish& wish, std::optional<std::size_t> layer) noexcept
   if (!layer || *layer >= wish.layers.size()) return 0;
   const LayerActivity::Layer& taken = wish.layers[*layer];
   const auto lately = static_cast<double>(taken.lately.value);
-  const bool bursts = lately > kBurst * static_cast<double>(taken.average.value);
+  const bool bursts =
+      taken.fps >= kFluid && lately > kBurst * static_cast<double>(taken.average.value);
   return std::max(kOfMost * static_cast<double>(taken.most.value), bursts ? lately : 0.0);
 }
 
@@ -121,18 +123,31 @@ class Allocator {
 
  private:
   [[nodiscard]] static Takes all(double rate) noexcept { return {rate, rate, rate}; }
-  // What is shown and still wanted stays, and nobody goes up at its cost.
-  void keep(std::size_t i) noexcept {
+  // What is shown and wanted still.
+  [[nodiscard]] std::optional<std::size_t> shown(std::size_t i) const noexcept {
     const LayerWish& wish = wishes_[i];
-    if (!wanted_[i] || !wish.current || *wish.current >= wish.layers.size()) return;
-    const std::size_t kept = std::min(*wish.current, *wanted_[i]);
-    if (!wish.layers[kept].alive) return;
-    choices_[i].layer = kept;
-    spent_ += takes(wish, kept);
+    if (!wanted_[i] || !wish.current || *wish.current >= wish.layers.size()) return std::nullopt;
+    const std::size_t shown = std::min(*wish.current, *wanted_[i]);
+    return wish.layers[shown].alive ? std::optional(shown) : std::nullopt;
+  }
+  // Of somebody who is not yet given what he shows, what that takes at times beyond now.
+  [[nodiscard]] double burst_to_come(std::size_t i) const noexcept {
+    const auto layer = shown(i);
+    if (!layer || (choices_[i].layer && *choices_[i].layer >= *layer)) return 0;
+    const Takes takes = this->takes(wishes_[i], layer);
+    return takes.at_times - takes.now;
   }
 
-  // One step, if there is one and it fits.
-  bool raise(std::size_t n) noexcept {
+  // What is shown and still wanted stays, and nobody goes up at its cost.
+  void keep(std::size_t i) noexcept {
+    const auto kept = shown(i);
+    if (!kept) return;
+    choices_[i].layer = kept;
+    spent_ += takes(wishes_[i], kept);
+  }
+
+  // One step, if there is one and it fits. `turn`: the priority whose turn it is.
+  bool raise(std::size_t n, std::int32_t turn) noexcept {
     const std::size_t i = order_[n];
     const LayerWish& wish = wishes_[i];
     if (!wanted_[i]) return false;
@@ -140,7 +155,10 @@ class Allocator {
     if (!next) return false;
     const bool up = is_step_up(wish, *next) || displaced_[i];
     if (up && is_held(wish, choices_[i].layer)) return false;
-    const Takes step = step_of(wish, choices_[i].layer, *next);
+    Takes step = step_of(wish, choices_[i].layer, *next);
+    const bool of_turn = wish.priority == turn;
+    const double own = of_turn ? burst_to_come(i) : 0;
+    step.at_times += to_come_ - own;
     const bool smallest = !choices_[i].layer || wish.layers[*choices_[i].layer].reduced;
     const bool untried = !bounded_ && (!up || (smallest && !measured_));
     const double drained = choices_[i].layer ? target_ : carries_;
@@ -148,6 +166,7 @@ class Allocator {
     if (!untried && !kept && !fits(step, up) && !take_from_lower(n, step, up)) return false;
     spent_ += takes(wish, *next) - takes(wish, choices_[i].layer);
     choices_[i].layer = next;
+    if (of_turn) to_come_ += burst_to_come(i) - own;
     return true;
   }
 
@@ -206,24 +225,28 @@ class Allocator {
   bool raise_somebody(std::size_t begin, std::size_t end) noexcept {
     for (std::size_t layer = 0; layer < kMaxLayers; ++layer) {
       for (std::size_t n = begin; n < end; ++n) {
-        if (choices_[order_[n]].layer == layer && raise(n)) return true;
+        const std::size_t i = order_[n];
+        if (choices_[i].layer == layer && raise(n, wishes_[i].priority)) return true;
       }
     }
     return false;
   }
 
   // Of those from `begin` on in the order.
-  void give_smallest(std::size_t begin) noexcept {
+  void give_smallest(std::size_t begin, std::int32_t priority) noexcept {
     for (std::size_t n = begin; n < wishes_.size(); ++n) {
-      if (!choices_[order_[n]].layer) raise(n);
+      if (!choices_[order_[n]].layer) raise(n, priority);
     }
   }
 
   void raise_all() noexcept {
     for (std::size_t begin = 0, end = 0; begin < wishes_.size(); begin = end) {
-      give_smallest(begin);  // again, because others may have given something up
+      to_come_ = 0;
       const std::int32_t priority = wishes_[order_[begin]].priority;
-      while (end < wishes_.size() && wishes_[order_[end]].priority == priority) ++end;
+      for (; end < wishes_.size() && wishes_[order_[end]].priority == priority; ++end) {
+        to_come_ += burst_to_come(order_[end]);
+      }
+      give_smallest(begin, priority);  // again, because others may have given something up
       while (raise_somebody(begin, end)) {
       }
     }
@@ -233,8 +256,8 @@ class Allocator {
   void lower_fallen(std::size_t i) noexcept {
     const LayerWish& wish = wishes_[i];
     std::optional<std::size_t>& layer = choices_[i].layer;
-    if (!bounded_ || !wish.current || *wish.current >= wish.layers.size()) return;
-    if (!wanted_[i] || !layer || *layer >= std::min(*wish.current, *wanted_[i])) return;
+    const auto shown = this->shown(i);
+    if (!bounded_ || !shown || !layer || *layer >= *shown) return;
     const std::size_t smallest = *above(wish, std::nullopt, *layer);
     while (*layer > smallest && !fits_at_times(step_of(wish, layer, *layer), kept_spare_)) {
       std::size_t below = *layer - 1;
@@ -264,9 +287,15 @@ class Allocator {
     result.complete = false;
     const Takes step = step_of(wish, choice.layer, *next);
     const bool would_fit = fits(step, true);
-    choice.reason = !choice.layer ? LayerReason::Paused
-                    : would_fit   ? LayerReason::Hold
-                                  : LayerReason::Bandwidth;
+    const auto shown = this->shown(i);
+    const bool falls = shown && (!choice.layer || *choice.layer < *shown);
+    if (falls) {
+      const double less = (takes(wish, shown) - takes(wish, choice.layer)).now;
+      choice.given_up = Bitrate{static_cast<std::int64_t>(less)};
+    }
+    choice.reason = !choice.layer         ? LayerReason::Paused
+                    : would_fit && !falls ? LayerReason::Hold
+                                          : LayerReason::Bandwidth;
     const double needed = (spent_.at_times + step.at_times) * kSpare;
     choice.needed = Bitrate{static_cast<std::int64_t>(needed)};
     choice.step = Bitrate{static_cast<std::int64_t>(step.now)};
@@ -286,6 +315,7 @@ class Allocator {
   bool measured_;
   double cost_;  // on the wire, of each bit of a layer
   Takes spent_;
+  double to_come_ = 0;  // of the priority whose turn it is
   std::span<const LayerWish> wishes_;
   std::span<LayerChoice> choices_;
   std::array<std::optional<std::size_t>, kMaxWishes> wanted_{};

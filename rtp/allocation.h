@@ -40,8 +40,9 @@ struct LayerChoice {
   LayerReason reason = LayerReason::Wanted;
   // What the way would have to carry in all for one step more; 0: no more is wanted, or there.
   Bitrate needed{0};
-  Bitrate step{0};    // of that, what the step itself takes
-  Bitrate others{0};  // what everything else is sent, at times
+  Bitrate step{0};      // of that, what the step itself takes
+  Bitrate others{0};    // what everything else is sent, at times
+  Bitrate given_up{0};  // what is shown would take so much more; 0: it stays, or goes up
   friend bool operator==(const LayerChoice&, const LayerChoice&) = default;
 };
 

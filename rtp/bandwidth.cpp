@@ -245,7 +245,7 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
   measured_ = measured_ || congested_ || fits;
   if (congested_) {
     fall(now);
-  } else if (!fits && !ample_) {
+  } else if (!known_ && !ample_) {
     rise(now);
   }
   if (remb_ && now > remb_->until) remb_.reset();
@@ -289,14 +289,15 @@ void BandwidthEstimator::take_for_the_way() noexcept {
 }
 
 // A link that changes goes one way for some looks; what goes to and fro is jitter, of which the
-// model's own doubt knows too little. After a pause the link may have gone any way, once.
+// model's own doubt knows too little. After a pause the link may have gone any way, which tells
+// nothing.
 void BandwidthEstimator::note_scatter(Time now, double rate) noexcept {
   const Duration passed = now - said_.at;
   const bool paused = passed > kScatterGap;
   const double step = paused ? 0 : rate / said_.rate - 1;
   const bool turned = step * said_.step < 0;
   const double back = turned ? std::min({std::abs(step), std::abs(said_.step), kMostScatter}) : 0;
-  const double seconds = std::chrono::duration<double>(passed).count();
+  const double seconds = std::chrono::duration<double>(std::min(passed, kScatterGap)).count();
   scatter_ += (back - scatter_) * std::min(1.0, seconds / kScatterSeconds);
   said_ = {now, rate, step};
 }

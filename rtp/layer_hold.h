@@ -51,7 +51,8 @@ class LayerHold {
                  const WayEstimate& estimate) noexcept;
   // Something else is wanted of the way: what it did not carry may fit now.
   void end(Time now) noexcept;
-  // Something else is wanted for another slot: what it takes now and what it leaves is no whim.
+  // Something else is wanted for another slot, or it has ended: what it takes now, and what it
+  // leaves, it will take and leave for a while.
   void on_other_wishes() noexcept;
   // While it must not go up: what would have to come through for that to end, whatever the basis.
   [[nodiscard]] std::optional<Bitrate> held_until(Time now) const noexcept;
@@ -61,7 +62,7 @@ class LayerHold {
   [[nodiscard]] bool is_over(const LayerChoice& choice, const WayEstimate& estimate) const noexcept;
 
   Time until_{};
-  Time one_step_until_{};
+  Time rests_until_{};  // after it was raised where others come back
   Time paused_until_{};
   Duration wait_ = kFirst;
   std::optional<Time> raised_;
@@ -71,7 +72,8 @@ class LayerHold {
   };
   Then raised_at_;
   Then given_up_;
-  Bitrate step_{0};             // what it would have taken to stay
+  Bitrate step_{0};             // one up, when it was given up
+  Bitrate room_{0};             // that it would have taken to stay
   bool others_return_ = false;  // by themselves, soon after they have left room
   bool others_asked_ = false;   // since it was raised
 };

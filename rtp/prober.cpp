@@ -20,11 +20,10 @@ void Prober::on_media(std::size_t bytes) noexcept {
 }
 
 void Prober::on_step_up(Time now) noexcept {
-  if (now < quiet_until_ + kAfterStep) return;
-  quiet_until_ = now + kAfterStep;
+  if (now >= quiet_until_ + kAfterStep) quiet_until_ = now + kAfterStep;
   if (!active(now)) return;
-  until_ = now;
-  judged_at_.reset();  // it would be judged by half a probe
+  until_ = next_ = now;
+  judged_at_.reset();  // half a probe proves nothing
 }
 
 void Prober::on_estimate(Time now, Bitrate estimate) noexcept {

@@ -20,7 +20,7 @@ class Prober {
   static constexpr Duration kAfterStep{500'000};
   static constexpr Duration kKnown{1'000'000};  // for so long
   static constexpr Duration kUnknown{250'000};  // since then
-  static constexpr int kLooks = 3;              // which did not know it, at least
+  static constexpr int kLooks = 3;              // feedbacks which did not know it, at least
   static constexpr double kShare = 0.09;        // padding by media, in bytes
   static constexpr double kMaxBudget = 60'000;
   static constexpr double kStartBudget = 40'000;
@@ -33,7 +33,8 @@ class Prober {
   // Feedback was read.
   void on_estimate(Time now, Bitrate estimate) noexcept;
   // Somebody goes up a step: his key frame comes, which tells more than a probe, and beside which
-  // one would be too much. Where somebody does all the time there is as much time between.
+  // one would be too much: it ends one that goes on. Where somebody goes up all the time it is
+  // quiet half of it.
   void on_step_up(Time now) noexcept;
   // What the way carries is known, so nothing is to be tried. When that ends after a while, it
   // has perhaps become another: one probe is due at once, whatever failed on it before.

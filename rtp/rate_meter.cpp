@@ -50,7 +50,7 @@ Bitrate RateMeter::bitrate(Time now) noexcept {
 Bitrate RateMeter::bitrate(Time now, std::size_t buckets) noexcept {
   if (!first_) return Bitrate{0};
   advance(now);
-  buckets = std::min(buckets, kBuckets);
+  buckets = std::clamp<std::size_t>(buckets, 2, kBuckets);
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < buckets; ++i) {
     bytes += buckets_[(static_cast<std::size_t>(current_) - i) % kBuckets].bytes;

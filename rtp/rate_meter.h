@@ -21,7 +21,7 @@ class RateMeter {
   void add(std::size_t bytes, std::uint32_t events, Time now) noexcept;
 
   [[nodiscard]] Bitrate bitrate(Time now) noexcept;
-  // Over the last buckets only; no more than there are.
+  // Over the last buckets only, at least two.
   [[nodiscard]] Bitrate bitrate(Time now, std::size_t buckets) noexcept;
   [[nodiscard]] double per_second(Time now) noexcept;
   [[nodiscard]] std::uint64_t total_bytes() const noexcept { return total_bytes_; }

@@ -37,6 +37,7 @@ std::span<const rtp::PacketResult> Downlink::on_feedback(
   heard_ = told_of_packets_ = true;
   estimator_.on_feedback(now, results);
   prober_.on_estimate(now, estimator_.estimate());
+  if (estimator_.known()) prober_.on_known(now);
   return results;
 }
 

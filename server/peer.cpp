@@ -173,11 +173,7 @@ bool Peer::assign(rtp::Time now, rtp::Mid slot, Track* track, Subscription::Want
   if (track != nullptr && (track->room() != room_ || track->kind() != (*found)->section().kind)) {
     return false;
   }
-  if ((*found)->assign(now, track, want)) {
-    for (const auto& other : slots_) {
-      if (other != *found) other->on_other_assigned();
-    }
-  }
+  (*found)->assign(now, track, want);
   if (connection_.ready()) share_out(now);
   alarm_.set(now);
   return true;

@@ -141,6 +141,7 @@ class Peer {
   rtp::Time last_feedback_{};
   std::optional<rtp::Time> next_slots_;
   rtp::Time next_share_{};
+  std::uint64_t wanted_ = 0;  // a digest, when it was shared out last
   rtp::Time next_probe_{};
   rtp::Time redundancy_from_{};           // not before
   std::vector<rtp::ReportBlock> blocks_;  // scratch

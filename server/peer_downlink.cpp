@@ -26,6 +26,18 @@ std::int64_t audio_rate(rtp::Time now, const Subscription& slot) {
   return living.empty() ? 0 : living.front().bitrate.value;
 }
 
+// Of all that is wanted of the way down, whatever it is that has to be sent for it.
+std::uint64_t digest_of(const Sharing& sharing) noexcept {
+  std::uint64_t digest = sharing.slots.size();
+  const auto add = [&](std::uint64_t value) { digest = (digest ^ value) * 0x100000001b3; };  // FNV
+  for (std::size_t i = 0; i < sharing.slots.size(); ++i) {
+    add(sharing.wishes[i].max_height);
+    add(static_cast<std::uint64_t>(sharing.wishes[i].priority));
+    add(sharing.slots[i]->track()->muted() ? 1 : 0);
+  }
+  return digest;
+}
+
 bool names(const rtp::Remb& remb, rtp::Ssrc ssrc) noexcept {
   for (const rtp::Ssrc source : remb.sources) {
     if (source == ssrc) return true;
@@ -118,6 +130,10 @@ void Peer::share_out(rtp::Time now) {
   const rtp::WayEstimate estimate = way ? known->estimate() : rtp::WayEstimate{};
   collect_wishes(now, sharing);
   sharing.choices.resize(sharing.wishes.size());
+  if (const auto wanted = digest_of(sharing); wanted != wanted_) {
+    wanted_ = wanted;
+    for (Subscription* const slot : sharing.slots) slot->on_other_wishes();
+  }
   const auto sum = rtp::allocate(way.value_or(kUnlimited), fixed, sharing.wishes, sharing.choices);
   for (std::size_t i = 0; i < sharing.slots.size(); ++i) {
     sharing.slots[i]->show(now, sharing.choices[i], sharing.wishes[i].layers, estimate);

@@ -68,8 +68,7 @@ void Subscription::update(SlotSection section) {
   forget_match();
 }
 
-bool Subscription::assign(rtp::Time now, Track* track, Want want) {
-  const bool other = want != want_ || track != track_;
+void Subscription::assign(rtp::Time now, Track* track, Want want) {
   if (want.max_height != want_.max_height || track != track_) told_ = {};
   if (want != want_) hold_.end(now);
   want_ = want;
@@ -88,13 +87,10 @@ bool Subscription::assign(rtp::Time now, Track* track, Want want) {
       if (resends && !sent_log_) sent_log_.emplace(context_.media.history_packets);
     }
   }
-  if (track_ == nullptr) {
-    on_track_ended();
-  } else if (!shows_video() || !connection_.ready()) {
-    choose_layer(now, connection_.downlink() == nullptr ? want_.max_height : 0);
-    pass_on_wishes();
-  }
-  return other;
+  if (track_ == nullptr) return on_track_ended();
+  if (shows_video() && connection_.ready()) return;
+  choose_layer(now, connection_.downlink() == nullptr ? want_.max_height : 0);
+  pass_on_wishes();
 }
 
 void Subscription::on_track_ended() {

@@ -40,10 +40,10 @@ class Subscription {
     friend bool operator==(const Want&, const Want&) = default;
   };
   // nullptr empties it. The track must be of the slot's kind. What a slot of video shows is shared
-  // out by the Peer as soon as it is connected. False when it is as it was.
-  bool assign(rtp::Time now, Track* track, Want want);
-  // Another slot of the same peer was assigned something else.
-  void on_other_assigned() noexcept { hold_.on_other_wishes(); }
+  // out by the Peer as soon as it is connected.
+  void assign(rtp::Time now, Track* track, Want want);
+  // For another slot of the same peer.
+  void on_other_wishes() noexcept { hold_.on_other_wishes(); }
   // What it would like of `layers`, for the Peer who shares out what the way down carries.
   [[nodiscard]] rtp::LayerWish wish(rtp::Time now,
                                     std::span<const rtp::LayerActivity::Layer> layers) const;

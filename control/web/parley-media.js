@@ -21,7 +21,12 @@ const CAMERA_LAYERS = [
 ];
 const CAMERA_SINGLE = [{maxBitrate: 1_500_000}];
 const CAMERA_LAYERED_BITRATE = 2_000_000; // all layers inside one encoding
-const SCREEN_SINGLE = [{maxBitrate: 2_500_000, maxFramerate: 15}];
+/** Slides and scrolling take ten times what a screen takes that stands still: who has no room for that gets the small one. */
+const SCREEN_LAYERS = [
+  {rid: 'h', scaleResolutionDownBy: 2, maxBitrate: 400_000, maxFramerate: 10},
+  {rid: 'f', scaleResolutionDownBy: 1, maxBitrate: 2_500_000, maxFramerate: 15},
+];
+const SCREEN_SINGLE = SCREEN_LAYERS.slice(1).map(({rid, ...encoding}) => encoding);
 
 /**
  * @typedef {'camera'|'microphone'|'screen_share'|'screen_share_audio'} Source
@@ -95,7 +100,7 @@ export class MediaConnection {
     let transceiver = this.#senders.get(source);
     if (!transceiver) {
       /** @type {RTCRtpTransceiverInit} */ const init = {direction: 'sendonly'};
-      if (source === 'screen_share') init.sendEncodings = SCREEN_SINGLE;
+      if (source === 'screen_share') init.sendEncodings = simulcast ? SCREEN_LAYERS : SCREEN_SINGLE;
       if (source === 'camera') init.sendEncodings = simulcast ? cameraLayers(track) : CAMERA_SINGLE;
       if (svc) init.sendEncodings = [{maxBitrate: CAMERA_LAYERED_BITRATE, scalabilityMode: svc}];
       transceiver = this.#pc.addTransceiver(track, init);

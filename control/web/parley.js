@@ -149,14 +149,14 @@ export class Call extends EventTarget {
   /**
    * Sends a track to the room. May be called before `join`, then the track is in the first offer, unless one
    * turns out to be a viewer who may not send it: then it is not among the `publications` any more.
-   * A camera is sent in several sizes: as simulcast, or with `svc`, a scalability mode like
+   * Cameras and screens are sent in several sizes: as simulcast, or with `svc`, a scalability mode like
    * 'L3T3_KEY', as layers inside one encoding, which only VP9 and AV1 have (`codec`; VP9 unless
    * said). Modes with one size, like 'L1T3', go with every codec.
    * @param {MediaStreamTrack} track
    * @param {{source: Source, simulcast?: boolean, svc?: string|null, codec?: string|null, muted?: boolean}} options
    * @returns {Promise<Publication>}
    */
-  async publish(track, {source, svc = null, codec = null, simulcast = source === 'camera' && !svc, muted = false}) {
+  async publish(track, {source, svc = null, codec = null, simulcast = track.kind === 'video' && !svc, muted = false}) {
     if (svc && !svc.startsWith('L1')) codec ??= 'VP9';
     const publication = {source, track, simulcast: simulcast && !svc, svc, codec, muted, trackId: null};
     if (source === 'screen_share') track.contentHint ||= 'detail';

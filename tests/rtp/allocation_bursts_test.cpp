@@ -77,6 +77,50 @@ TEST(Allocate, LeavesToOthersWhatTheyTakeAtTimes) {
   EXPECT_THAT(scene.run(2'600'000), ElementsAre(2U, 2U));
 }
 
+// In whatever order: a step up is looked at before all of the others are given what they show.
+TEST(Allocate, LeavesToEqualsWhatTheyTakeAtTimes) {
+  auto still = ladder();
+  still[2].average = Bitrate{500'000};
+  still[2].bitrate = Bitrate{50'000};
+  still[2].most = Bitrate{1'500'000};
+  for (const bool first : {true, false}) {
+    SCOPED_TRACE(first);
+    Scene scene;
+    scene.known = true;
+    scene.congested = false;
+    if (first) scene.add(0, 2U, still);
+    scene.add(0, 1U);
+    if (!first) scene.add(0, 2U, still);
+    EXPECT_THAT(scene.run(2'000'000), first ? ElementsAre(2U, 1U) : ElementsAre(1U, 2U));
+    EXPECT_THAT(scene.run(2'600'000), ElementsAre(2U, 2U));
+  }
+}
+
+TEST(Allocate, TakesFewPicturesOfSlowOnesForNoBurst) {
+  for (const double fps : {5.0, 15.0}) {
+    SCOPED_TRACE(fps);
+    Scene scene;
+    auto slow = ladder();
+    slow[2].average = Bitrate{300'000};
+    slow[2].bitrate = Bitrate{300'000};
+    slow[2].lately = Bitrate{1'500'000};
+    slow[2].fps = fps;
+    scene.add(1, 2U, slow);
+    scene.add(0, 0U);
+    EXPECT_THAT(scene.run(1'600'000), ElementsAre(2U, fps < 12 ? 2U : 0U));
+  }
+}
+
+TEST(Allocate, SaysWhatAFallGivesUp) {
+  Scene scene;
+  scene.add(1, 2U);
+  scene.add(0, 2U);
+  EXPECT_THAT(scene.run(1'400'000), ElementsAre(2U, 1U));
+  EXPECT_THAT(scene.reasons(), ElementsAre("wanted", "bandwidth"));
+  EXPECT_EQ(scene.choices[1].given_up.value, static_cast<std::int64_t>(700'000 * kCost));
+  EXPECT_EQ(scene.choices[0].given_up.value, 0);
+}
+
 // The average of a second does not know yet that a slide has begun.
 TEST(Allocate, GoesAsFarDownAtOnceAsTheOthersWillNeed) {
   for (const std::int64_t lately : {0, 1'500'000}) {

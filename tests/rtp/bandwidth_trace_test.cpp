@@ -227,6 +227,7 @@ class Call {
       estimator_.on_feedback(now_, feedback_.front().second);
       feedback_.pop_front();
       prober_.on_estimate(now_, estimator_.estimate());
+      if (estimator_.known()) prober_.on_known(now_);
       if (now_ >= shared_ + kShareAfter && estimator_.congested()) next_allocation_ = now_;
     }
   }

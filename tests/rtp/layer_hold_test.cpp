@@ -178,7 +178,31 @@ TEST_F(LayerHoldTest, WaitsForOthersWhoComeBackByThemselves) {
   EXPECT_FALSE(holds()) << "the way has grown";
 }
 
-TEST_F(LayerHoldTest, GoesUpOneStepInTenSecondsWhereOthersComeBack) {
+// What a receiver says of the way follows what is sent: it would not end anything.
+TEST_F(LayerHoldTest, DoesNotWaitForOthersOnAWayThatIsOnlyTold) {
+  moves(1, 2, 2'000'000, Basis::Told, 600'000, 50'000);
+  now_ += milliseconds(2'000);
+  moves(2, 1, 2'000'000, Basis::Told, 600'000, 1'000'000);
+  EXPECT_EQ(held_for(), LayerHold::kFirst);
+}
+
+// After a fall by two layers the next step is a small one, and much less room would be too little.
+TEST_F(LayerHoldTest, NeedsAsMuchRoomAsWasGivenUp) {
+  const auto falls = [&](std::int64_t others) {
+    LayerChoice choice{0, LayerReason::Bandwidth};
+    choice.step = Bitrate{200'000};
+    choice.given_up = Bitrate{1'000'000};
+    choice.others = Bitrate{others};
+    hold_.on_choice(now_, 2, choice, {Bitrate{2'000'000}, Basis::Known});
+  };
+  falls(1'000'000);
+  moves(0, 0, 2'000'000, Basis::Known, 200'000, 600'000);
+  EXPECT_TRUE(holds());
+  moves(0, 0, 2'000'000, Basis::Known, 200'000, 500'000);
+  EXPECT_FALSE(holds());
+}
+
+TEST_F(LayerHoldTest, RestsTenSecondsAfterGoingUpWhereOthersComeBack) {
   moves(1, 2, 2'000'000, Basis::Known, 600'000, 50'000);
   now_ += milliseconds(3'000);
   moves(2, 0, 2'000'000, Basis::Known, 600'000, 1'000'000);

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +49,7 @@ class BesideAScreen {
     }
   }
   void leave_screen() { show(1, std::nullopt, 0); }
+  void mute_screen() { sim_.command(server::MuteTrack{screen_->video_track(), true}, 0); }
   [[nodiscard]] bool comes_to(std::uint8_t layer, rtp::Duration limit) {
     for (const rtp::Time end = sim_.now + limit; layer_ != layer; run_for(kStep)) {
       if (sim_.now >= end) return false;
@@ -110,6 +113,38 @@ TEST(BandwidthBesideAScreen, SlidesChangeTheCameraTwiceInTenSecondsAtMost) {
     EXPECT_TRUE(scene.comes_to(2, seconds(3))) << "nothing comes back that was taken away";
   }
   EXPECT_GT(changes, 10U) << "both do not fit";
+}
+
+// A whole range of lines; now and then one change more.
+TEST(BandwidthBesideAScreen, SlidesOnAllKindsOfLines) {
+  if (std::getenv("PARLEY_LONG") == nullptr) GTEST_SKIP() << "a minute";
+  std::size_t lines = 0;
+  std::size_t thrice = 0;
+  for (double rate = 1.6e6; rate < 2.75e6; rate += 0.1e6) {
+    for (const double pause : {1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 13.0}) {
+      for (const std::uint64_t seed : {1U, 2U}) {
+        SCOPED_TRACE(std::to_string(rate) + ", a slide every " + std::to_string(pause) + " s");
+        BesideAScreen scene(rate, seed);
+        scene.show_slides(pause, seconds(60));
+        EXPECT_LE(scene.most_changes_within(seconds(10)), 3U);
+        ++lines;
+        thrice += scene.most_changes_within(seconds(10)) > 2 ? 1U : 0U;
+        scene.leave_screen();
+        EXPECT_TRUE(scene.comes_to(2, seconds(3)));
+      }
+    }
+  }
+  std::printf("three changes in ten seconds on %zu of %zu lines\n", thrice, lines);
+  EXPECT_LE(thrice, lines / 10);
+}
+
+TEST(BandwidthBesideAScreen, WhatAMutedOneLeavesIsUsedSoon) {
+  BesideAScreen scene(2e6);
+  scene.show_slides(3, seconds(30));
+  scene.show_slide();
+  EXPECT_FALSE(scene.comes_to(2, seconds(1)));
+  scene.mute_screen();
+  EXPECT_TRUE(scene.comes_to(2, seconds(6)));
 }
 
 TEST(BandwidthBesideAScreen, WhatAStillScreenLeavesIsUsedAfterAMinuteAtMost) {
