@@ -240,9 +240,9 @@ void BandwidthEstimator::on_feedback(Time now, std::span<const PacketResult> res
   look_at_queue(now, fit);
   congested_ = overused_ || loss_ > kHeavyLoss;
   note_chance(now, fit);
-  const bool fits = fit && loss_ <= kHeavyLoss;
-  known_ = fits && follow(now, *fit);
-  measured_ = measured_ || congested_ || fits;
+  known_ = fit && loss_ <= kHeavyLoss;
+  if (known_) follow(now, *fit);
+  measured_ = measured_ || congested_ || known_;
   if (congested_) {
     fall(now);
   } else if (!known_ && !ample_) {
@@ -304,8 +304,8 @@ void BandwidthEstimator::note_scatter(Time now, double rate) noexcept {
 
 // To the nearest rate that the model does not rule out, the slower the less it is sure. Jitter
 // makes links look slower than they are, too, and now and then much slower for a look or two: what
-// really falls at once is seen by its queue. False when too much goes to and fro to call it known.
-bool BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
+// really falls at once is seen by its queue.
+void BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
   const double passed = std::min(0.3, std::chrono::duration<double>(now - last_look_).count());
   // What is lost before the link takes no room there, behind it it does; nobody can tell which.
   const double rate = fit.rate * kMargin * made_good(lost_by_chance() / 2);
@@ -316,7 +316,6 @@ bool BandwidthEstimator::follow(Time now, const LinkModel::Fit& fit) noexcept {
                std::min(1.0, LinkModel::kSure / doubt);
   estimate_ =
       std::clamp(estimate_, static_cast<double>(kMin.value), static_cast<double>(kMax.value));
-  return doubt < LinkModel::kMostDoubt;
 }
 
 // Slowly towards a queue that does not go, and back.

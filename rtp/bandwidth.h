@@ -139,7 +139,7 @@ class BandwidthEstimator {
   void look_at_queue(Time now, const std::optional<LinkModel::Fit>& fit) noexcept;
   void take_for_the_way() noexcept;
   void adapt_bound(Time now) noexcept;
-  bool follow(Time now, const LinkModel::Fit& fit) noexcept;
+  void follow(Time now, const LinkModel::Fit& fit) noexcept;
   void note_scatter(Time now, double rate) noexcept;
   void fall(Time now) noexcept;
   void rise(Time now) noexcept;
