@@ -28,9 +28,8 @@ struct WayEstimate {
 // screen with a new slide every few seconds. Once clearly more has come through than when it was
 // given up, or once the layer takes much less, there is nothing to wait for; nor once the others
 // take much less, unless they have come back before, and nobody has asked for anything else since.
-// To show the smallest layer again after a pause is
-// worth a try much sooner, unless going up was a mistake: without it there is no picture, with it
-// there may be no sound.
+// To show the smallest layer again after a pause is worth a try much sooner, unless going up was a
+// mistake: without it there is no picture, with it there may be no sound.
 class LayerHold {
  public:
   static constexpr Duration kFirst{1'500'000};

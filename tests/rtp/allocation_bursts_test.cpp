@@ -22,24 +22,35 @@ std::vector<Layer> ladder_with(std::int64_t bitrate) {
   return layers;
 }
 
-// A slot that goes up asks for one, and it is in the measured rate for a second.
-TEST(Allocate, GivesNothingUpForAKeyFrame) {
+// A screen at its largest that stands still after a slide of 1.5 Mbit/s.
+std::vector<Layer> between_slides() {
+  std::vector<Layer> layers = ladder();
+  layers[2].average = Bitrate{500'000};
+  layers[2].bitrate = Bitrate{50'000};
+  layers[2].most = Bitrate{1'500'000};
+  return layers;
+}
+
+// Nothing stands before the way, and what it carries is known.
+Scene calm() {
   Scene scene;
   scene.known = true;
   scene.congested = false;
+  return scene;
+}
+
+// A slot that goes up asks for one, and it is in the measured rate for a second.
+TEST(Allocate, GivesNothingUpForAKeyFrame) {
+  Scene scene = calm();
   auto layers = ladder();
   layers[2].bitrate = Bitrate{1'300'000};
   scene.add(0, 2U, layers);
   EXPECT_THAT(scene.run(1'200'000), ElementsAre(1U));
   layers[2].key_frames = Bitrate{300'000};
-  Scene other;
-  other.known = true;
-  other.congested = false;
+  Scene other = calm();
   other.add(0, 2U, layers);
   EXPECT_THAT(other.run(1'200'000), ElementsAre(2U));
-  Scene below;
-  below.known = true;
-  below.congested = false;
+  Scene below = calm();
   below.add(0, 1U, layers);
   EXPECT_THAT(below.run(1'200'000), ElementsAre(1U)) << "to go up, all of it must fit";
 }
@@ -48,9 +59,7 @@ TEST(Allocate, GivesNothingUpForAKeyFrame) {
 TEST(Allocate, GivesAwayWhatALayerLeavesThatHasBecomeStill) {
   for (const std::int64_t rate : {800'000, 50'000}) {
     SCOPED_TRACE(rate);
-    Scene scene;
-    scene.known = true;
-    scene.congested = false;
+    Scene scene = calm();
     auto still = ladder();
     still[2].average = Bitrate{1'000'000};
     still[2].bitrate = Bitrate{rate};
@@ -62,13 +71,8 @@ TEST(Allocate, GivesAwayWhatALayerLeavesThatHasBecomeStill) {
 
 // A screen between two slides is still, and takes what it took with the last one.
 TEST(Allocate, LeavesToOthersWhatTheyTakeAtTimes) {
-  Scene scene;
-  scene.known = true;
-  scene.congested = false;
-  auto still = ladder();
-  still[2].average = Bitrate{500'000};
-  still[2].bitrate = Bitrate{50'000};
-  still[2].most = Bitrate{1'500'000};
+  Scene scene = calm();
+  const auto still = between_slides();
   scene.add(1, 2U, still);
   scene.add(0, 0U);
   EXPECT_THAT(scene.run(2'000'000), ElementsAre(2U, 1U)) << "0.8 of it, and 0.3";
@@ -79,15 +83,10 @@ TEST(Allocate, LeavesToOthersWhatTheyTakeAtTimes) {
 
 // In whatever order: a step up is looked at before all of the others are given what they show.
 TEST(Allocate, LeavesToEqualsWhatTheyTakeAtTimes) {
-  auto still = ladder();
-  still[2].average = Bitrate{500'000};
-  still[2].bitrate = Bitrate{50'000};
-  still[2].most = Bitrate{1'500'000};
+  const auto still = between_slides();
   for (const bool first : {true, false}) {
     SCOPED_TRACE(first);
-    Scene scene;
-    scene.known = true;
-    scene.congested = false;
+    Scene scene = calm();
     if (first) scene.add(0, 2U, still);
     scene.add(0, 1U);
     if (!first) scene.add(0, 2U, still);

@@ -3,10 +3,10 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "tests/sim/layer_changes.h"
 #include "tests/sim/sim.h"
 
 // A camera beside a screen of a higher priority, on a link that carries the camera's largest layer
@@ -32,7 +32,7 @@ class BesideAScreen {
   void run_for(rtp::Duration length) {
     for (const rtp::Time end = sim_.now + length; sim_.now < end;) {
       sim_.run_for(std::min(kStep, end - sim_.now));
-      note_changes();
+      changes_.note(sim_, camera_->video_track());
     }
   }
   void show_slide() {
@@ -51,20 +51,12 @@ class BesideAScreen {
   void leave_screen() { show(1, std::nullopt, 0); }
   void mute_screen() { sim_.command(server::MuteTrack{screen_->video_track(), true}, 0); }
   [[nodiscard]] bool comes_to(std::uint8_t layer, rtp::Duration limit) {
-    for (const rtp::Time end = sim_.now + limit; layer_ != layer; run_for(kStep)) {
+    for (const rtp::Time end = sim_.now + limit; changes_.layer() != layer; run_for(kStep)) {
       if (sim_.now >= end) return false;
     }
     return true;
   }
-  [[nodiscard]] std::size_t most_changes_within(rtp::Duration length) const {
-    std::size_t most = 0;
-    for (auto first = changes_.begin(); first != changes_.end(); ++first) {
-      const auto end = std::lower_bound(first, changes_.end(), *first + length);
-      most = std::max(most, static_cast<std::size_t>(end - first));
-    }
-    return most;
-  }
-  [[nodiscard]] std::size_t changes() const { return changes_.size(); }
+  [[nodiscard]] const LayerChanges& camera() const { return changes_; }
 
  private:
   static constexpr rtp::Duration kStep{50'000};
@@ -74,24 +66,12 @@ class BesideAScreen {
   void show(std::size_t slot, std::optional<server::TrackNo> track, std::int32_t priority) {
     sim_.command(server::Assign{viewer_->id(), viewer_->video_mid(slot), track, 720, priority}, 0);
   }
-  void note_changes() {
-    for (const auto& told : sim_.events_of<server::SlotLayer>()) {
-      if (told.track != camera_->video_track()) continue;
-      if (told_ && told.layer != layer_) changes_.push_back(sim_.now);
-      layer_ = told.layer;
-      told_ = true;
-    }
-    sim_.events.clear();
-  }
-
   Sim sim_;
   Dice dice_;
   SimPeer* camera_ = nullptr;
   SimPeer* screen_ = nullptr;
   SimPeer* viewer_ = nullptr;
-  bool told_ = false;
-  std::optional<std::uint8_t> layer_;
-  std::vector<rtp::Time> changes_;
+  LayerChanges changes_;  // of the camera
 };
 
 struct Case {
@@ -107,8 +87,8 @@ TEST(BandwidthBesideAScreen, SlidesChangeTheCameraTwiceInTenSecondsAtMost) {
     BesideAScreen scene(rate);
     EXPECT_TRUE(scene.comes_to(2, seconds(5)));
     scene.show_slides(pause, seconds(60));
-    EXPECT_LE(scene.most_changes_within(seconds(10)), 2U);
-    changes += scene.changes();
+    EXPECT_LE(scene.camera().most_within(seconds(10)), 2U);
+    changes += scene.camera().count();
     scene.leave_screen();
     EXPECT_TRUE(scene.comes_to(2, seconds(3))) << "nothing comes back that was taken away";
   }
@@ -127,9 +107,9 @@ TEST(BandwidthBesideAScreen, SlidesOnAllKindsOfLines) {
         SCOPED_TRACE(std::to_string(rate) + ", a slide every " + std::to_string(pause) + " s");
         BesideAScreen scene(rate, seed);
         scene.show_slides(pause, seconds(60));
-        EXPECT_LE(scene.most_changes_within(seconds(10)), 3U);
+        EXPECT_LE(scene.camera().most_within(seconds(10)), 3U);
         ++lines;
-        thrice += scene.most_changes_within(seconds(10)) > 2 ? 1U : 0U;
+        thrice += scene.camera().most_within(seconds(10)) > 2 ? 1U : 0U;
         scene.leave_screen();
         EXPECT_TRUE(scene.comes_to(2, seconds(3)));
       }
@@ -153,7 +133,7 @@ TEST(BandwidthBesideAScreen, WhatAStillScreenLeavesIsUsedAfterAMinuteAtMost) {
   scene.show_slides(4, seconds(60));
   EXPECT_TRUE(scene.comes_to(2, seconds(60)));
   scene.run_for(seconds(30));
-  EXPECT_LE(scene.most_changes_within(seconds(10)), 2U);
+  EXPECT_LE(scene.camera().most_within(seconds(10)), 2U);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/sim/layer_changes.h"
 #include "tests/sim/sim.h"
 
 // What a viewer behind a narrow link gets: a real worker on virtual time, with feedback as browsers
@@ -206,30 +207,18 @@ class OfALayer {
     for (const rtp::Time end = sim_.now + length; sim_.now < end;) {
       if (swing_ > 0) vary();
       sim_.run_for(kFrame);
-      note_changes();
+      changes_.note(sim_, publisher_->video_track());
     }
   }
   [[nodiscard]] bool comes_to(std::uint8_t layer, rtp::Duration limit) {
-    for (const rtp::Time end = sim_.now + limit; layer_ != layer; run_for(kFrame)) {
+    for (const rtp::Time end = sim_.now + limit; changes_.layer() != layer; run_for(kFrame)) {
       if (sim_.now >= end) return false;
     }
     return true;
   }
   void set_rate(double rate_bps) { viewer_->options.down.rate_bps = rate_bps; }
-  [[nodiscard]] std::size_t changes_since(rtp::Time since) const {
-    return static_cast<std::size_t>(
-        std::count_if(changes_.begin(), changes_.end(), [&](rtp::Time at) { return at >= since; }));
-  }
-  [[nodiscard]] std::size_t most_changes_within(rtp::Duration length) const {
-    std::size_t most = 0;
-    for (auto first = changes_.begin(); first != changes_.end(); ++first) {
-      const auto end = std::lower_bound(first, changes_.end(), *first + length);
-      most = std::max(most, static_cast<std::size_t>(end - first));
-    }
-    return most;
-  }
+  [[nodiscard]] const LayerChanges& changes() const { return changes_; }
   [[nodiscard]] rtp::Time now() const { return sim_.now; }
-  [[nodiscard]] std::optional<std::uint8_t> layer() const { return layer_; }
 
  private:
   static constexpr rtp::Duration kFrame{33'333};
@@ -243,14 +232,6 @@ class OfALayer {
       publisher_->video.set_bitrate(i, static_cast<std::uint32_t>(rate * scale));
     }
   }
-  void note_changes() {
-    for (const auto& told : sim_.events_of<server::SlotLayer>()) {
-      if (told_ && told.layer != layer_) changes_.push_back(sim_.now);
-      layer_ = told.layer;
-      told_ = true;
-    }
-    sim_.events.clear();
-  }
 
   Sim sim_;
   double swing_;
@@ -258,9 +239,7 @@ class OfALayer {
   double level_ = 0;
   SimPeer* publisher_ = nullptr;
   SimPeer* viewer_ = nullptr;
-  bool told_ = false;
-  std::optional<std::uint8_t> layer_;
-  std::vector<rtp::Time> changes_;
+  LayerChanges changes_;
 };
 
 // In 40 s, once the link is known.
@@ -269,7 +248,7 @@ std::size_t changes_on(double rate_bps, double loss) {
   link.run_for(seconds(10));
   const rtp::Time since = link.now();
   link.run_for(seconds(40));
-  return link.changes_since(since);
+  return link.changes().since(since);
 }
 
 // Its key frames would take more.
@@ -301,9 +280,9 @@ TEST(BandwidthOfALayer, ThatGrowsAndShrinksChangesTwiceInTenSecondsAtMost) {
       link.run_for(seconds(10));
       const rtp::Time since = link.now();
       link.run_for(seconds(50));
-      EXPECT_LE(link.most_changes_within(seconds(10)), 2U);
-      changes += link.changes_since(since);
-      given_up += link.layer() < 2 ? 1U : 0U;
+      EXPECT_LE(link.changes().most_within(seconds(10)), 2U);
+      changes += link.changes().since(since);
+      given_up += link.changes().layer() < 2 ? 1U : 0U;
       link.set_rate(5e6);
       EXPECT_TRUE(link.comes_to(2, seconds(5)));
     }
